@@ -1,0 +1,201 @@
+"""The typed configuration: what it may hold, the presets, and ``--set section.field=value``.
+
+Precedence, lowest first: the defaults below, the preset, the command line. Every field can be set
+with ``--set``; an unknown one is refused with the nearest valid name.
+"""
+
+from __future__ import annotations
+
+import difflib
+import json
+import sys
+from collections.abc import Iterable
+from dataclasses import asdict, fields
+from importlib import resources
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
+
+import methods
+from benchmark.errors import UserError
+
+if sys.version_info >= (3, 11):
+    import tomllib
+else:
+    import tomli as tomllib
+
+DEFAULT_PRESET = "quick"
+Positive = Annotated[int, Field(ge=1)]
+
+
+class _Section(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True, validate_default=True)
+
+
+class Data(_Section):
+    """Which plates, and how they are shared out."""
+
+    folder: Path | None = None
+    """A CCPD folder; none: synthetic plates, drawn on first use."""
+    protocol: Literal["disjoint", "paper"] = "disjoint"
+    """disjoint: no plate number in two splits; paper: random split, weights selected on the test set."""
+    train_plates: Positive = 100_000
+    val_plates: Positive = 1_000
+    test_plates: Positive = 1_000
+    """Plates per split. A folder with fewer is shared out in the same proportion."""
+    seed: int = 0
+    """Seed of the split, and of the synthetic plates. Training seeds are counted from 0 apart from it."""
+    cache: Path | None = None
+    """Where packs and synthetic plates are kept; none: ``packs`` in the results folder."""
+
+
+class Train(_Section):
+    """The budget and the recipe, the same for every method."""
+
+    iterations: Positive = 1_000_000
+    """Optimiser iterations of every method."""
+    batch_size: Positive = 128
+    """Patches per iteration."""
+    learning_rate: Annotated[float, Field(gt=0)] = 1e-4
+    """Adam's rate in the common recipe; it falls to 0 along half a cosine."""
+    recipe: Literal["common", "native"] = "common"
+    """common: this section's Adam for all methods; native: each method's published optimiser settings."""
+    seeds: Positive = 1
+    """Number of trainings per method, with seeds 0, 1, …"""
+    device: str = "auto"
+    """auto (CUDA if there is one), cpu, cuda or cuda:N."""
+    precision: Literal["fp32", "tf32"] = "fp32"
+    """Arithmetic of matrix products and convolutions on CUDA; the CPU always computes in fp32."""
+    deterministic: bool = False
+    """Use only deterministic CUDA operators, at some cost in speed."""
+    threads: int = 0
+    """CPU threads; 0: as many as torch takes by itself."""
+    validations: Positive = 40
+    """Validations per training, half of them evenly spaced and half evenly on a log scale."""
+    checkpoint_seconds: Annotated[float, Field(gt=0)] = 120.0
+    """Longest time between two checkpoints."""
+
+
+class Scoring(_Section):
+    """How upscaled plates are judged."""
+
+    ocr: Literal["rapid", "paddle", "none"] = "rapid"
+    """The reader: PP-OCRv4 through RapidOCR, PaddleOCR itself, or nobody."""
+    paddle_model: Path | None = None
+    """Folder of a recognition model for ``ocr=paddle``; none: the one PaddleOCR downloads."""
+    samples: Annotated[int, Field(ge=0)] = 8
+    """Plates per method kept as pictures (LR enlarged, SR and HR side by side)."""
+
+
+class Config(_Section):
+    """A whole configuration. ``methods`` maps a family of methods to its options."""
+
+    preset: str = DEFAULT_PRESET
+    data: Data = Data()
+    train: Train = Train()
+    scoring: Scoring = Scoring()
+    methods: dict[str, dict[str, Any]] = {}
+
+    def options(self, family: str) -> dict[str, Any]:
+        """Options set for a family of methods (what is not set keeps the method's default)."""
+        return self.methods.get(family, {})
+
+
+def presets() -> list[str]:
+    """Names of the presets in the package."""
+    folder = resources.files("benchmark") / "presets"
+    order = ["quick", "standard", "paper"]
+    found = [p.name.removesuffix(".toml") for p in folder.iterdir() if p.name.endswith(".toml")]
+    return sorted(found, key=lambda n: (order.index(n) if n in order else len(order), n))
+
+
+def load(preset: str = DEFAULT_PRESET, assignments: Iterable[str] = ()) -> Config:
+    """The configuration of a preset with ``section.field=value`` assignments applied in order.
+
+    Raises UserError for an unknown preset, section or field (naming the nearest), and for a value
+    of the wrong kind.
+    """
+    if preset not in presets():
+        raise UserError(f"no preset {preset!r}{_nearest(preset, presets())} (known: {', '.join(presets())})")
+    text = (resources.files("benchmark") / "presets" / f"{preset}.toml").read_text(encoding="utf-8")
+    tree: dict[str, dict[str, Any]] = {}
+    for section, values in tomllib.loads(text).items():
+        for key, value in values.items():
+            _assign(tree, section, key, value)
+    for assignment in assignments:
+        path, equals, value = assignment.partition("=")
+        section, dot, key = path.strip().partition(".")
+        if not equals or not dot or not key:
+            raise UserError(f"--set takes section.field=value, not {assignment!r}")
+        _assign(tree, section, key, value if section in _SECTIONS else _literal(value))
+    return build(tree, preset)
+
+
+def build(tree: dict[str, dict[str, Any]], preset: str) -> Config:
+    """A checked configuration from sections of values. Raises UserError naming the field at fault."""
+    families = _families()
+    options = {}
+    for name, values in tree.items():
+        if name in families:
+            known = asdict(_validate(families[name], values, name))
+            options[name] = {key: known[key] for key in values}
+    try:
+        sections = {name: values for name, values in tree.items() if name in _SECTIONS}
+        return Config.model_validate({**sections, "preset": preset, "methods": options})
+    except ValidationError as error:
+        raise UserError(_first_error(error, "")) from None
+
+
+_SECTIONS: dict[str, type[_Section]] = {"data": Data, "train": Train, "scoring": Scoring}
+
+
+def _families() -> dict[str, type[Any]]:
+    """Method families and the dataclass of their options."""
+    entries = [methods.get(name) for name in methods.names()]
+    return {entry.family: entry.method.Options for entry in entries}
+
+
+def _assign(tree: dict[str, dict[str, Any]], section: str, key: str, value: Any) -> None:
+    families = _families()
+    if section in _SECTIONS:
+        valid = list(_SECTIONS[section].model_fields)
+    elif section in families:
+        valid = [f.name for f in fields(families[section])]
+    else:
+        known = [*_SECTIONS, *families]
+        raise UserError(
+            f"no section {section!r}{_nearest(section, known)} (known: {', '.join(known)})"
+        )
+    if key not in valid:
+        raise UserError(
+            f"no field {section}.{key}{_nearest(key, valid, section)} "
+            f"(fields of {section}: {', '.join(valid) or 'none'})"
+        )
+    tree.setdefault(section, {})[key] = value
+
+
+def _literal(text: str) -> Any:
+    """A method's option as typed: number, true, false or null where it reads as one, else text."""
+    try:
+        return json.loads(text)
+    except ValueError:
+        return text
+
+
+def _validate(kind: type[Any], values: dict[str, Any], section: str) -> Any:
+    try:
+        return TypeAdapter(kind).validate_python(values)
+    except ValidationError as error:
+        raise UserError(_first_error(error, section)) from None
+
+
+def _first_error(error: ValidationError, section: str) -> str:
+    first = error.errors()[0]
+    place = ".".join(str(part) for part in ([section] if section else []) + list(first["loc"]))
+    return f"{place}: {first['msg'].lower()}, got {first['input']!r}"
+
+
+def _nearest(name: str, known: Iterable[str], section: str = "") -> str:
+    near = difflib.get_close_matches(name, list(known), n=1)
+    return f"; did you mean {section + '.' if section else ''}{near[0]}?" if near else ""

@@ -1,0 +1,204 @@
+"""Synthetic plates: a CCPD-named folder drawn from scratch, the embedded default data.
+
+Plate ``i`` of a seed is a function of (seed, i) alone: the same bytes whatever the number of plates
+or workers, so a folder of N plates is the beginning of one of N + 1. What is drawn stands in
+:mod:`~benchmark.data.plate_face`, :mod:`~benchmark.data.scene` and :mod:`~benchmark.data.camera`; here are the numbers on the
+plates, their sizes and poses, and the folder. The numbers that shape them (sizes, tilts, shares)
+are those of CCPD, measured on its file names. Bytes depend on the versions of Pillow and NumPy, as
+those of any JPEG encoder do.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import multiprocessing
+import os
+from concurrent.futures import ProcessPoolExecutor
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+from PIL import Image
+
+from benchmark.data.ccpd import ALPHANUMERICS, LETTERS, PROVINCES, PlateName, Point, format_name, parse_name
+from benchmark.data.camera import View
+from benchmark.data.scene import draw_photo
+from benchmark.errors import UserError
+
+GENERATOR_VERSION = 1
+"""Goes up with every change that alters a byte of a picture."""
+MANIFEST = "synthetic.json"
+
+HOME_PROVINCE, HOME_SHARE = "皖", 0.90
+GREEN_SHARE = 0.02
+REPEAT_SHARE = 0.05
+"""Share of pictures that show a plate seen before."""
+_DIGIT_SHARES = (0.29, 0.63, 0.79, 0.92, 0.80)
+"""Share of digits at each of the last five places (measured on CCPD)."""
+_JPEG_QUALITY = 95
+_FRAME_AREA = 720 * 1160
+"""Pixels of a CCPD photograph, of which the name gives the plate's share."""
+
+
+def synthesize(out: Path, plates: int, seed: int, workers: int | None = None) -> Path:
+    """Draw ``plates`` license plates into ``out``/ccpd_base and ``out``/ccpd_green; returns ``out``.
+
+    A plate already there is not drawn again, so an interrupted call is finished by the next one, and
+    a folder grows when more are asked for. ``workers`` processes draw (default: one per core).
+
+    Raises UserError for a count or seed below 0, or where ``out`` holds anything else: other files, or
+    plates of another seed, generator or larger number.
+    """
+    if plates < 1 or seed < 0:
+        raise UserError(f"cannot draw {plates} plates with seed {seed}: need at least 1 plate and a seed ≥ 0")
+    _claim(out, plates, seed)
+    present = {_index(p.name) for p in out.glob("ccpd_*/*.jpg")}
+    missing = [i for i in range(plates) if i not in present]
+    workers = min(workers or _cores(), len(missing) // 32 + 1)
+    if workers == 1:
+        for index in missing:
+            _draw(out, seed, index)
+    else:
+        # Spawned, not forked: the caller may hold threads (PyTorch's) that a fork would break.
+        context = multiprocessing.get_context("spawn")
+        with ProcessPoolExecutor(workers, context) as pool:
+            for _ in pool.map(partial(_draw, out, seed), missing, chunksize=16):
+                pass
+    return out
+
+
+def plate_text(seed: int, index: int) -> str:
+    """The characters of plate ``index``: its own, or now and then those of an earlier plate."""
+    rng = np.random.default_rng([seed, index, 0])
+    if index and rng.random() < REPEAT_SHARE:
+        index = int(rng.integers(index))
+        rng = np.random.default_rng([seed, index, 0])
+        rng.random()
+    green = rng.random() < GREEN_SHARE
+    others = [p for p in PROVINCES[:31] if p != HOME_PROVINCE]
+    text = HOME_PROVINCE if rng.random() < HOME_SHARE else str(rng.choice(others))
+    text += "A" if rng.random() < 0.9 else str(rng.choice(LETTERS[:-1]))
+    letters, digits = ALPHANUMERICS[:24], ALPHANUMERICS[24:-1]
+    if green:
+        text += str(rng.choice(["D", "F"]))
+    for share in _DIGIT_SHARES:
+        text += str(rng.choice(digits if rng.random() < share else letters))
+    return text
+
+
+def plate_pose(seed: int, index: int) -> tuple[View, PlateName]:
+    """Where plate ``index`` lies in its picture, and the annotation of it (brightness and blur still 0)."""
+    rng = np.random.default_rng([seed, index, 1])
+    text = plate_text(seed, index)
+    width, height = _plate_size(rng)
+    quad = _quad(width, height, rng)
+    margins = rng.integers(24, 41, 4).tolist()
+    left, top = min(x for x, _ in quad), min(y for _, y in quad)
+    right, bottom = max(x for x, _ in quad), max(y for _, y in quad)
+    corners = tuple((x - left + margins[0], y - top + margins[1]) for x, y in quad)
+    view = View(
+        math.ceil(right - left) + margins[0] + margins[2],
+        math.ceil(bottom - top) + margins[1] + margins[3],
+        corners,
+    )
+    noise = rng.normal(0, 1, (4, 2)) * [0.008 * width, 0.03 * height]
+    marked: list[Point] = [
+        (round(x + dx), round(y + dy)) for (x, y), (dx, dy) in zip(corners, np.clip(noise, -6, 6).tolist())
+    ]
+    edges = [float(margins[0]), float(margins[1]), right - left + margins[0], bottom - top + margins[1]]
+    shift = np.clip(rng.normal(0, 1, 4) * np.array([0.012, 0.035] * 2) * [width, height, width, height], -12, 12)
+    box = [round(edge + d) for edge, d in zip(edges, shift.tolist())]
+    tilt = math.degrees(math.atan2(marked[3][1] - marked[2][1], marked[3][0] - marked[2][0]))
+    lean = math.degrees(math.atan2(marked[1][0] - marked[2][0], marked[1][1] - marked[2][1]))
+    share = (box[2] - box[0]) * (box[3] - box[1]) / _FRAME_AREA
+    return view, PlateName(
+        # The last seven digits number the plate: names are unique, and say which plates are there.
+        area=f"{min(share, 0.9999999):.7f}"[2:] + f"{index:07d}",
+        tilt=(round(90 + tilt), round(90 + lean)),
+        bbox=(box[0], box[1], box[2], box[3]),
+        vertices=(marked[0], marked[1], marked[2], marked[3]),
+        text=text,
+        brightness=0,
+        blur=0,
+    )
+
+
+def _plate_size(rng: np.random.Generator) -> tuple[float, float]:
+    """Width and height of a plate's box: CCPD's quantiles (100/225/420 × 38/93/146 px at 5/50/95 %)."""
+    z = rng.normal(0, 1, 2)
+    z_height = 0.92 * z[0] + math.sqrt(1 - 0.92**2) * z[1]
+    width = _quantile(float(z[0]), (62, 100, 225, 420, 560))
+    height = _quantile(float(z_height), (26, 38, 93, 146, 240))
+    return width, min(max(height, width / 3.4), width / 1.2)
+
+
+def _quantile(z: float, knots: tuple[float, ...]) -> float:
+    """Value at the normal deviate ``z`` of a distribution with these 0.1/5/50/95/99.9 % quantiles."""
+    at = np.interp(z, [-3.09, -1.645, 0, 1.645, 3.09], np.log(knots))
+    return math.exp(float(at))
+
+
+def _quad(width: float, height: float, rng: np.random.Generator) -> list[tuple[float, float]]:
+    """Corners (from the bottom right, clockwise) of a plate seen so that its box is width×height.
+
+    A box too high for a plate seen from the front is one seen aslant, tilted, or both.
+    """
+    ratio = width / height
+    excess = max(0.0, 1 / ratio - 1 / 3.3)
+    slope = excess * rng.beta(2, 2) + abs(rng.normal(0, 0.02))
+    shear = rng.normal(0, 0.06) + rng.uniform(0, 1) * slope
+    flat = min(max((1 / ratio - slope) / (1 - abs(shear) / ratio), 1 / 3.7), 1 / 2.1)
+    slope = 1 / ratio - flat * (1 - abs(shear) / ratio)
+    length = width / (1 + abs(shear) * flat)
+    down, along = length * flat, length * slope
+    if rng.random() < 0.5:
+        along, shear = -along, -shear
+    lean = -shear * down
+    near = (1 + rng.normal(0, 0.02, 4)).tolist()
+    return [
+        (length + lean, (along + down) * near[0]),
+        (lean, down * near[1]),
+        (0.0, 0.0),
+        (length * near[2], along),
+    ]
+
+
+def _draw(out: Path, seed: int, index: int) -> None:
+    """Draw plate ``index`` and put it into its folder under its final name."""
+    view, name = plate_pose(seed, index)
+    picture = draw_photo(name.text, view, np.random.default_rng([seed, index, 2]))
+    left, top, right, bottom = name.bbox
+    grey = np.asarray(picture.convert("L"), np.int32)[max(top, 0) : bottom, max(left, 0) : right]
+    edges = 4 * grey[1:-1, 1:-1] - grey[:-2, 1:-1] - grey[2:, 1:-1] - grey[1:-1, :-2] - grey[1:-1, 2:]
+    brightness, blur = int(grey.sum()) // grey.size, int((edges * edges).sum()) // edges.size // 32
+    named = PlateName(name.area, name.tilt, name.bbox, name.vertices, name.text, brightness, blur)
+    folder = out / ("ccpd_green" if name.style == "green" else "ccpd_base")
+    final = folder / format_name(named)
+    partial_file = final.with_suffix(".part")
+    picture.save(partial_file, "JPEG", quality=_JPEG_QUALITY, subsampling="4:2:0")
+    os.replace(partial_file, final)
+
+
+def _claim(out: Path, plates: int, seed: int) -> None:
+    """Make ``out`` ours, or find that it is: its manifest says what is in it."""
+    wanted = {"generator": GENERATOR_VERSION, "seed": seed}
+    manifest = out / MANIFEST
+    if manifest.is_file():
+        found = json.loads(manifest.read_text())
+        if {key: found.get(key) for key in wanted} != wanted or found["plates"] > plates:
+            raise UserError(f"{out} holds other synthetic plates ({found}): choose another folder or delete it")
+    elif out.exists() and any(out.iterdir()):
+        raise UserError(f"{out} is not empty and holds no synthetic plates: choose another folder")
+    for folder in ("ccpd_base", "ccpd_green"):
+        (out / folder).mkdir(parents=True, exist_ok=True)
+    Path(f"{manifest}.part").write_text(json.dumps(wanted | {"plates": plates}) + "\n")
+    os.replace(f"{manifest}.part", manifest)
+
+
+def _index(file_name: str) -> int:
+    return int(parse_name(file_name).area[-7:])
+
+
+def _cores() -> int:
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1

@@ -1,0 +1,200 @@
+"""From a method and HR plates to upscaled plates, and from those to scores."""
+
+from __future__ import annotations
+
+import math
+import os
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+import numpy as np
+import pandas as pd
+import torch
+from torch import Tensor
+
+from benchmark.data.pack import Plate
+from benchmark.degradation import SCALE, degrade
+from benchmark.metrics import METRICS
+from benchmark.ocr import Judge, Reading, character_accuracy, normalise, rectify
+
+MAX_PIXELS = {"cpu": 2**18, "cuda": 2**22}
+"""HR pixels in one batch, by kind of device (25 and 400 plates of median size): bounds memory."""
+
+PLATE_COLUMNS = (
+    *("index", "name", "text", "height", "width"),
+    *("psnr", "psnr_y", "psnr_y_studio", "ssim"),
+    *("read", "confidence", "plate_correct", "character_accuracy", "tail_correct"),
+)
+"""Columns of ``plates.csv``, in order. Without a judge the last five are empty."""
+
+Upscale = Callable[[Tensor], Tensor]
+"""N×3×h×w → N×3×8h×8w, RGB in [0, 1]: the ``upscale`` of a method."""
+
+
+class PlateSequence(Protocol):
+    """Plates by number: :class:`benchmark.data.pack.Plates`, or a list."""
+
+    def __len__(self) -> int: ...
+
+    def __getitem__(self, index: int, /) -> Plate: ...
+
+
+@dataclass(frozen=True)
+class PlateBatch:
+    """Plates of one size: their numbers, and uint8 ``lr`` N×3×h×w and ``hr`` N×3×8h×8w."""
+
+    indices: list[int]
+    lr: Tensor
+    hr: Tensor
+
+
+class PlateBatches:
+    """LR and HR of a set of plates on a device, batched by size; made once, upscaled many times."""
+
+    def __init__(self, plates: PlateSequence, device: torch.device | str) -> None:
+        self.device = torch.device(device)
+        self.count = len(plates)
+        by_size: dict[tuple[int, ...], list[int]] = {}
+        for index in range(self.count):
+            by_size.setdefault(plates[index].hr.shape[:2], []).append(index)
+        limit = MAX_PIXELS.get(self.device.type, MAX_PIXELS["cpu"])
+        self.batches = [
+            self._batch(plates, indices[start : start + size])
+            for (height, width), indices in by_size.items()
+            for size in [max(1, limit // (height * width))]
+            for start in range(0, len(indices), size)
+        ]
+
+    def _batch(self, plates: PlateSequence, indices: list[int]) -> PlateBatch:
+        pixels = np.stack([plates[index].hr for index in indices])
+        hr = torch.from_numpy(pixels).to(self.device).permute(0, 3, 1, 2).contiguous()
+        return PlateBatch(indices, degrade(hr), hr)
+
+    def upscaled(self, upscale: Upscale) -> Iterator[tuple[PlateBatch, Tensor]]:
+        """Every batch with its upscaled plates, uint8 N×3×8h×8w.
+
+        Raises RuntimeError if ``upscale`` breaks its contract: wrong shape, or values that are not finite.
+        """
+        for batch in self.batches:
+            with torch.inference_mode():
+                sr = upscale(batch.lr.float().div_(255.0))
+                if sr.shape != batch.hr.shape:
+                    raise RuntimeError(
+                        f"upscale made {tuple(sr.shape)} of {tuple(batch.lr.shape)}: it must enlarge ×{SCALE}"
+                    )
+                if not torch.isfinite(sr).all():
+                    raise RuntimeError("upscale returned values that are not finite")
+                rounded = sr.float().mul(255.0).round_().clamp_(0.0, 255.0).to(torch.uint8)
+            yield batch, rounded
+
+
+def low_resolution(hr: np.ndarray) -> np.ndarray:
+    """The LR picture of one HR plate: uint8 H×W×3 → uint8 H/8×W/8×3."""
+    planes = torch.tensor(hr).permute(2, 0, 1).unsqueeze(0)
+    return degrade(planes)[0].permute(1, 2, 0).contiguous().numpy()
+
+
+def upscale_plates(
+    upscale: Upscale, plates: PlateSequence | PlateBatches, device: torch.device | str = "cpu"
+) -> list[np.ndarray]:
+    """Degrade and upscale every plate: uint8 H×W×3 arrays of the plates' own sizes, in their order.
+
+    Upscaled values are rounded to the nearest of 256 levels. ``device`` counts for plates only;
+    batches are on theirs. Raises RuntimeError where ``upscale`` breaks its contract.
+    """
+    batches = plates if isinstance(plates, PlateBatches) else PlateBatches(plates, device)
+    images: list[np.ndarray] = [np.empty(0, np.uint8)] * batches.count
+    for batch, sr in batches.upscaled(upscale):
+        for index, image in zip(batch.indices, sr.permute(0, 2, 3, 1).contiguous().cpu().numpy()):
+            images[index] = image
+    return images
+
+
+def validate(upscale: Upscale, plates: PlateSequence | PlateBatches, device: torch.device | str = "cpu") -> float:
+    """Mean over the plates of the RGB PSNR in dB, of uint8 pictures as in the scores.
+
+    The mean, not the median: it moves when any plate does, so that the choice of the best weights
+    is less of a lottery. Infinite if a plate is reproduced exactly. Hand over
+    :class:`PlateBatches` where this is called more than once. Raises ValueError without plates,
+    RuntimeError where ``upscale`` breaks its contract.
+    """
+    batches = plates if isinstance(plates, PlateBatches) else PlateBatches(plates, device)
+    if not batches.count:
+        raise ValueError("no plates to validate on")
+    errors = [
+        (sr.float() - batch.hr.float()).square_().mean(dim=(1, 2, 3), dtype=torch.float64)
+        for batch, sr in batches.upscaled(upscale)
+    ]
+    mean_squares = torch.cat(errors).cpu()
+    return float((10.0 * torch.log10(255.0**2 / mean_squares)).mean())
+
+
+def score_plates(images: Sequence[np.ndarray], plates: PlateSequence, judge: Judge | None) -> pd.DataFrame:
+    """All scores of upscaled plates: one row a plate, columns ``PLATE_COLUMNS``.
+
+    ``images[i]``: uint8 H×W×3, the upscaled ``plates[i]``. ``read`` is the normalised reading,
+    ``confidence`` 0 where nothing was read; ``plate_correct`` and ``tail_correct`` are 0 or 1.
+    A tail is correct whether the province sign before it was misread or missed. PSNR of an exact
+    copy is infinite. Raises ValueError where a picture does not have its plate's size.
+    """
+    if len(images) != len(plates):
+        raise ValueError(f"{len(images)} pictures for {len(plates)} plates")
+    originals = [plates[index] for index in range(len(plates))]
+    with ThreadPoolExecutor(os.cpu_count()) as pool:
+        rows = list(pool.map(_compare, images, originals))
+        if judge is not None:
+            rectified = list(pool.map(rectify, images, (plate.vertices for plate in originals)))
+            for row, reading in zip(rows, judge.read(rectified), strict=True):
+                row.update(_compare_reading(reading, row["text"]))
+    return pd.DataFrame(rows, columns=list(PLATE_COLUMNS))
+
+
+def _compare(image: np.ndarray, plate: Plate) -> dict[str, Any]:
+    row: dict[str, Any] = {
+        "index": plate.index,
+        "name": plate.name,
+        "text": plate.text,
+        "height": plate.hr.shape[0],
+        "width": plate.hr.shape[1],
+    }
+    for name, metric in METRICS.items():
+        if metric.function is not None:
+            row[name] = metric.function(image, plate.hr)
+    return row
+
+
+def _compare_reading(reading: Reading, truth: str) -> dict[str, Any]:
+    read, tail = normalise(reading.text), truth[1:]
+    return {
+        "read": read,
+        "confidence": reading.confidence if read else 0.0,
+        "plate_correct": int(read == truth),
+        "character_accuracy": character_accuracy(read, truth),
+        "tail_correct": int(tail in (read, read[1:])),
+    }
+
+
+def summarise(frame: pd.DataFrame) -> dict[str, dict[str, float | int | None]]:
+    """Median, sample standard deviation (``sd``), mean and count (``n``) of every metric in ``frame``.
+
+    Made to be stored as JSON: what is infinite or undefined is None. With ``n`` above 0 a median
+    or mean of None is therefore an infinite one; with ``n`` = 0 the metric was not measured.
+    """
+    return {name: _summary(frame[name]) for name in METRICS if name in frame}
+
+
+def _summary(column: pd.Series[Any]) -> dict[str, float | int | None]:
+    values = column.dropna().to_numpy(dtype=np.float64)
+    summary: dict[str, float | int | None] = {"median": None, "sd": None, "mean": None}
+    if len(values):
+        summary["median"] = _finite(np.median(values))
+        summary["mean"] = _finite(np.mean(values))
+    if len(values) > 1 and np.isfinite(values).all():
+        summary["sd"] = _finite(np.std(values, ddof=1))
+    return {**summary, "n": len(values)}
+
+
+def _finite(value: Any) -> float | None:
+    return float(value) if math.isfinite(value) else None

@@ -1,0 +1,115 @@
+"""What a result depends on, as one hash.
+
+A stored result is reused only while its identity is what a new run would have. The identity covers
+the source a result was computed with: the file of the method, and every file of ``methods`` and
+``benchmark`` that it or the engine imports, directly or through others. Source counts as parsed:
+comments, formatting and docstrings do not.
+"""
+
+from __future__ import annotations
+
+import ast
+import hashlib
+import importlib.util
+import json
+import sys
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+from benchmark.config import Config
+from methods import Registration
+
+# Where training and scoring start; what these import is found by following the imports.
+ENGINE = ("benchmark.session", "benchmark.evaluation", "benchmark.data.patches", "benchmark.jobs")
+# Imported by the engine, but without influence on any number.
+_IRRELEVANT = {"benchmark.identity", "benchmark.provenance", "benchmark.progress", "benchmark.errors",
+               "benchmark.store", "benchmark.config"}  # fmt: skip
+_PACKAGES = ("methods", "benchmark")
+
+# Fields that change neither the weights nor the scores of one (method, seed).
+_FREE = {
+    "data": {"folder", "cache"},  # the fingerprint of the pack stands for them
+    "train": {"seeds", "device", "threads", "checkpoint_seconds"},
+    "scoring": {"samples", "paddle_model"},
+}
+
+
+def identity(
+    entry: Registration, options: dict[str, Any], seed: int, config: Config, fingerprint: str, judge: Any
+) -> str:
+    """Hash of everything the result of one method and seed depends on (64 hexadecimal digits)."""
+    content = config.model_dump(mode="json")
+    for section, names in _FREE.items():
+        content[section] = {k: v for k, v in content[section].items() if k not in names}
+    parts = {
+        "method": entry.name,
+        "options": options,
+        "seed": seed,
+        "data": content["data"],
+        "train": content["train"],
+        "scoring": content["scoring"],
+        "fingerprint": fingerprint,
+        "judge": judge,
+        "source": source_hash(entry.method.__module__, *ENGINE),
+    }
+    return hashlib.sha256(json.dumps(parts, sort_keys=True, default=str).encode()).hexdigest()
+
+
+def source_hash(*modules: str) -> str:
+    """Hash of the parsed source of ``modules`` and of what they import from this project."""
+    digest = hashlib.sha256()
+    for name, path in sorted(_closure(modules).items()):
+        digest.update(f"{name}\n{_parsed(path, path.stat().st_mtime_ns)}\n".encode())
+    return digest.hexdigest()
+
+
+def _closure(modules: tuple[str, ...]) -> dict[str, Path]:
+    found: dict[str, Path] = {}
+    waiting = list(modules)
+    while waiting:
+        name = waiting.pop()
+        path = None if name in found or name in _IRRELEVANT else _file(name)
+        if path is not None:
+            found[name] = path
+            waiting += _imports(path, path.stat().st_mtime_ns)
+    return found
+
+
+def _file(name: str) -> Path | None:
+    """The file of a module of this project, or of a plug-in that has been loaded."""
+    loaded = sys.modules.get(name)
+    origin = getattr(loaded, "__file__", None) if loaded else None
+    if origin is None:
+        try:
+            spec = importlib.util.find_spec(name)
+        except (ImportError, ValueError):
+            return None
+        origin = spec.origin if spec else None
+    return Path(origin) if origin and origin.endswith(".py") else None
+
+
+@lru_cache(maxsize=None)
+def _imports(path: Path, _mtime: int) -> list[str]:
+    """Modules of this project that a file imports (``from a import b`` may mean ``a`` or ``a.b``)."""
+    names: list[str] = []
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.Import):
+            names += [alias.name for alias in node.names]
+        elif isinstance(node, ast.ImportFrom) and node.module:
+            names += [node.module, *(f"{node.module}.{alias.name}" for alias in node.names)]
+    return [name for name in names if name.split(".")[0] in _PACKAGES]
+
+
+@lru_cache(maxsize=None)
+def _parsed(path: Path, _mtime: int) -> str:
+    """The syntax tree of a file as text, without docstrings."""
+    tree = ast.parse(path.read_text(encoding="utf-8"))
+    for node in ast.walk(tree):
+        if isinstance(node, (ast.Module, ast.ClassDef, ast.FunctionDef, ast.AsyncFunctionDef)):
+            node.body = [
+                statement
+                for statement in node.body
+                if not (isinstance(statement, ast.Expr) and isinstance(statement.value, ast.Constant))
+            ]
+    return ast.dump(tree)

@@ -1,0 +1,71 @@
+"""One line per method: iterations per second, loss, validation PSNR, time left.
+
+On a terminal the line is redrawn in place; elsewhere a line is printed at every validation.
+"""
+
+from __future__ import annotations
+
+import sys
+import time
+from typing import TYPE_CHECKING, TextIO
+
+if TYPE_CHECKING:
+    from benchmark.session import TrainingSession
+
+_REDRAW_SECONDS = 0.5
+_COLUMN = 18
+
+
+class Progress:
+    """Tells the user how one training is going; hand ``update`` to the session."""
+
+    def __init__(self, name: str, stream: TextIO | None = None) -> None:
+        self.name = name
+        self.stream = stream or sys.stdout
+        self.live = self.stream.isatty()
+        self._drawn = 0.0
+        self._validations = -1
+        self._start: tuple[float, int] | None = None
+
+    def update(self, session: TrainingSession) -> None:
+        """Called after every iteration and every validation; cheap unless a line is due."""
+        now = time.monotonic()
+        if self._start is None:
+            self._start = (now, session.iteration)
+        validated = len(session.history) != self._validations
+        if not validated and not (self.live and now - self._drawn >= _REDRAW_SECONDS):
+            return
+        self._validations = len(session.history)
+        self._drawn = now
+        text = self._line(session, now)
+        if self.live:
+            self.stream.write("\r\x1b[K" + text)
+        else:
+            self.stream.write(text + "\n")
+        self.stream.flush()
+
+    def note(self, text: str) -> None:
+        """A line of its own, in place of the live line."""
+        self.stream.write(("\r\x1b[K" if self.live else "") + f"{self.name:<{_COLUMN}}{text}\n")
+        self.stream.flush()
+
+    def _line(self, session: TrainingSession, now: float) -> str:
+        assert self._start is not None
+        seconds, made = now - self._start[0], session.iteration - self._start[1]
+        parts = [f"{session.iteration:>7,}/{session.iterations:,}"]
+        if made and seconds > 0:
+            rate = made / seconds
+            parts.append(f"{rate:6.1f} it/s")
+            parts.append(f"ETA {_clock((session.iterations - session.iteration) / rate)}")
+        if "total" in session.losses:
+            parts.append(f"loss {session.losses['total'].item():.5f}")
+        if session.history:
+            parts.append(f"val {session.history[-1]['val_psnr']:.2f} dB")
+            parts.append(f"best {session.best_psnr:.2f} dB @ {session.best_iteration:,}")
+        return f"{self.name:<{_COLUMN}}" + "  ".join(parts)
+
+
+def _clock(seconds: float) -> str:
+    minutes, rest = divmod(round(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours}:{minutes:02}:{rest:02}"

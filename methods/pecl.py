@@ -1,0 +1,249 @@
+"""PECL: residual dense blocks trained with a pixel loss and a contrastive loss on embeddings.
+
+The publication's text says that the contrastive loss draws the embedding of the super-resolved
+plate towards that of the true plate. Its Equation 17 does the opposite: it is the hinge that
+Hadsell et al. (CVPR 2006) use to push *different* pictures apart. Both are offered:
+
+``attract``  mean D², the positive branch of Hadsell et al.: what the text describes;
+``printed``  mean max(m − D, 0)², Equation 17 to the letter: no gradient once D ≥ m;
+``none``     the pixel loss alone.
+
+``weights="learned"`` is Equation 19 with one parameter: w_c = 1 − w_p, kept in [0, 1], minimised
+together with the network. Nothing holds the two weights in balance: all weight flows to whichever
+term is smaller (within about 0.5 / learning rate iterations), and once the remaining term is zero
+nothing is learnt any more. That is not repaired here, but recorded: the history holds both
+weights, both terms and D, and ``dead_gradient`` is 1 where the network receives no gradient at all.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from methods import register
+from methods.base import Batch, Losses, NetworkMethod, Session
+from methods.blocks.pretrained import ImageNetNormalise, resnet18
+
+# -- the network of the publication's text -------------------------------------------------------
+
+
+class ResidualDenseBlock(nn.Module):
+    """Three densely connected 3×3 convolutions: x + α · conv(…), α learnt, 0.2 at the start."""
+
+    def __init__(self, channels: int) -> None:
+        super().__init__()
+        self.grow = nn.ModuleList(
+            [nn.Conv2d(channels, channels, 3, padding=1), nn.Conv2d(2 * channels, channels, 3, padding=1)]
+        )
+        self.fuse = nn.Conv2d(3 * channels, channels, 3, padding=1)
+        self.alpha = nn.Parameter(torch.tensor(0.2))
+
+    def forward(self, x: Tensor) -> Tensor:
+        features = x
+        for layer in self.grow:
+            features = torch.cat([features, F.relu(layer(features))], dim=1)
+        return x + self.alpha * self.fuse(features)
+
+
+class ChannelAttention(nn.Module):
+    """Global average pooling, two fully connected layers, a factor between 0 and 1 a channel."""
+
+    def __init__(self, channels: int, reduction: int) -> None:
+        super().__init__()
+        self.squeeze = nn.Linear(channels, channels // reduction)
+        self.excite = nn.Linear(channels // reduction, channels)
+
+    def forward(self, x: Tensor) -> Tensor:
+        factors = torch.sigmoid(self.excite(F.relu(self.squeeze(x.mean(dim=(2, 3))))))
+        return x * factors[:, :, None, None]
+
+
+def paper_network(channels: int = 64, blocks: int = 8, reduction: int = 16) -> nn.Sequential:
+    """Head, residual dense blocks, channel attention, three transposed convolutions, tail.
+
+    The text leaves widths, depths and kernels open. These are the ones that the authors' released
+    code suggests (three convolutions a block, growth = width = 64, α = 0.2) and that add up to
+    the 2M parameters of Table 1.
+    """
+    layers: list[nn.Module] = [nn.Conv2d(3, channels, 3, padding=1)]
+    layers += [ResidualDenseBlock(channels) for _ in range(blocks)]
+    layers += [ChannelAttention(channels, reduction)]
+    for _ in range(3):
+        layers += [nn.ConvTranspose2d(channels, channels, 4, stride=2, padding=1), nn.ReLU()]
+    return nn.Sequential(*layers, nn.Conv2d(channels, 3, 3, padding=1))
+
+
+# -- the embedding and the contrastive terms -----------------------------------------------------
+
+
+class Embedder(nn.Module):
+    """One branch of the Siamese pair: RGB in [0, 1], any size → unit vectors, N×dimension.
+
+    ResNet-18 with its last layer replaced. That layer is random whatever the rest is. Inputs are
+    normalised as ImageNet's are; the publication does not say whether they should be.
+    """
+
+    def __init__(self, dimension: int, init: Literal["imagenet", "random"]) -> None:
+        super().__init__()
+        self.normalise = ImageNetNormalise()
+        self.resnet = resnet18(init, alternative="--set pecl.embedder_init=random")
+        self.resnet.fc = nn.Linear(self.resnet.fc.in_features, dimension)
+
+    def forward(self, rgb: Tensor) -> Tensor:
+        return F.normalize(self.resnet(self.normalise(rgb)), dim=1)
+
+
+def embedding_distance(a: Tensor, b: Tensor, kind: Literal["manhattan", "euclidean"]) -> Tensor:
+    """Distance of the rows of two N×d tensors: N values ≥ 0."""
+    return torch.linalg.vector_norm(a - b, ord=1 if kind == "manhattan" else 2, dim=1)
+
+
+def contrastive_term(distance: Tensor, term: Literal["attract", "printed"], margin: float) -> Tensor:
+    """Mean over the pairs of D² (``attract``) or of max(margin − D, 0)² (``printed``)."""
+    if term == "attract":
+        return distance.square().mean()
+    return (margin - distance).clamp(min=0.0).square().mean()
+
+
+# -- the method ------------------------------------------------------------------------------------
+
+
+@register
+class Pecl(NetworkMethod):
+    name = "pecl"
+    title = "PECL"
+    citation = (
+        "A. Sendjasni, M.-C. Larabi, “Embedding Similarity Guided License Plate Super Resolution”, "
+        "Neurocomputing 651:130657, 2025, arXiv:2501.01483"
+    )
+    groups = ("table1",)
+    paper_parameters = 2_000_000
+    # The publication's recipe (Adam 1e-4, cosine) is the benchmark's common one: Recipe's defaults.
+
+    @dataclass(frozen=True)
+    class Options:
+        network: Literal["paper"] = "paper"
+        """``paper``: the network that the publication's text describes."""
+        term: Literal["attract", "printed", "none"] = "attract"
+        """Contrastive term; see the head of this file."""
+        weights: Literal["fixed", "learned"] = "fixed"
+        """``learned``: Equation 19, one parameter that starts at 0.5."""
+        w_contrastive: float = 1e-3
+        """Weight of the contrastive term where weights are fixed; the pixel loss has the rest."""
+        distance: Literal["manhattan", "euclidean"] = "manhattan"
+        """Distance of embeddings."""
+        dimension: Literal[64, 128, 256, 512] = 128
+        """Length of an embedding."""
+        margin: float = 2.0
+        """m of Equation 17. D grows as the root of ``dimension``, the margin does not."""
+        embedder: Literal["frozen", "trained"] = "frozen"
+        """``trained``: by the same Adam. With ``attract`` it then collapses to a constant: there are
+        no negative pairs to keep embeddings apart."""
+        batch_norm: Literal["eval", "batch"] = "eval"
+        """Statistics of the embedder's batch normalisation: the stored ones, or the batch's."""
+        embedder_init: Literal["imagenet", "random"] = "imagenet"
+        """Weights the embedder starts from."""
+
+        def __post_init__(self) -> None:
+            if not 0.0 <= self.w_contrastive <= 1.0:
+                raise ValueError(f"w_contrastive must lie in [0, 1], not {self.w_contrastive}")
+
+    options: Options
+
+    def __init__(self, options: Any = None) -> None:
+        super().__init__(options)
+        self.embedder: Embedder | None = None  # training needs it, upscaling does not
+        learned = self.options.weights == "learned" and self.options.term != "none"
+        start = 0.5 if learned else 1.0 - self.options.w_contrastive
+        self.w_pixel = nn.Parameter(torch.tensor(start), requires_grad=learned)
+
+    def build(self) -> nn.Module:
+        return paper_network()
+
+    def prepare(self, session: Session) -> None:
+        self.w_pixel.data = self.w_pixel.data.to(self.device)
+        if self.options.term != "none":
+            self.embedder = Embedder(self.options.dimension, self.options.embedder_init).to(self.device)
+            self.embedder.train(self.options.batch_norm == "batch")
+            self.embedder.requires_grad_(self.options.embedder == "trained")
+        super().prepare(session)
+
+    def parameter_groups(self) -> list[dict[str, Any]]:
+        groups = super().parameter_groups()
+        if self.w_pixel.requires_grad:
+            groups.append({"params": [self.w_pixel]})
+        if self.embedder is not None and self.options.embedder == "trained":
+            groups.append({"params": list(self.embedder.parameters())})
+        return groups
+
+    def loss(self, sr: Tensor, batch: Batch) -> Losses:
+        pixel = F.mse_loss(sr, batch.hr)
+        if self.embedder is None:
+            return {"total": pixel}
+        with torch.set_grad_enabled(self.options.embedder == "trained"):
+            target = self.embedder(batch.hr)
+        distance = embedding_distance(self.embedder(sr), target, self.options.distance)
+        assert self.options.term != "none"
+        contrastive = contrastive_term(distance, self.options.term, self.options.margin)
+        w_pixel, w_contrastive = self.w_pixel, 1.0 - self.w_pixel
+        silent = (w_pixel * pixel == 0.0) & (w_contrastive * contrastive == 0.0)
+        logged = {
+            "pixel": pixel,
+            "contrastive": contrastive,
+            "distance": distance.mean(),
+            "w_pixel": w_pixel.clone(),
+            "w_contrastive": w_contrastive,
+            "dead_gradient": silent.float(),
+        }
+        total = w_pixel * pixel + w_contrastive * contrastive
+        return {"total": total, **{name: value.detach() for name, value in logged.items()}}
+
+    def descend(self, total: Tensor) -> None:
+        super().descend(total)
+        if self.w_pixel.requires_grad:
+            self.w_pixel.data.clamp_(0.0, 1.0)
+
+    def state_dict(self) -> dict[str, Any]:
+        state = super().state_dict()
+        state["w_pixel"] = self.w_pixel.detach()
+        if self.embedder is not None:  # frozen ones too: their last layer is random
+            state["embedder"] = self.embedder.state_dict()
+        return state
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        super().load_state_dict(state)
+        self.w_pixel.data.copy_(state["w_pixel"])
+        if self.embedder is not None:
+            self.embedder.load_state_dict(state["embedder"])
+
+    def notes(self) -> list[str]:
+        options = self.options
+        notes = ["PECL's network follows the publication's text; the sizes it leaves open are ours."]
+        if options.term == "none":
+            return [*notes, "No contrastive term: mean squared error alone."]
+        if options.term == "attract":
+            notes.append("The contrastive term draws embeddings together, as PECL's text (not Eq. 17) says.")
+        else:
+            notes.append("The contrastive term is Eq. 17 as printed: it pushes embeddings apart.")
+        if options.weights == "fixed":
+            weight = options.w_contrastive
+            notes.append(f"Loss weights are fixed: {1 - weight:g} pixel, {weight:g} contrastive.")
+        else:
+            notes.append("Loss weights are learned with the network (Eq. 19), which lets one die out.")
+        start = "ImageNet's weights" if options.embedder_init == "imagenet" else "random weights"
+        notes.append(f"PECL's embedder: {options.embedder} ResNet-18 with {start}, last layer random.")
+        return notes
+
+
+register(
+    Pecl,
+    name="pecl-printed",
+    title="PECL (Eq. 17–19 as printed)",
+    groups=("readings",),
+    term="printed",
+    weights="learned",
+)

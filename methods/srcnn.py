@@ -1,0 +1,66 @@
+"""SRCNN 9-5-5: three convolutions that sharpen the luma of a bicubic enlargement."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from methods import register
+from methods.base import Batch, Losses, NetworkMethod, Recipe
+from methods.blocks.resize import upsample_bicubic
+
+
+def luma(rgb: Tensor) -> Tensor:
+    """N×3×H×W → N×1×H×W: Y of full-range BT.601 (JFIF, as Pillow's ``YCbCr``), in [0, 1]."""
+    red, green, blue = rgb.split(1, dim=1)
+    return 0.299 * red + 0.587 * green + 0.114 * blue
+
+
+class SRCNNNetwork(nn.Module):
+    """Convolutions 9×9 1→64, 5×5 64→32, 5×5 32→1, zero-padded to keep the size."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.extract = nn.Conv2d(1, 64, 9, padding=4)
+        self.map = nn.Conv2d(64, 32, 5, padding=2)
+        self.reconstruct = nn.Conv2d(32, 1, 5, padding=2)
+        for layer in (self.extract, self.map, self.reconstruct):
+            nn.init.normal_(layer.weight, std=0.001)
+            nn.init.zeros_(layer.bias)
+
+    def forward(self, lr: Tensor) -> Tensor:
+        enlarged = upsample_bicubic(lr).clamp(0.0, 1.0)
+        y = luma(enlarged)
+        features = F.relu(self.map(F.relu(self.extract(y))))
+        # In full-range YCbCr, a change of Y with Cb and Cr kept adds the same amount to R, G and B:
+        # this equals converting, replacing Y and converting back.
+        return enlarged + (self.reconstruct(features) - y)
+
+
+@register
+class SRCNN(NetworkMethod):
+    name = "srcnn"
+    title = "SRCNN"
+    citation = (
+        "C. Dong, C. C. Loy, K. He, X. Tang, “Image Super-Resolution Using Deep Convolutional Networks”, IEEE "
+        "Transactions on Pattern Analysis and Machine Intelligence 38(2):295–307, 2016, "
+        "doi:10.1109/TPAMI.2015.2439281, arXiv:1501.00092"
+    )
+    groups = ("table1",)
+    paper_parameters = 57_000
+    # The publication descends with momentum; Adam at the same two rates is the usual retraining.
+    native_recipe = Recipe(
+        learning_rate=1e-4, schedule="constant", layer_rates=(("reconstruct.", 0.1),)
+    )
+
+    def build(self) -> nn.Module:
+        return SRCNNNetwork()
+
+    def loss(self, sr: Tensor, batch: Batch) -> Losses:
+        with torch.no_grad():
+            target = luma(batch.hr)
+        return {"total": F.mse_loss(luma(sr), target)}
+
+    def notes(self) -> list[str]:
+        return ["SRCNN learns the luma (full-range BT.601 Y) only; its Cb and Cr are bicubic."]

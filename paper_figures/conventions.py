@@ -1,0 +1,109 @@
+"""The sentences below a table: how the numbers came about, from what the results say of themselves."""
+
+from __future__ import annotations
+
+from paper_figures import paper, text
+from paper_figures.results import Results, Row
+
+SCORING = (
+    "Scores are taken per plate on the output rounded to 8 bits, no border cropped. PSNR is over RGB. PSNR_Y is "
+    "over full-range BT.601 luma, the convention of the authors' evaluation code and the one set beside the "
+    "paper's column; the studio-range column (16–235) is the same quantity as BasicSR and MATLAB compute it, "
+    "1.32 dB higher. SSIM: Gaussian window 11×11, σ 1.5."
+)
+DEGRADATION = (
+    "LR plates are the HR plates reduced ×8 by antialiased bicubic interpolation (a = −0.5, as Pillow's), "
+    "rounded to 8 bits."
+)
+
+
+def data(results: Results) -> str:
+    """Which plates were used, and what was done to them."""
+    info = results.reference["data"]
+    counts = [text.plural(int(info[key]), word) for key, word in
+              (("train", "training plate"), ("val", "validation plate"), ("test", "test plate"))
+              if info.get(key)]  # fmt: skip
+    parts = [
+        f"Data: {info.get('name', 'unnamed')} ({', '.join(counts)}; fingerprint {_short(info.get('fingerprint'))})."
+    ]
+    if info.get("grown"):
+        parts.append(
+            f"{text.plural(int(info['grown']), 'plate box')} under 64 px grown to 64 px.".replace("boxs", "boxes")
+        )
+    if info.get("skipped"):
+        parts.append(f"{text.plural(int(info['skipped']), 'unusable file')} skipped.")
+    if info.get("protocol") == "paper":
+        parts.append("Split: the paper's, at random, so a plate may be in more than one part.")
+    else:
+        parts.append(f"Split ({info.get('protocol', 'unknown')} protocol): no plate number is in more than one part.")
+    return " ".join(parts)
+
+
+def selection(results: Results) -> str:
+    """Which of a training's weights are scored."""
+    if results.reference["data"].get("protocol") == "paper":
+        return "Each method shows its weights with the best PSNR on the test plates, as in the paper: optimistic."
+    return "Each method shows its weights with the best PSNR on the validation plates, which are not test plates."
+
+
+def budget(results: Results) -> str:
+    """What every trained method was given."""
+    rows = [row for row in results.rows if row.trained]
+    if not rows:
+        return "Nothing here was trained."
+    info = results.reference
+    parts = [f"{int(info['iterations']):,} iterations", f"batches of {results.setting('train.batch_size')}"]
+    if results.setting("train.recipe") == "native":
+        parts.append("each method's own published recipe")
+    else:
+        parts.append(f"one recipe for all (Adam, learning rate {results.setting('train.learning_rate')}, cosine)")
+    preset = results.setting("preset")
+    return f"Budget, equal for all: {', '.join(parts)}" + (f" (preset {preset})." if preset else ".")
+
+
+def judge(results: Results) -> str:
+    """Who read the plates, and what the reading columns mean."""
+    info = results.reference.get("judge")
+    if not info or not results.has_readings:
+        return "No plate was read (no OCR judge), so the reading columns are left out."
+    size = "×".join(str(side) for side in info.get("input") or ()) or "unknown"
+    return (
+        f"Judge: {info.get('model') or info.get('name')} ({info.get('name')} {info.get('version')}, "
+        f"SHA-256 {_short(info.get('sha256'))}), shown the plate rectified to {size} px. ρ is the judge's own "
+        "confidence, 0 where it reads nothing; confidence is not accuracy. Plates: all characters right; "
+        "characters: 1 − normalised edit distance; without province: all but the first character right."
+    )
+
+
+def pooling(results: Results) -> str:
+    """What the medians, deviations and intervals are taken over."""
+    seeds = results.seeds
+    listed = ", ".join(str(seed) for seed in seeds)
+    how = ", the plates of all seeds pooled" if len(seeds) > 1 else " only, which says nothing about other seeds"
+    return (
+        f"± is the standard deviation over plates; {'seeds' if len(seeds) > 1 else 'seed'} {listed}{how}. "
+        "The mean's 95 % interval is normal over plates"
+        + (", each averaged over its seeds first." if len(seeds) > 1 else ".")
+    )
+
+
+def against_paper(rows: list[Row], metrics: dict[str, str]) -> str:
+    """What Δ means, and which of the paper's cells nobody has transcribed (``metrics``: name → label)."""
+    lacking = [label for metric, label in metrics.items()
+               if not any(paper.value(row.name, metric) for row in rows)]  # fmt: skip
+    partial = [f"{label} ({', '.join(row.title for row in rows if paper.value(row.name, metric))} only)"
+               for metric, label in metrics.items() if label not in lacking]  # fmt: skip
+    sentence = (
+        f"Paper: {paper.CITATION}, trained on 100,000 real plates for 1,000k iterations. Δ is ours minus the "
+        "paper's, and compares like with like only as far as data and budget agree."
+    )
+    if partial or lacking:
+        sentence += " Transcribed from the paper so far: " + ("; ".join(partial) or "nothing") + "."
+        sentence += (
+            f" Its other cells show {text.DASH}; add them, with their source, to paper_figures/{paper.FILE.name}."
+        )
+    return sentence
+
+
+def _short(digest: object) -> str:
+    return str(digest)[:12] if digest else "unknown"

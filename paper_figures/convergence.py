@@ -1,0 +1,154 @@
+"""Fig. 6: quality against the iterations it took, and the validation curves behind it."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import pandas as pd
+from matplotlib.axes import Axes
+
+from paper_figures import conventions, style
+from paper_figures.drawing import Drawing, NothingToDraw
+from paper_figures.results import Results, Row
+from paper_figures.style import Label, Look
+
+NAME = "convergence"
+TITLE = "Convergence (the paper's Fig. 6)"
+NEEDS = "table1"
+
+BASELINE = "bicubic"
+BELOW = 3.0
+"""The curves' axis starts at most this far (dB) below the least of the methods' best: they begin far lower."""
+
+
+def draw(results: Results) -> Drawing:
+    """Left: validation PSNR along training. Right: median test PSNR where each method was best."""
+    rows = [row for row in results.competitors if row.trained and math.isfinite(row.scores["psnr"].median)]
+    if not rows:
+        raise NothingToDraw("no trained method has a result")
+    looks = style.looks([row.name for row in rows])
+    with style.style():
+        figure, (left, right) = style.new_figure(style.PAGE, max(3.0, 0.9 + 0.128 * len(rows)), 2)
+        style.place(figure, (left, right), 0.53, style.label_width([row.title for row in rows]), 0.42, 0.24)
+        _curves(left, rows, results, looks)
+        _scatter(right, rows, results, looks)
+    return Drawing(data=frame(results, rows), caption=caption(results, rows), figure=figure)
+
+
+def _curves(axes: Axes, rows: list[Row], results: Results, looks: dict[str, Look]) -> None:
+    part = "test" if results.reference["data"].get("protocol") == "paper" else "validation"
+    axes.set(title="Training", xlabel="iteration", ylabel=f"mean PSNR on {part} plates (dB)")
+    history = _trained(results)
+    labels: list[Label] = []
+    tops: list[tuple[float, float]] = []
+    for row in rows:
+        mine = history[history["method"] == row.name]
+        curve = mean_curve(mine)
+        if not curve.notna().any():
+            continue
+        look = looks[row.name]
+        if len(row.seeds) > 1:
+            for _, one in mine.groupby("seed"):
+                axes.plot(one["iteration"], one["val_psnr"], color=look.colour, lw=0.5, alpha=0.5)
+        axes.plot(curve.index, curve, color=look.colour, ls=look.dash)
+        best = curve[curve.index == row.best_iteration]
+        axes.plot(best.index, best, marker=look.marker, color=look.colour, mec="white", ls="", clip_on=False, zorder=3)
+        last = curve.dropna()
+        labels.append(Label(float(last.index[-1]), float(last.iloc[-1]), row.title, look.colour))
+        tops.append((float(curve.min()), float(curve.max())))
+    if not labels:
+        axes.text(0.5, 0.5, "no validations stored", transform=axes.transAxes, ha="center", color=style.GREY)
+        return
+    low = max(min(low for low, _ in tops), min(high for _, high in tops) - BELOW)
+    high = max(high for _, high in tops)
+    axes.set_ylim(low - 0.05 * (high - low) - 0.1, high + 0.08 * (high - low) + 0.1)
+    style.iteration_axis(axes, max(1.0, float(history["iteration"].min())), float(history["iteration"].max()) * 1.03)
+    _baseline(axes, results.row(BASELINE), _validated(results, BASELINE))
+    style.label_right(axes, labels)
+
+
+def _validated(results: Results, name: str) -> float:
+    """Validation PSNR of a method that is not trained; NaN where none is stored."""
+    mine = results.history.loc[results.history["method"] == name, "val_psnr"]
+    return float(mine.iloc[-1]) if len(mine) else math.nan
+
+
+def _baseline(axes: Axes, row: Row | None, level: float) -> None:
+    """A dashed line at the level of the method that is not trained, if it is there and within the axis."""
+    if row is None or not axes.get_ylim()[0] < level < axes.get_ylim()[1]:
+        return
+    axes.axhline(level, color=style.GREY, lw=0.9, ls=(0, (4, 2)), zorder=1)
+    axes.annotate(
+        style.shorten(row.title), (0, level), xycoords=("axes fraction", "data"), xytext=(3, 2),
+        textcoords="offset points", color=style.GREY, fontsize=style.FONT - 0.5,
+    )  # fmt: skip
+
+
+def _trained(results: Results) -> pd.DataFrame:
+    """The history without iteration 0, for which a log axis has no place."""
+    return results.history[results.history["iteration"] > 0]
+
+
+def mean_curve(history: pd.DataFrame) -> pd.Series:
+    """Validation PSNR by iteration, averaged over seeds where all of them have a number."""
+    table = history.pivot_table(index="iteration", columns="seed", values="val_psnr", dropna=False)
+    return table.mean(axis=1, skipna=False)
+
+
+def _scatter(axes: Axes, rows: list[Row], results: Results, looks: dict[str, Look]) -> None:
+    axes.set(xlabel="iterations to the best", ylabel="median PSNR on test plates (dB)", title="Test, best weights")
+    points = [(row, max(1.0, row.best_iteration or 0.0), row.scores["psnr"].median) for row in rows]
+    ys = [y for *_, y in points]
+    baseline = results.row(BASELINE)
+    level = baseline.scores["psnr"].median if baseline else math.nan
+    everything = [*ys, level] if math.isfinite(level) else ys
+    span = max(max(everything) - min(everything), 0.5)
+    axes.set_ylim(min(everything) - 0.1 * span, max(everything) + 0.1 * span)
+    budget = max(row.iterations for row in rows)
+    style.iteration_axis(axes, min(x for _, x, _ in points) / 1.6, budget * 1.15)
+    _baseline(axes, baseline, level)
+    for row, x, y in points:
+        look = looks[row.name]
+        if len(row.seeds) > 1:
+            ends = max(1, min(row.best_iterations)), max(1, *row.best_iterations)
+            axes.plot(ends, (y, y), color=look.colour, lw=0.8)
+        axes.plot(x, y, marker=look.marker, color=look.colour, mec="white", ls="", clip_on=False, zorder=3)
+    style.label_right(axes, [Label(x, y, row.title, looks[row.name].colour) for row, x, y in points])
+
+
+def frame(results: Results, rows: list[Row]) -> pd.DataFrame:
+    """Both panels' numbers in one long table: ``panel`` is ``validation`` or ``test``."""
+    columns = ["method", "seed", "iteration", "val_psnr"]
+    curves = results.history[results.history["method"].isin([row.name for row in rows])][columns]
+    curves = curves.rename(columns={"val_psnr": "psnr"}).assign(panel="validation")
+    baseline = results.row(BASELINE)
+    points = pd.DataFrame(
+        [
+            {"panel": "test", "method": row.name, "seed": "pooled" if len(row.seeds) > 1 else row.seeds[0],
+             "iteration": row.best_iteration, "psnr": row.scores["psnr"].median}
+            for row in [*rows, *([baseline] if baseline else [])]
+        ]
+    )  # fmt: skip
+    return pd.concat([points, curves], ignore_index=True)[["panel", "method", "seed", "iteration", "psnr"]]
+
+
+def caption(results: Results, rows: list[Row]) -> str:
+    """What is drawn, and the conditions it was made under."""
+    found = [
+        "Left: mean PSNR of the plates that choose the weights, during training; markers: the best. The axis is "
+        "logarithmic and leaves out iteration 0, the untrained networks; it may cut off how curves begin.",
+        "Right: median PSNR on the test plates against the iteration of the best weights. A method at the right edge "
+        "was still improving when the budget ended. Dashed: bicubic interpolation.",
+    ]
+    if len(results.seeds) > 1:
+        found.append(
+            "Thin lines are single seeds, thick lines their mean; on the right the plates of all seeds are pooled, and "
+            "bars span the seeds' iterations."
+        )
+    never = [row.title for row in rows if row.best_iteration == 0]
+    if never:
+        found.append(f"Never better than untrained, so drawn at iteration 1: {', '.join(never)}.")
+    if not np.isfinite(_trained(results)["val_psnr"]).all():
+        found.append("Gaps are validations whose PSNR is not a number.")
+    return " ".join([*found, conventions.budget(results), conventions.data(results), conventions.selection(results)])

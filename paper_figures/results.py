@@ -1,0 +1,361 @@
+"""Stored results as tidy tables: what every table and figure is a function of.
+
+:func:`load` reads a run once. Methods become :class:`Row` objects (seeds pooled), in the paper's order;
+``plates`` and ``history`` are long tables with one line a (method, seed, plate) and a (method, seed,
+validation). A result that cannot be used is listed with its reason, never dropped silently.
+"""
+
+from __future__ import annotations
+
+import math
+from collections import Counter
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+import methods
+from benchmark.errors import UserError
+from benchmark.metrics import METRICS
+from benchmark.store import Result, Run
+
+READING = tuple(name for name, metric in METRICS.items() if metric.function is None)
+"""Metrics that come from the judge; the others are computed from the picture."""
+HR = "hr"
+"""Name of the upper bound: the high-resolution plates themselves, scored like a method."""
+
+
+@dataclass(frozen=True)
+class Summary:
+    """Scores of one method over plates × seeds.
+
+    ``median`` and ``sd`` (n − 1) pool the plates of all seeds. ``mean`` and its 95 % interval
+    ``low``…``high`` average each plate over the seeds first, and are normal over plates. ``n`` counts
+    the pooled values, ``lacking`` those that were not a number and are left out.
+    """
+
+    median: float
+    sd: float
+    mean: float
+    low: float
+    high: float
+    n: int
+    lacking: int
+
+
+@dataclass(frozen=True)
+class Row:
+    """One method of the run, its seeds pooled."""
+
+    name: str
+    title: str
+    groups: tuple[str, ...]
+    parameters: int | None
+    paper_parameters: int | None
+    seeds: tuple[int, ...]
+    iterations: int
+    best_iterations: tuple[int, ...]
+    scores: dict[str, Summary]
+    """By name of the metric: always ``psnr``, the others where the plates have them."""
+    notes: tuple[str, ...]
+    stale: bool = False
+    differs: tuple[str, ...] = ()
+    """What sets this row apart from the others (other data, budget, …); only with ``allow_mixed``."""
+
+    @property
+    def is_bound(self) -> bool:
+        return self.name == HR
+
+    @property
+    def trained(self) -> bool:
+        return bool(self.parameters)
+
+    @property
+    def best_iteration(self) -> float | None:
+        """Median over seeds; None for what is not trained."""
+        return float(np.median(self.best_iterations)) if self.trained else None
+
+
+@dataclass(frozen=True)
+class Failure:
+    """A (method, seed) that crashed: one line of what went wrong."""
+
+    name: str
+    title: str
+    seed: int
+    error: str
+
+
+@dataclass(frozen=True)
+class Results:
+    """Everything a table or figure may use. ``infos`` holds the ``result.json`` behind each row, best row first."""
+
+    folder: Path
+    rows: list[Row]
+    plates: pd.DataFrame
+    history: pd.DataFrame
+    infos: list[dict[str, Any]]
+    failures: list[Failure] = field(default_factory=list)
+    problems: list[str] = field(default_factory=list)
+
+    def row(self, name: str) -> Row | None:
+        return next((row for row in self.rows if row.name == name), None)
+
+    @property
+    def competitors(self) -> list[Row]:
+        """The rows that compete: all but the HR bound."""
+        return [row for row in self.rows if not row.is_bound]
+
+    @property
+    def seeds(self) -> tuple[int, ...]:
+        """Seeds that occur among trained methods (among all, where nothing was trained)."""
+        rows = [row for row in self.rows if row.trained] or self.rows
+        return tuple(sorted({seed for row in rows for seed in row.seeds}))
+
+    @property
+    def has_readings(self) -> bool:
+        return any(metric in row.scores for row in self.rows for metric in READING)
+
+    def setting(self, path: str) -> Any:
+        """A field of the run's configuration by its dotted name, from a trained method where there is one."""
+        return setting(self.reference, path)
+
+    @property
+    def reference(self) -> dict[str, Any]:
+        """The ``result.json`` that stands for the run: the first of a trained method, else the first."""
+        return next((info for info in self.infos if info.get("parameters")), self.infos[0])
+
+
+def setting(info: dict[str, Any], path: str) -> Any:
+    """``config`` field by dotted name; None where the result does not have it."""
+    value: Any = info.get("config")
+    for part in path.split("."):
+        value = value.get(part) if isinstance(value, dict) else None
+    return value
+
+
+def load(run: Run, allow_mixed: bool = False) -> Results:
+    """Read all results of ``run``.
+
+    Raises UserError when there is nothing to show, or when results were made with different data,
+    protocol or budget (with ``allow_mixed`` those rows are marked instead).
+    """
+    folder = run.folder
+    entries: list[_Entry] = []
+    failures: list[Failure] = []
+    problems = [f"{path.relative_to(folder)} cannot be read" for path in run.unreadable()]
+    for result in run.results():
+        try:
+            if result.complete:
+                entries.append(_Entry.read(result))
+            else:
+                failures.append(_failure(result))
+        except (KeyError, TypeError, ValueError) as error:
+            problems.append(f"{result.method} seed {result.seed} cannot be used: {_reason(error)}")
+    if not entries:
+        raise UserError(_nothing(folder, failures, problems))
+    differs = _differences(entries)
+    if any(differs) and not allow_mixed:
+        raise UserError(_mixture(entries, differs))
+    entries = [replace(entry, differs=d) for entry, d in zip(entries, differs, strict=True)]
+    groups: dict[str, list[_Entry]] = {}
+    for entry in sorted(entries, key=lambda e: (_position(e.name), e.name, e.seed)):
+        groups.setdefault(entry.name, []).append(entry)
+        problems += entry.problems
+    return Results(
+        folder=folder,
+        rows=[_row(group) for group in groups.values()],
+        plates=pd.concat([e.plates for group in groups.values() for e in group], ignore_index=True),
+        history=_stack([e.history for group in groups.values() for e in group]),
+        infos=[e.info for group in groups.values() for e in group],
+        failures=failures,
+        problems=problems,
+    )
+
+
+# -- one stored result -----------------------------------------------------------------------------
+
+
+# Fields of result.json that are relied on: their types, and whether they must be there.
+_FIELDS: dict[str, tuple[tuple[type, ...], bool]] = {
+    "title": ((str,), True),
+    "data": ((dict,), True),
+    "config": ((dict,), True),
+    "groups": ((list,), False),
+    "notes": ((list,), False),
+    "judge": ((dict,), False),
+    "parameters": ((int,), False),
+    "paper_parameters": ((int,), False),
+    "iterations": ((int,), False),
+    "best_iteration": ((int,), False),
+}
+
+
+@dataclass(frozen=True)
+class _Entry:
+    name: str
+    seed: int
+    info: dict[str, Any]
+    plates: pd.DataFrame
+    history: pd.DataFrame
+    stale: bool
+    differs: tuple[str, ...] = ()
+
+    @classmethod
+    def read(cls, result: Result) -> _Entry:
+        """Raises ValueError (or what pandas raises) for a result that is not whole."""
+        info, name, seed = result.info, result.method, result.seed
+        for key, (kinds, needed) in _FIELDS.items():
+            if not isinstance(info.get(key), kinds if needed else (*kinds, type(None))):
+                raise ValueError(f"result.json has no usable {key!r}")
+        plates = result.plates().reset_index(drop=True)
+        if plates.empty or {"index", "psnr"} - set(plates):
+            raise ValueError("plates.csv is missing or lacks the scores")
+        if not info["data"].get("test") == len(plates):
+            raise ValueError(f"plates.csv has {len(plates)} of {info['data'].get('test')} plates")
+        for metric in METRICS:
+            column = plates[metric] if metric in plates else pd.Series(np.nan, plates.index)
+            plates[metric] = pd.to_numeric(column.replace({"True": 1, "False": 0}), errors="coerce").astype(float)
+        history = result.history().apply(pd.to_numeric, errors="coerce")
+        if len(history) and {"iteration", "val_psnr"} - set(history):
+            raise ValueError("history.csv lacks the columns iteration and val_psnr")
+        keys = {"method": name, "seed": seed}
+        stale = bool(getattr(result, "stale", False))
+        return cls(name, seed, info, plates.assign(**keys), history.assign(**keys), stale)
+
+    @property
+    def problems(self) -> list[str]:
+        """What a reader should know although the result can be used."""
+        if self.history.empty:
+            return []
+        bad = self.history.loc[~np.isfinite(self.history["val_psnr"]), "iteration"]
+        if bad.empty:
+            return []
+        more = f" and {len(bad) - 1} more" if len(bad) > 1 else ""
+        return [f"{self.name} seed {self.seed}: validation PSNR is not a number at iteration {bad.iloc[0]:.0f}{more}"]
+
+
+def _failure(result: Result) -> Failure:
+    error = result.info.get("error") or {}
+    line = f"{error.get('type', 'Error')}: {error.get('message', 'no message stored')}"
+    return Failure(result.method, str(result.info.get("title") or result.method), result.seed, line.splitlines()[0])
+
+
+def _reason(error: Exception) -> str:
+    text = f"result.json has no {error}" if isinstance(error, KeyError) else str(error)
+    return text.splitlines()[0] if text else type(error).__name__
+
+
+def _nothing(folder: Path, failures: list[Failure], problems: list[str]) -> str:
+    if failures:
+        return f"{folder} holds only failures; the first: {failures[0].name}: {failures[0].error}"
+    if problems:
+        return f"{folder} holds no usable result; the first: {problems[0]}"
+    return f"{folder} holds no finished result yet; start with: python -m benchmark run --methods all"
+
+
+def _stack(frames: list[pd.DataFrame]) -> pd.DataFrame:
+    frames = [frame for frame in frames if len(frame)]
+    if not frames:
+        return pd.DataFrame(columns=["iteration", "val_psnr", "method", "seed"])
+    return pd.concat(frames, ignore_index=True)
+
+
+# -- one row a method ------------------------------------------------------------------------------
+
+
+def _position(name: str) -> int:
+    """The paper's order, then other registered methods, then the rest; the HR bound last."""
+    known = methods.names()
+    if name == HR:
+        return len(known) + 1
+    return known.index(name) if name in known else len(known)
+
+
+def _row(entries: list[_Entry]) -> Row:
+    info = entries[0].info
+    plates = pd.concat([entry.plates for entry in entries])
+    there = [metric for metric in METRICS if metric == "psnr" or plates[metric].notna().any()]
+    return Row(
+        name=entries[0].name,
+        title=str(info["title"]),
+        groups=tuple(str(g) for g in info.get("groups") or ()),
+        parameters=info.get("parameters"),
+        paper_parameters=info.get("paper_parameters"),
+        seeds=tuple(entry.seed for entry in entries),
+        iterations=int(info.get("iterations") or 0),
+        best_iterations=tuple(int(entry.info.get("best_iteration") or 0) for entry in entries),
+        scores={metric: summarise(plates, metric) for metric in there},
+        notes=tuple(dict.fromkeys(str(n) for entry in entries for n in entry.info.get("notes") or ())),
+        stale=any(entry.stale for entry in entries),
+        differs=tuple(dict.fromkeys(d for entry in entries for d in entry.differs)),
+    )
+
+
+def summarise(plates: pd.DataFrame, metric: str) -> Summary:
+    """Pool one metric of one method: ``plates`` has columns index, seed and the metric."""
+    values = plates[metric].to_numpy(float)
+    known = values[~np.isnan(values)]
+    by_plate = plates.groupby("index")[metric].mean().dropna().to_numpy(float)
+    finite = np.isfinite(known).all()
+    mean = float(by_plate.mean()) if len(by_plate) else math.nan
+    half = 1.96 * float(by_plate.std(ddof=1)) / math.sqrt(len(by_plate)) if finite and len(by_plate) > 1 else math.nan
+    return Summary(
+        median=float(np.median(known)) if len(known) else math.nan,
+        sd=float(known.std(ddof=1)) if finite and len(known) > 1 else math.nan,
+        mean=mean,
+        low=mean - half,
+        high=mean + half,
+        n=len(known),
+        lacking=len(values) - len(known),
+    )
+
+
+# -- what may stand in one table -------------------------------------------------------------------
+
+
+_BUDGET = ("train.batch_size", "train.learning_rate", "train.recipe", "train.precision")
+
+
+def _conditions(info: dict[str, Any]) -> dict[str, Any]:
+    """What must be equal for two results to be compared. A budget only matters where something is trained."""
+    data, judge = info["data"], info.get("judge") or {}
+    conditions = {
+        "data": data.get("fingerprint"),
+        "protocol": data.get("protocol"),
+        "test plates": data.get("test"),
+        "judge": (judge.get("name"), judge.get("version"), judge.get("sha256")),
+    }
+    if info.get("parameters"):
+        conditions |= {
+            "training plates": data.get("train"),
+            "iterations": info.get("iterations"),
+            **{field.split(".")[1]: setting(info, field) for field in _BUDGET},
+        }
+    return conditions
+
+
+def _differences(entries: list[_Entry]) -> list[tuple[str, ...]]:
+    """For every entry the conditions in which it departs from what most entries have."""
+    conditions = [_conditions(entry.info) for entry in entries]
+    usual: dict[str, Any] = {}
+    for key in dict.fromkeys(k for c in conditions for k in c):
+        usual[key] = Counter(repr(c[key]) for c in conditions if key in c).most_common(1)[0][0]
+    return [tuple(f"{key} {_short(c[key])}" for key in c if repr(c[key]) != usual[key]) for c in conditions]
+
+
+def _short(value: Any) -> str:
+    if isinstance(value, tuple):
+        return " ".join(_short(v) for v in value if v) or "none"
+    return str(value)[:12]
+
+
+def _mixture(entries: list[_Entry], differs: list[tuple[str, ...]]) -> str:
+    odd = [f"{e.name} seed {e.seed} ({', '.join(d)})" for e, d in zip(entries, differs, strict=True) if d]
+    more = f" and {len(odd) - 4} more" if len(odd) > 4 else ""
+    return (
+        "results made under different conditions do not belong in one table: "
+        f"{'; '.join(odd[:4])}{more} differ from the rest; run these again, or put them in another run"
+    )

@@ -1,0 +1,281 @@
+"""Table 1: every method beside the paper's values; image quality, reading, means and convergence."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import replace
+
+import pandas as pd
+
+from benchmark.metrics import METRICS
+from paper_figures import conventions, paper, text
+from paper_figures.drawing import Drawing
+from paper_figures.results import READING, Results, Row
+from paper_figures.tables import Cell, Column, Table, ranks, to_latex, to_markdown
+
+NAME = "table1"
+TITLE = "Table 1. Super-resolution of license plates, ×8"
+NEEDS = "table1"
+
+
+BESIDE_PAPER = ("psnr", "psnr_y", "confidence")
+"""Metrics that the paper's Table 1 has too."""
+_SHORT = {
+    "psnr": "PSNR",
+    "confidence": "OCR ρ",
+    "plate_correct": "plates %",
+    "character_accuracy": "characters %",
+    "best_iteration": "best at",
+}  # headings for the terminal
+
+
+def shown(row: Row, metric: str) -> float | None:
+    """The number a table shows for a metric, in its unit; None where the method has none."""
+    summary, kind = row.scores.get(metric), METRICS[metric]
+    if summary is None:
+        return None
+    return kind.factor * (summary.mean if kind.statistic == "mean" else summary.median)
+
+
+def draw(results: Results) -> Drawing:
+    """Markdown, LaTeX and CSV of the whole table."""
+    parts, caption, notes = tables(results), sentences(results), footnotes(results)
+    return Drawing(
+        data=frame(results),
+        caption=" ".join(caption),
+        body=_markdown(parts, caption, notes),
+        texts={"md": f"# {TITLE}\n\n{_markdown(parts, caption, notes)}", "tex": _latex(parts, caption, notes)},
+    )
+
+
+def tables(results: Results) -> list[Table]:
+    """The parts of Table 1, each narrow enough to read; the reading part only where something was read."""
+    rows = results.rows
+    parts = [
+        ("Image quality: median ± standard deviation over test plates", [
+            *_parameters(rows), *_beside_paper(rows, "psnr"), *_beside_paper(rows, "psnr_y"),
+            score_column(rows, "psnr_y_studio"), score_column(rows, "ssim"),
+        ]),
+        ("Reading: confidence (median ± standard deviation) and accuracy (mean)", [
+            *_beside_paper(rows, "confidence"),
+            *(score_column(rows, m) for m in ("plate_correct", "character_accuracy", "tail_correct")),
+        ]),
+        ("Mean PSNR with its 95 % interval, and iterations to the best weights", _mean_and_convergence(rows)),
+    ]  # fmt: skip
+    if not results.has_readings:
+        del parts[1]
+    names = method_column(results)
+    return [Table(title, [names, *columns], rules(rows)) for title, columns in parts]
+
+
+def short(results: Results, wide: bool) -> Table:
+    """One table for the terminal: 80 columns, or about 110 with the second-rank metrics too."""
+    rows = results.rows
+    metrics = ["psnr_y", "ssim"] if wide else []
+    if results.has_readings:
+        metrics += ["confidence", "plate_correct"] + ["character_accuracy"] * wide
+    columns = [method_column(results, numbered=False), parameter_column(rows)]
+    columns.append(replace(score_column(rows, "psnr", deviation=wide), header=_SHORT["psnr"]))
+    columns += paper_columns(rows, "psnr")
+    columns += [replace(score_column(rows, m), header=_SHORT.get(m, METRICS[m].label)) for m in metrics]
+    columns.append(replace(convergence_column(rows), header=_SHORT["best_iteration"]))
+    return Table(f"{TITLE}: {results.folder.resolve().name}", columns, rules(rows))
+
+
+def legend(results: Results) -> list[str]:
+    """The least that makes :func:`short` readable."""
+    plates = text.plural(int(results.reference["data"]["test"]), "test plate")
+    lines = [
+        f"PSNR in dB: median over {plates}, {text.plural(len(results.seeds), 'seed')}; accuracies: mean. "
+        "Bold is best, underlined second. Footnotes and conventions: table1.md"
+    ]
+    lines += ["† source code has changed since: run again"] * any(row.stale for row in results.rows)
+    lines += ["‡ made under other conditions, not comparable"] * any(row.differs for row in results.rows)
+    return lines
+
+
+def rules(rows: list[Row]) -> tuple[int, ...]:
+    """A rule above the HR bound."""
+    return tuple(i for i, row in enumerate(rows) if row.is_bound and i)
+
+
+# -- columns ---------------------------------------------------------------------------------------
+
+
+def method_column(results: Results, numbered: bool = True) -> Column:
+    """Titles with † (stale), ‡ (made under other conditions) and the numbers of their footnotes."""
+    numbers = {note: i for i, note in enumerate(footnotes(results), 1)}
+    cells = []
+    for row in results.rows:
+        marks = [str(numbers[note]) for note in row.notes if numbered]
+        marks += ["†"] * row.stale + ["‡"] * bool(row.differs)
+        cells.append(Cell(row.title, marks=",".join(marks)))
+    return Column("Method", cells)
+
+
+def score_column(rows: list[Row], metric: str, deviation: bool = False) -> Column:
+    """One ranked column; the HR bound stands outside the ranking."""
+    kind = METRICS[metric]
+    cells = []
+    for row, rank in zip(rows, _ranks(rows, metric), strict=True):
+        summary = row.scores.get(metric)
+        cell = text.number(shown(row, metric), kind.decimals)
+        if deviation and summary is not None and not math.isnan(summary.sd):
+            cell += f" ± {text.number(kind.factor * summary.sd, kind.decimals)}"
+        cells.append(Cell(cell, rank, "*" if summary is not None and summary.lacking else ""))
+    return Column(kind.label + (f" ({kind.unit})" if kind.unit else ""), cells)
+
+
+def _ranks(rows: list[Row], metric: str) -> list[int]:
+    competing = [None if row.is_bound else shown(row, metric) for row in rows]
+    return ranks(competing, METRICS[metric].decimals, METRICS[metric].higher_is_better)
+
+
+def paper_columns(rows: list[Row], metric: str) -> list[Column]:
+    """The paper's value and ours minus it."""
+    printed = [paper.value(row.name, metric) for row in rows]
+    decimals = METRICS[metric].decimals
+    return [
+        Column("paper", [Cell(p.text if p else text.DASH) for p in printed]),
+        Column("Δ", [Cell(text.number(_delta(row, metric), decimals, sign=True)) for row in rows]),
+    ]
+
+
+def _delta(row: Row, metric: str) -> float | None:
+    printed, ours = paper.value(row.name, metric), shown(row, metric)
+    return None if printed is None or ours is None else ours - printed.value
+
+
+def _beside_paper(rows: list[Row], metric: str) -> list[Column]:
+    return [score_column(rows, metric, deviation=True), *paper_columns(rows, metric)]
+
+
+def parameter_column(rows: list[Row]) -> Column:
+    return Column("#p", [Cell(text.count(row.parameters or None)) for row in rows])
+
+
+def _parameters(rows: list[Row]) -> list[Column]:
+    return [
+        parameter_column(rows),
+        Column("#p paper", [Cell(_paper_parameters(row)[1]) for row in rows]),
+    ]
+
+
+def _paper_parameters(row: Row) -> tuple[float | None, str]:
+    """As transcribed, else (a second reading of a method in the table) what the method itself says."""
+    printed = paper.value(row.name, "parameters")
+    if printed:
+        return printed.value, printed.text
+    count = row.paper_parameters
+    return count, text.DASH if count is None else f"{count / 1e6:g}M" if count >= 1e6 else f"{count / 1e3:g}K"
+
+
+def convergence_column(rows: list[Row]) -> Column:
+    return Column("best at iteration", [Cell(text.iterations(row.best_iteration)) for row in rows])
+
+
+def _mean_and_convergence(rows: list[Row]) -> list[Column]:
+    means, intervals = [], []
+    for row in rows:
+        psnr = row.scores["psnr"]
+        known = not math.isnan(psnr.low)
+        means.append(Cell(text.number(psnr.mean)))
+        intervals.append(Cell(f"{text.number(psnr.low)} – {text.number(psnr.high)}" if known else text.DASH))
+    printed = [paper.value(row.name, "best_iteration") for row in rows]
+    return [
+        Column("mean PSNR (dB)", means),
+        Column("95 % interval", intervals),
+        convergence_column(rows),
+        Column("paper", [Cell(p.text if p else text.DASH) for p in printed]),
+        Column("seeds", [Cell(str(len(row.seeds)) if row.trained else text.DASH) for row in rows]),
+    ]
+
+
+# -- caption, footnotes, files ---------------------------------------------------------------------
+
+
+def footnotes(results: Results) -> list[str]:
+    """Everything methods say of themselves, each sentence once, in the order of the rows."""
+    return list(dict.fromkeys(note for row in results.rows for note in row.notes))
+
+
+def sentences(results: Results) -> list[str]:
+    """The caption, one convention after the other."""
+    rows = results.competitors
+    beside = {m: METRICS[m].label for m in BESIDE_PAPER if m not in READING or results.has_readings}
+    found = [
+        "Bold is best and underlined second among the competitors (the HR plates are a bound); numbers equal as shown "
+        "share the mark.",
+        conventions.against_paper(rows, {**beside, "best_iteration": "iterations to the best"}),
+        conventions.pooling(results),
+        conventions.SCORING,
+        conventions.DEGRADATION,
+        conventions.data(results),
+        conventions.budget(results),
+        conventions.selection(results),
+        conventions.judge(results),
+    ]
+    if any(row.stale for row in results.rows):
+        found.append("† made by source code that has changed since; run again to bring it up to date.")
+    odd = [f"{row.title} ({', '.join(row.differs)})" for row in results.rows if row.differs]
+    if odd:
+        found.append(f"‡ made under other conditions than the rest, not comparable: {'; '.join(odd)}.")
+    lacking = [f"{row.title}, {metric}: {summary.lacking} of {summary.lacking + summary.n}"
+               for row in results.rows for metric, summary in row.scores.items() if summary.lacking]  # fmt: skip
+    if lacking:
+        found.append(f"* plates without a number are left out: {'; '.join(lacking)}.")
+    return found
+
+
+def _markdown(parts: list[Table], caption: list[str], notes: list[str]) -> str:
+    blocks = [f"**{text.markdown(part.title)}**\n\n{to_markdown(part)}" for part in parts]
+    blocks += ["  \n".join(f"<sup>{i}</sup> {text.markdown(note)}" for i, note in enumerate(notes, 1))] * bool(notes)
+    blocks += ["\n".join(f"- {text.markdown(sentence)}" for sentence in caption)]
+    return "\n\n".join(block.strip("\n") for block in blocks) + "\n"
+
+
+def _latex(parts: list[Table], caption: list[str], notes: list[str]) -> str:
+    letters = "abcdef"
+    lines = [
+        "% needs \\usepackage{booktabs,graphicx}, and \\usepackage[T1]{fontenc} with pdflatex",
+        r"\begin{table*}",
+        r"\centering\footnotesize\setlength{\tabcolsep}{3.5pt}",
+        rf"\caption{{{text.latex(TITLE.split('. ', 1)[1])}.}}",
+        r"\label{tab:plates}",
+    ]
+    for letter, part in zip(letters, parts, strict=False):
+        lines += [rf"\par\smallskip ({letter}) {text.latex(part.title)}\par\smallskip", to_latex(part).rstrip()]
+    lines.append(r"\par\smallskip\begin{minipage}{\linewidth}\scriptsize")
+    lines += [rf"\textsuperscript{{{i}}} {text.latex(note)}\par" for i, note in enumerate(notes, 1)]
+    lines += [text.latex(" ".join(caption)), r"\end{minipage}"]
+    return "\n".join([*lines, r"\end{table*}"]) + "\n"
+
+
+def frame(results: Results) -> pd.DataFrame:
+    """All numbers behind the table, unrounded, one line a method; accuracies as fractions."""
+    rows = results.rows
+    columns: dict[str, list[object]] = {
+        "method": [row.name for row in rows],
+        "title": [row.title for row in rows],
+        "seeds": [" ".join(map(str, row.seeds)) for row in rows],
+        "parameters": [row.parameters for row in rows],
+        "parameters_paper": [_paper_parameters(row)[0] for row in rows],
+    }
+    for metric in METRICS:
+        summaries = [row.scores.get(metric) for row in rows]
+        if not any(summaries):
+            continue
+        for key in ("median", "sd", "mean", "low", "high", "n", "lacking"):
+            columns[f"{metric}_{key}"] = [None if s is None else getattr(s, key) for s in summaries]
+        columns[f"{metric}_rank"] = [rank or None for rank in _ranks(rows, metric)]
+        if metric in BESIDE_PAPER:
+            printed = [paper.value(row.name, metric) for row in rows]
+            columns[f"{metric}_paper"] = [p.value if p else None for p in printed]
+            columns[f"{metric}_delta"] = [_delta(row, metric) for row in rows]
+    printed = [paper.value(row.name, "best_iteration") for row in rows]
+    columns["best_iteration"] = [row.best_iteration for row in rows]
+    columns["best_iteration_by_seed"] = [" ".join(map(str, row.best_iterations)) if row.trained else "" for row in rows]
+    columns["best_iteration_paper"] = [p.value if p else None for p in printed]
+    columns["stale"] = [row.stale for row in rows]
+    columns["differs"] = ["; ".join(row.differs) for row in rows]
+    return pd.DataFrame(columns).convert_dtypes()

@@ -1,0 +1,104 @@
+"""A table as data, and its three renderings: Markdown, booktabs LaTeX and the terminal."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from rich import box
+from rich.table import Table as RichTable
+from rich.text import Text
+
+from paper_figures import text
+
+
+@dataclass(frozen=True)
+class Cell:
+    """Plain text; ``rank`` 1 is set bold, 2 underlined; ``marks`` are raised behind the text."""
+
+    text: str = text.DASH
+    rank: int = 0
+    marks: str = ""
+
+
+@dataclass(frozen=True)
+class Column:
+    header: str
+    cells: list[Cell]
+
+
+@dataclass(frozen=True)
+class Table:
+    """Columns of equal length; a rule is drawn above the rows in ``rules``."""
+
+    title: str
+    columns: list[Column]
+    rules: tuple[int, ...] = ()
+
+    @property
+    def rows(self) -> list[tuple[Cell, ...]]:
+        return list(zip(*(column.cells for column in self.columns), strict=True))
+
+
+def ranks(values: Sequence[float | None], digits: int, higher_is_better: bool = True) -> list[int]:
+    """1 for the best, 2 for the second best, else 0, of the numbers as they are shown.
+
+    Numbers that look equal share a rank. Nothing is marked where fewer than two numbers, or
+    only equal ones, are compared.
+    """
+    sign = 1 if higher_is_better else -1
+    shown = [None if v is None or not math.isfinite(v) else sign * round(v, digits) for v in values]
+    levels = sorted({v for v in shown if v is not None}, reverse=True)
+    if len(levels) < 2:
+        return [0] * len(shown)
+    return [levels.index(v) + 1 if v in levels[:2] else 0 for v in shown]
+
+
+def to_markdown(table: Table) -> str:
+    """A pipe table; bold and underline as HTML, which every Markdown viewer shows."""
+    lines = ["| " + " | ".join(text.markdown(c.header) for c in table.columns) + " |"]
+    lines.append("|" + "|".join(":---" if i == 0 else "---:" for i in range(len(table.columns))) + "|")
+    for row in table.rows:
+        lines.append("| " + " | ".join(_markdown_cell(cell) for cell in row) + " |")
+    return "\n".join(lines) + "\n"
+
+
+def _markdown_cell(cell: Cell) -> str:
+    shown = text.markdown(cell.text)
+    shown = {0: shown, 1: f"**{shown}**", 2: f"<u>{shown}</u>"}[cell.rank]
+    return shown + (f"<sup>{text.markdown(cell.marks)}</sup>" if cell.marks else "")
+
+
+def to_latex(table: Table) -> str:
+    """A booktabs ``tabular`` (needs ``\\usepackage{booktabs}``)."""
+    lines = [rf"\begin{{tabular}}{{@{{}}l{'r' * (len(table.columns) - 1)}@{{}}}}", r"\toprule"]
+    lines.append(" & ".join(text.latex(c.header) for c in table.columns) + r" \\")
+    lines.append(r"\midrule")
+    for i, row in enumerate(table.rows):
+        if i in table.rules:
+            lines.append(r"\midrule")
+        lines.append(" & ".join(_latex_cell(cell) for cell in row) + r" \\")
+    return "\n".join([*lines, r"\bottomrule", r"\end{tabular}"]) + "\n"
+
+
+def _latex_cell(cell: Cell) -> str:
+    shown = text.latex(cell.text)
+    shown = {0: shown, 1: rf"\textbf{{{shown}}}", 2: rf"\underline{{{shown}}}"}[cell.rank]
+    return shown + (rf"\textsuperscript{{{text.latex(cell.marks)}}}" if cell.marks else "")
+
+
+def to_terminal(table: Table) -> RichTable:
+    """For ``rich``; names are shown as they are, whatever brackets they hold."""
+    shown = RichTable(title=Text(table.title), title_justify="left", box=box.SIMPLE_HEAD, pad_edge=False)
+    shown.padding = (0, 1, 0, 0)
+    for i, column in enumerate(table.columns):
+        shown.add_column(Text(column.header), justify="left" if i == 0 else "right", no_wrap=i > 0)
+    for i, row in enumerate(table.rows):
+        shown.add_row(*(_terminal_cell(cell) for cell in row), end_section=i + 1 in table.rules)
+    return shown
+
+
+def _terminal_cell(cell: Cell) -> Text:
+    shown = Text(text.one_line(cell.text), style={0: "", 1: "bold", 2: "underline"}[cell.rank])
+    return shown.append(f" {cell.marks}", style="dim") if cell.marks else shown

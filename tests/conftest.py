@@ -1,0 +1,49 @@
+"""Shared fixtures: tiny CCPD folders, and real plates where CCPD_ROOT names a folder of them."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from benchmark.data.ccpd import PlateName, format_name
+
+
+@pytest.fixture(scope="session")
+def ccpd_root() -> Path:
+    """A folder of real CCPD plates; the test is skipped where there is none."""
+    root = os.environ.get("CCPD_ROOT")
+    if not root:
+        pytest.skip("CCPD_ROOT is not set")
+    return Path(root)
+
+
+def plate_name(text: str, bbox: tuple[int, int, int, int], serial: int = 0) -> str:
+    """A CCPD file name of a plate seen straight on."""
+    x0, y0, x1, y1 = bbox
+    corners = ((x1, y1), (x0, y1), (x0, y0), (x1, y0))
+    return format_name(PlateName(f"02{serial:05}", (90, 90), bbox, corners, text, 120, 30))
+
+
+@pytest.fixture
+def make_ccpd(tmp_path: Path) -> Callable[..., Path]:
+    """Returns a function that writes a folder of ``count`` plates of one colour each (PNG pixels are
+    exact; the name still ends in .jpg as CCPD's do, and Pillow goes by the content)."""
+
+    def make(count: int = 24, name: str = "ccpd", size: tuple[int, int] = (128, 64), highest: int = 200) -> Path:
+        folder = tmp_path / name / "ccpd_base"
+        folder.mkdir(parents=True)
+        random = np.random.default_rng(0)
+        for i in range(count):
+            width, height = size
+            pixels = np.full((height + 24, width + 24, 3), random.integers(40, highest, 3), dtype=np.uint8)
+            text = f"皖A{i // 2:05}"  # every plate number is on two pictures
+            file = folder / plate_name(text, (12, 12, 12 + width, 12 + height), i)
+            Image.fromarray(pixels).save(file, format="PNG")
+        return folder.parent
+
+    return make

@@ -1,0 +1,130 @@
+"""A results folder with exactly known scores, as the benchmark would have written it.
+
+Every method's plates are its ``centre`` plus a fixed pattern of ten numbers whose median and mean are 0
+and whose standard deviation (n − 1) is exactly 2, so that every number of a report can be worked out by hand.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from benchmark.store import Run, write_result
+
+_SHAPE = np.array([-3.0, -2.0, -2.0, -1.0, -0.5, 0.5, 1.0, 2.0, 2.0, 3.0])
+PATTERN = _SHAPE * 2.0 / _SHAPE.std(ddof=1)
+PLATES = len(PATTERN)
+
+
+@dataclass(frozen=True)
+class Fake:
+    """One method: ``psnr`` is the centre of its plates in dB, ``read`` the number of plates read right."""
+
+    name: str
+    title: str
+    parameters: int | None
+    psnr: float
+    read: int = 0
+    best: int = 0
+    paper_parameters: int | None = None
+    notes: tuple[str, ...] = ()
+
+
+BUDGET = 1000
+METHODS = (
+    Fake("hr", "HR (upper bound)", None, math.inf, read=10),
+    Fake("bicubic", "Bicubic", 0, 18.02),
+    Fake("srcnn", "SRCNN", 57_281, 18.61, 0, 1000, 57_000),
+    Fake("espcn", "ESPCN", 78_816, 18.95, 1, 1000, 800_000),
+    Fake("msrn", "MSRN", 6_225_731, 20.31, 4, 888, 6_000_000),
+    Fake("esrgan", "ESRGAN", 16_734_915, 17.44, 2, 555, 16_000_000, ("The perceptual network is random.",)),
+    Fake("tbsrn", "TBSRN", 1_421_124, 20.02, 3, 1000, 12_000_000),
+    Fake("swinir", "SwinIR", 12_047_911, 19.87, 3, 1000, 11_000_000),
+    Fake("pecl", "PECL", 1_971_919, 20.12, 5, 1000, 2_000_000, ("The embedder is random.",)),
+    Fake("pecl-printed", "PECL (as printed)", 1_971_919, 18.31, 1, 777, 2_000_000,
+         ("The embedder is random.", "Eq. 17 to the letter.")),
+)  # fmt: skip
+
+
+def make_run(folder: Path, methods: tuple[Fake, ...] = METHODS, seeds: int = 1, **changes: Any) -> Run:
+    """Write a run of these methods; ``changes`` go to :func:`write`."""
+    for method in methods:
+        for seed in range(seeds if method.parameters else 1):
+            write(folder, method, seed, **changes)
+    return Run(folder)
+
+
+def write(folder: Path, method: Fake, seed: int = 0, *, ocr: bool = True, **changes: Any) -> Path:
+    """Write one result; ``changes`` replace fields of ``result.json`` (``data=…`` and ``config=…`` are merged)."""
+    place = folder / method.name / f"seed{seed}"
+    place.mkdir(parents=True, exist_ok=True)
+    plates(method, seed, ocr).to_csv(place / "plates.csv", index=False)
+    if method.parameters:
+        history(method, seed).to_csv(place / "history.csv", index=False)
+    info = describe(method, seed, ocr)
+    for key, value in changes.items():
+        info[key] = {**info[key], **value} if key in ("data", "config") else value
+    write_result(place, info)
+    return place
+
+
+def plates(method: Fake, seed: int, ocr: bool) -> pd.DataFrame:
+    """The rows of ``plates.csv``; a second seed is 0.2 dB better throughout."""
+    psnr = method.psnr + PATTERN + 0.2 * seed
+    right = np.arange(PLATES) < method.read
+    table = pd.DataFrame({
+        "index": range(PLATES), "name": [f"p{i}.jpg" for i in range(PLATES)], "text": "皖A12345",
+        "height": 64, "width": 168, "psnr": psnr, "psnr_y": psnr + 0.5, "psnr_y_studio": psnr + 1.82,
+        "ssim": 1.0 if math.isinf(method.psnr) else 0.5 + PATTERN / 100,
+    })  # fmt: skip
+    if not ocr:
+        return table.assign(read="", confidence=np.nan, plate_correct=np.nan, character_accuracy=np.nan,
+                            tail_correct=np.nan)  # fmt: skip
+    return table.assign(
+        read=np.where(right, "皖A12345", ""), confidence=np.where(right, 0.9, 0.1), plate_correct=right,
+        character_accuracy=np.where(right, 1.0, 0.5), tail_correct=right,
+    )  # fmt: skip
+
+
+def history(method: Fake, seed: int) -> pd.DataFrame:
+    """Curves that rise along the logarithm of the iteration and end (or peak) as the method does."""
+    points = sorted({round(BUDGET ** (k / 8)) for k in range(1, 9)} | {111 * k for k in range(1, 10)} | {BUDGET})
+    rows = [{"iteration": 0, "val_psnr": 5.0}]
+    for point in points:
+        rise = method.psnr - 1.4 * math.log10(BUDGET / point) ** 1.6 + 0.1 * seed
+        past_best = max(0.0, math.log10(point / method.best)) if method.best else 0.0
+        rows.append({"iteration": point, "val_psnr": rise - 1.5 * past_best})
+    return pd.DataFrame(rows).assign(seconds=0.0, learning_rate=1e-3, total=0.01)
+
+
+def describe(method: Fake, seed: int, ocr: bool) -> dict[str, Any]:
+    """The content of ``result.json``."""
+    info: dict[str, Any] = {
+        "schema": 1, "status": "complete", "method": method.name, "title": method.title, "seed": seed,
+        "groups": ["bound"] if method.name == "hr" else ["table1"], "notes": list(method.notes), "identity": "0" * 64,
+        "scores": {"best": {}}, "clocks": {},
+        "config": {
+            "preset": "quick",
+            "data": {"folder": None, "protocol": "disjoint"},
+            "train": {"iterations": BUDGET, "batch_size": 4, "learning_rate": 1e-3, "recipe": "common"},
+        },
+        "data": {"name": "synthetic", "fingerprint": "a1b2c3d4e5f60718", "train": 2000, "val": 32, "test": PLATES,
+                 "protocol": "disjoint", "grown": 351, "skipped": 0},
+        "judge": {"name": "rapid", "version": "3.8.1", "model": "ch_PP-OCRv4_rec_mobile.onnx",
+                  "sha256": "48fc40f24f6d2a20", "input": [168, 48]} if ocr else None,
+        "provenance": {"commit": "0123456789abcdef", "dirty": False, "date": "2026-01-01T00:00:00+00:00",
+                       "command": "python -m benchmark run --methods all --preset quick --results out",
+                       "versions": {"torch": "2.15.0"}, "hardware": {"device": "cpu"}},
+    }  # fmt: skip
+    if method.name != "hr":
+        info |= {
+            "family": method.name, "citation": "Somebody, 2020", "options": {}, "parameters": method.parameters,
+            "paper_parameters": method.paper_parameters, "iterations": BUDGET if method.parameters else 0,
+            "best_iteration": method.best,
+        }  # fmt: skip
+    return info

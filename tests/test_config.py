@@ -1,0 +1,57 @@
+"""Presets, --set, and what is refused."""
+
+from __future__ import annotations
+
+import pytest
+
+from benchmark.config import load, presets
+from benchmark.errors import UserError
+
+
+@pytest.mark.parametrize("name", ["quick", "standard", "paper"])
+def test_presets_load(name: str) -> None:
+    assert name in presets() and load(name).preset == name
+
+
+def test_the_paper_preset_is_the_papers() -> None:
+    config = load("paper")
+    assert (config.train.iterations, config.train.batch_size, config.train.learning_rate) == (1_000_000, 128, 1e-4)
+    assert config.options("pecl")["embedder_init"] == "imagenet"
+    assert config.options("esrgan")["perceptual"] == "imagenet"
+
+
+def test_quick_asks_for_random_weights_openly() -> None:
+    assert load("quick").options("pecl") == {"embedder_init": "random"}
+
+
+def test_the_command_line_wins_over_the_preset() -> None:
+    config = load("quick", ["train.iterations=7", "train.learning_rate=3e-4", "pecl.dimension=256", "data.train_plates=9"])
+    assert (config.train.iterations, config.train.learning_rate, config.data.train_plates) == (7, 3e-4, 9)
+    assert config.options("pecl") == {"embedder_init": "random", "dimension": 256}
+
+
+@pytest.mark.parametrize(
+    ("assignment", "message"),
+    [
+        ("train.learnin_rate=1", r"did you mean train\.learning_rate\?"),
+        ("trian.iterations=1", r"did you mean train\?"),
+        ("pecl.dimenson=64", r"did you mean pecl\.dimension\?"),
+        ("train.iterations=many", r"train\.iterations: .*integer"),
+        ("train.iterations=0", r"train\.iterations: .*greater than or equal to 1"),
+        ("pecl.dimension=100", r"pecl\.dimension"),
+        ("pecl.distance=cosine", r"pecl\.distance"),
+        ("data.protocol=random", r"data\.protocol: .*disjoint"),
+        ("iterations=3", "section.field=value"),
+        ("train.iterations", "section.field=value"),
+        ("bicubic.sharpness=1", "fields of bicubic: none"),
+    ],
+)
+def test_wrong_assignments_are_one_line_that_helps(assignment: str, message: str) -> None:
+    with pytest.raises(UserError, match=message) as caught:
+        load("quick", [assignment])
+    assert "\n" not in str(caught.value)
+
+
+def test_an_unknown_preset_names_the_nearest() -> None:
+    with pytest.raises(UserError, match=r"did you mean quick\?"):
+        load("quik")

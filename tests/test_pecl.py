@@ -1,0 +1,203 @@
+"""PECL's losses, worked out by hand, and what becomes of its weights."""
+
+from __future__ import annotations
+
+import math
+import socket
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from fake_session import FakeSession, make_batch
+
+import methods
+from methods.blocks.pretrained import ImageNetNormalise, MissingWeights, resnet18, vgg19_conv5_4
+from methods.pecl import Embedder, Pecl, contrastive_term, embedding_distance
+
+
+def prepared(iterations: int = 1, **options: Any) -> tuple[Pecl, FakeSession]:
+    torch.manual_seed(0)
+    method, session = Pecl(Pecl.Options(**{"embedder_init": "random", **options})), FakeSession(iterations)
+    method.prepare(session)
+    return method, session
+
+
+# -- the formulas ------------------------------------------------------------------------------------------
+
+
+def test_distances_by_hand() -> None:
+    a = torch.tensor([[0.6, 0.8], [1.0, 0.0]])
+    b = torch.tensor([[0.0, 1.0], [1.0, 0.0]])
+    assert embedding_distance(a, b, "manhattan").tolist() == pytest.approx([0.8, 0.0])
+    assert embedding_distance(a, b, "euclidean").tolist() == pytest.approx([math.sqrt(0.4), 0.0])
+
+
+def test_terms_by_hand() -> None:
+    distance = torch.tensor([0.5, 3.0])
+    assert contrastive_term(distance, "attract", 2.0).item() == pytest.approx((0.25 + 9.0) / 2)
+    assert contrastive_term(distance, "printed", 2.0).item() == pytest.approx(1.5**2 / 2)
+    assert contrastive_term(distance, "printed", 4.0).item() == pytest.approx((3.5**2 + 1) / 2)
+
+
+def test_the_terms_pull_in_opposite_directions() -> None:
+    for term, sign in (("attract", 1.0), ("printed", -1.0)):
+        distance = torch.tensor([0.5, 1.5], requires_grad=True)
+        contrastive_term(distance, term, 2.0).backward()  # type: ignore[arg-type]
+        assert distance.grad is not None and (distance.grad.sign() == sign).all()
+
+
+def test_printed_term_is_silent_beyond_the_margin() -> None:
+    distance = torch.tensor([2.0, 7.5], requires_grad=True)
+    loss = contrastive_term(distance, "printed", 2.0)
+    loss.backward()
+    assert loss == 0 and distance.grad is not None and not distance.grad.any()
+
+
+def test_embeddings_have_unit_length() -> None:
+    torch.manual_seed(0)
+    embeddings = Embedder(64, "random").eval()(torch.rand(3, 3, 8, 24))
+    assert embeddings.shape == (3, 64)
+    torch.testing.assert_close(embeddings.norm(dim=1), torch.ones(3))
+    grey = ImageNetNormalise()(torch.full((1, 3, 1, 1), 0.485))
+    assert grey[0, 0] == 0 and grey[0, 1, 0, 0] == pytest.approx((0.485 - 0.456) / 0.224)
+
+
+def test_identical_pictures_have_no_distance_and_finite_gradients() -> None:
+    for kind in ("manhattan", "euclidean"):
+        method, _ = prepared(distance=kind)
+        batch = make_batch(1, (2, 2))
+        sr = batch.hr.clone().requires_grad_()
+        losses = method.loss(sr, batch)
+        losses["total"].backward()
+        assert losses["distance"] == 0 and sr.grad is not None and torch.isfinite(sr.grad).all()
+
+
+# -- losses and weights in training ---------------------------------------------------------------------------
+
+
+def test_fixed_weights_add_up() -> None:
+    method, session = prepared(w_contrastive=0.25)
+    method.step(make_batch(1, (2, 2)), session)
+    row = session.history[0]
+    assert (row["w_pixel"], row["w_contrastive"]) == (0.75, 0.25) and row["dead_gradient"] == 0
+    assert row["total"] == pytest.approx(0.75 * row["pixel"] + 0.25 * row["contrastive"])
+    assert row["contrastive"] >= row["distance"] ** 2 > 0
+    assert method.w_pixel == 0.75
+
+
+def test_without_a_term_there_is_no_embedder() -> None:
+    method, session = prepared(term="none", weights="learned", embedder_init="imagenet")
+    method.step(make_batch(1, (2, 2)), session)
+    assert method.embedder is None and set(session.history[0]) == {"total"}
+    assert sum(len(g["params"]) for o, _ in session.optimizers for g in o.param_groups) == len(
+        list(method.network.parameters())
+    )
+
+
+def test_same_network_whatever_the_loss() -> None:
+    first = {key: value.clone() for key, value in prepared()[0].weights().items()}
+    for options in ({"term": "none"}, {"term": "printed", "weights": "learned", "dimension": 512}):
+        other = prepared(**options)[0].weights()
+        assert all(torch.equal(first[key], other[key]) for key in first)
+
+
+@pytest.mark.parametrize(("embedder", "batch_norm"), [("frozen", "eval"), ("frozen", "batch"), ("trained", "eval")])
+def test_embedder(embedder: str, batch_norm: str) -> None:
+    method, session = prepared(embedder=embedder, batch_norm=batch_norm)
+    assert method.embedder is not None
+    before = {k: v.clone() for k, v in method.embedder.state_dict().items()}
+    method.step(make_batch(1, (4, 4)), session)
+    changed = {k for k, v in method.embedder.state_dict().items() if not torch.equal(v, before[k])}
+    weights = {k for k, _ in method.embedder.named_parameters()}
+    assert bool(changed & weights) == (embedder == "trained")
+    assert bool(changed - weights) == (batch_norm == "batch")
+    assert method.parameters() == 1_971_919  # the upscaling network's, whatever else is trained
+    assert set(method.weights()) == set(method.network.state_dict())
+
+
+@pytest.mark.parametrize("larger", ["pixel", "contrastive"])
+def test_learned_weight_flows_to_the_smaller_term(larger: str) -> None:
+    method, session = prepared(weights="learned", term="printed", margin=9.0 if larger == "contrastive" else 0.0)
+    start = method.w_pixel.item()
+    for _ in range(3):
+        method.step(make_batch(1, (2, 2)), session)
+    assert start == 0.5 and session.history[0]["w_pixel"] == 0.5
+    row = session.history[-1]
+    assert (row["pixel"] > row["contrastive"]) == (larger == "pixel")
+    assert method.w_pixel.item() == pytest.approx(0.5 - 3e-4 if larger == "pixel" else 0.5 + 3e-4, abs=1e-5)
+
+
+def test_a_weight_stops_at_zero_and_the_gradient_is_reported_dead() -> None:
+    method, session = prepared(weights="learned", term="printed", margin=0.0)
+    method.w_pixel.data.fill_(0.5e-4)
+    for _ in range(2):
+        method.step(make_batch(1, (2, 2)), session)
+    assert [row["dead_gradient"] for row in session.history] == [0.0, 1.0]
+    assert method.w_pixel.item() == 0.0 and session.history[1]["total"] == 0.0
+    assert all(p.grad is not None and not p.grad.any() for p in method.network.parameters())
+
+
+def test_pinned_options() -> None:
+    printed: Any = methods.get("pecl-printed").create({"embedder_init": "random", "dimension": 256}).options
+    assert (printed.term, printed.weights, printed.margin, printed.dimension) == ("printed", "learned", 2.0, 256)
+    plain: Any = methods.get("pecl").create().options
+    assert (plain.term, plain.weights, plain.distance, plain.dimension) == ("attract", "fixed", "manhattan", 128)
+    with pytest.raises(ValueError, match="w_contrastive"):
+        methods.get("pecl").create({"w_contrastive": 2.0})
+
+
+# -- ImageNet weights ---------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def offline(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
+    """An empty cache, and no way to fill it."""
+
+    def refuse(*_: Any, **__: Any) -> None:
+        assert socket.getdefaulttimeout() is not None
+        raise OSError("no route to host\nmore about that")
+
+    monkeypatch.setattr(torch.hub, "download_url_to_file", refuse)
+    monkeypatch.setattr(torch.hub, "_hub_dir", str(tmp_path))
+    return tmp_path
+
+
+@pytest.mark.usefixtures("offline")
+@pytest.mark.parametrize(
+    ("name", "advice"),
+    [
+        ("pecl", "--set pecl.embedder_init=random"),
+        ("pecl-printed", "--set pecl.embedder_init=random"),
+        ("esrgan", "--set esrgan.perceptual=random (or none)"),
+    ],
+)
+def test_missing_weights_say_how_to_go_on(name: str, advice: str) -> None:
+    method = methods.get(name).create()
+    with pytest.raises(MissingWeights) as caught:
+        method.train(FakeSession(4))
+    message = str(caught.value)
+    assert message.endswith(advice) and "no route to host" in message and "\n" not in message
+    assert socket.getdefaulttimeout() is None
+
+
+def test_an_unreadable_file_counts_as_missing(offline: Path) -> None:
+    (offline / "checkpoints").mkdir()
+    (offline / "checkpoints" / "resnet18-f37072fd.pth").write_text("not a file of weights")
+    with pytest.raises(MissingWeights, match="resnet18-f37072fd.pth"):
+        resnet18("imagenet", "go without")
+
+
+def test_cached_weights_are_used(offline: Path) -> None:
+    from torchvision import models
+
+    (offline / "checkpoints").mkdir()
+    stored = models.resnet18(weights=None)
+    torch.save(stored.state_dict(), offline / "checkpoints" / "resnet18-f37072fd.pth")
+    assert torch.equal(resnet18("imagenet", "").layer3[0].conv1.weight, stored.layer3[0].conv1.weight)
+
+    features = vgg19_conv5_4("random", "")[1]
+    state = {f"features.{key}": value + 1 for key, value in features.state_dict().items()}  # type: ignore[operator]
+    torch.save({**state, "classifier.0.weight": torch.zeros(1)}, offline / "checkpoints" / "vgg19-dcbb9e9d.pth")
+    loaded = vgg19_conv5_4("imagenet", "")[1]  # type: ignore[index]
+    assert torch.equal(loaded[34].weight, features[34].weight + 1)  # type: ignore[index, operator]
