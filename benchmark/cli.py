@@ -7,6 +7,7 @@ Exit codes: 0 all well, 1 a method was lost, 2 bad input, 130 / 143 stopped by C
 from __future__ import annotations
 
 import json
+import signal
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Optional
@@ -92,7 +93,7 @@ def run(
     try:
         failed = run_jobs(config, entries, Run(folder))
     except Interrupted as stopped:
-        sys.exit(128 + (stopped.args[0] if stopped.args else 2))
+        sys.exit(128 + (stopped.args[0] or signal.SIGINT))
     print(f"results: {folder}")
     for name in lost:
         print(f"unavailable: {name}", file=sys.stderr)

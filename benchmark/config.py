@@ -164,9 +164,7 @@ def _assign(tree: dict[str, dict[str, Any]], section: str, key: str, value: Any)
         valid = [f.name for f in fields(families[section])]
     else:
         known = [*_SECTIONS, *families]
-        raise UserError(
-            f"no section {section!r}{_nearest(section, known)} (known: {', '.join(known)})"
-        )
+        raise UserError(f"no section {section!r}{_nearest(section, known)} (known: {', '.join(known)})")
     if key not in valid:
         raise UserError(
             f"no field {section}.{key}{_nearest(key, valid, section)} "

@@ -32,9 +32,7 @@ def degrade(hr: Tensor) -> Tensor:
     """
     height, width = hr.shape[-2:]
     if hr.dtype != torch.uint8 or height % SCALE or width % SCALE or not height or not width:
-        raise ValueError(
-            f"expected uint8 with sides that are multiples of {SCALE}, got {hr.dtype} {tuple(hr.shape)}"
-        )
+        raise ValueError(f"expected uint8 with sides that are multiples of {SCALE}, got {hr.dtype} {tuple(hr.shape)}")
     columns = _round(hr.double() @ _weights(width, hr.device).T)
     rows = _round(_weights(height, hr.device) @ columns)
     return rows.to(torch.uint8)

@@ -13,7 +13,7 @@ import hashlib
 import importlib.util
 import json
 import sys
-from functools import lru_cache
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -89,7 +89,7 @@ def _file(name: str) -> Path | None:
     return Path(origin) if origin and origin.endswith(".py") else None
 
 
-@lru_cache(maxsize=None)
+@cache
 def _imports(path: Path, _mtime: int) -> list[str]:
     """Modules of this project that a file imports (``from a import b`` may mean ``a`` or ``a.b``)."""
     names: list[str] = []
@@ -101,7 +101,7 @@ def _imports(path: Path, _mtime: int) -> list[str]:
     return [name for name in names if name.split(".")[0] in _PACKAGES]
 
 
-@lru_cache(maxsize=None)
+@cache
 def _parsed(path: Path, _mtime: int) -> str:
     """The syntax tree of a file as text, without docstrings."""
     tree = ast.parse(path.read_text(encoding="utf-8"))

@@ -10,7 +10,8 @@ import time
 import traceback
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -26,7 +27,7 @@ from benchmark.data import pack, synthetic
 from benchmark.data.pack import Plates
 from benchmark.data.patches import PatchSampler
 from benchmark.data.splits import Counts
-from benchmark.degradation import SCALE, degrade
+from benchmark.degradation import SCALE
 from benchmark.errors import UserError, first_line
 from benchmark.identity import ENGINE, identity, source_hash
 from benchmark.progress import Progress
@@ -81,16 +82,23 @@ class Setting:
     judge: ocr.Judge | None
     stop: Stop
     say: Callable[[str], None]
-    _batches: evaluation.PlateBatches | None = None
-    sources: dict[str, str] = field(default_factory=dict)
 
-    @property
-    def validation(self) -> evaluation.PlateBatches:
+    @cached_property
+    def test(self) -> Plates:
+        """The plates that are scored."""
+        return self.plates.split("test")
+
+    @cached_property
+    def test_batches(self) -> evaluation.PlateBatches:
+        """The same on the device, degraded once for all methods."""
+        return evaluation.PlateBatches(self.test, self.device)
+
+    @cached_property
+    def validation_batches(self) -> evaluation.PlateBatches:
         """The plates that choose the weights: the test plates under the paper's protocol."""
-        if self._batches is None:
-            split = "test" if self.config.data.protocol == "paper" else "val"
-            self._batches = evaluation.PlateBatches(self.plates.split(split), self.device)
-        return self._batches
+        if self.config.data.protocol == "paper":
+            return self.test_batches
+        return evaluation.PlateBatches(self.plates.split("val"), self.device)
 
 
 def prepare_plates(config: Config, results: Path, say: Callable[[str], None]) -> tuple[Plates, str]:
@@ -108,7 +116,9 @@ def prepare_plates(config: Config, results: Path, say: Callable[[str], None]) ->
         counts = Counts(data.train_plates, data.val_plates, data.test_plates)
         plates = pack.prepare(folder, cache, counts=counts, protocol=data.protocol, seed=data.seed, say=say)
     except PermissionError as error:
-        raise UserError(f"cannot write to {error.filename}: choose another place with --set data.cache=FOLDER") from None
+        raise UserError(
+            f"cannot write to {error.filename}: choose another place with --set data.cache=FOLDER"
+        ) from None
     return plates, name
 
 
@@ -120,18 +130,14 @@ def resolve_device(name: str) -> torch.device:
         device = torch.device(name)
     except RuntimeError:
         raise UserError(f"no device {name!r}: use auto, cpu, cuda or cuda:N") from None
-    if device.type == "cuda" and (
-        not torch.cuda.is_available() or (device.index or 0) >= torch.cuda.device_count()
-    ):
+    if device.type == "cuda" and (not torch.cuda.is_available() or (device.index or 0) >= torch.cuda.device_count()):
         raise UserError(f"no CUDA device for --device {name}: use --device cpu, or auto to take what there is")
     if device.type not in ("cpu", "cuda"):
         raise UserError(f"device {name!r} is not supported: use auto, cpu, cuda or cuda:N")
     return device
 
 
-def run_jobs(
-    config: Config, entries: list[Registration], run: Run, say: Callable[[str], None] = print
-) -> list[str]:
+def run_jobs(config: Config, entries: list[Registration], run: Run, say: Callable[[str], None] = print) -> list[str]:
     """Train and score what is missing in ``run``. Returns the names of the jobs that failed.
 
     A failing method is stored as a failure and does not take the others along. Raises
@@ -145,7 +151,7 @@ def run_jobs(
         f"{name}: {splits.get('train', 0)} training, {splits.get('val', 0)} validation, {splits['test']} test plates"
         f" ({plates.info['grown']} under 64 px grown, {plates.info['skipped']} skipped); device {device}"
     )
-    judge = ocr.make_judge(config.scoring.ocr, paddle_model=config.scoring.paddle_model)
+    judge = ocr.make_judge(config.scoring.ocr, model_dir=config.scoring.paddle_model)
     failed: list[str] = []
     with Stop().installed() as stop:
         setting = Setting(config, run, device, plates, name, judge, stop, say)
@@ -200,7 +206,7 @@ def run_job(setting: Setting, entry: Registration, seed: int) -> bool:
         compute(setting, method, seed, folder, known, info, progress)
     except (Interrupted, KeyboardInterrupt):
         progress.note("stopped; the same command goes on from here")
-        raise Interrupted from None
+        raise Interrupted(setting.stop.signal) from None
     except Exception as error:  # one method must not take the others along
         progress.note(f"FAILED: {first_line(error)}")
         store_failure(setting, entry, seed, folder, known, error)
@@ -209,10 +215,15 @@ def run_job(setting: Setting, entry: Registration, seed: int) -> bool:
         gc.collect()
         if setting.device.type == "cuda":
             torch.cuda.empty_cache()
-    scores = info["scores"]["best"]
-    reading = f", {scores['plate_correct']['mean']:.0%} of plates read" if setting.judge else ""
-    progress.note(f"{scores['psnr']['median']:.2f} dB{reading}, {time.monotonic() - start:.0f} s")
+    progress.note(f"{outcome(info['scores']['best'])}, {time.monotonic() - start:.0f} s")
     return True
+
+
+def outcome(scores: dict[str, Any]) -> str:
+    """The scores of a method in half a line."""
+    psnr, read = scores["psnr"]["median"], scores.get("plate_correct", {}).get("mean")
+    parts = ["exact" if psnr is None else f"{psnr:.2f} dB"]
+    return ", ".join(parts + ([] if read is None else [f"{read:.0%} of plates read"]))
 
 
 def compute(
@@ -230,7 +241,7 @@ def compute(
     session = TrainingSession(
         config.train,
         sampler,
-        lambda method: evaluation.validate(method.upscale, setting.validation),
+        lambda method: evaluation.validate(method.upscale, setting.validation_batches),
         folder,
         known,
         report=progress.update,
@@ -261,12 +272,11 @@ def compute(
 
 def score(setting: Setting, method: Method, folder: Path | None) -> dict[str, Any]:
     """Summary of the method's scores on the test plates; with a folder, rows and samples go there."""
-    test = setting.plates.split("test")
-    images = evaluation.upscale_plates(method.upscale, test, setting.device)
-    frame = evaluation.score_plates(images, test, setting.judge)
+    images = evaluation.upscale_plates(method.upscale, setting.test_batches)
+    frame = evaluation.score_plates(images, setting.test, setting.judge)
     if folder is not None:
         frame.to_csv(folder / "plates.csv", index=False)
-        save_samples(folder / "samples", images, test, setting.config.scoring.samples)
+        save_samples(folder / "samples", images, setting.test, setting.config.scoring.samples)
     return evaluation.summarise(frame)
 
 
@@ -279,9 +289,8 @@ def score_upper_bound(setting: Setting) -> None:
     if present is not None and present.info.get("identity") == repr(facts):
         return
     clear(folder)
-    test = setting.plates.split("test")
     start = time.perf_counter()
-    frame = evaluation.score_plates([plate.hr for plate in test], test, setting.judge)
+    frame = evaluation.score_plates([plate.hr for plate in setting.test], setting.test, setting.judge)
     frame.to_csv(folder / "plates.csv", index=False)
     info = common_facts(setting) | {
         "method": UPPER_BOUND,
@@ -363,6 +372,5 @@ def save_samples(folder: Path, images: list[np.ndarray], plates: Plates, count: 
     """The first ``count`` test plates as pictures: LR enlarged without smoothing, SR, HR."""
     folder.mkdir(exist_ok=True)
     for plate, sr in zip(plates, images[:count]):
-        lr = degrade(torch.from_numpy(plate.hr).permute(2, 0, 1)[None])[0].permute(1, 2, 0).numpy()
-        blocks = lr.repeat(SCALE, axis=0).repeat(SCALE, axis=1)
+        blocks = evaluation.low_resolution(plate.hr).repeat(SCALE, axis=0).repeat(SCALE, axis=1)
         Image.fromarray(np.concatenate([blocks, sr, plate.hr], axis=1)).save(folder / f"{plate.index:04}.png")

@@ -62,13 +62,12 @@ def make_judge(name: str, *, model_dir: Path | None = None, threads: int | None 
     Raises UserError, naming the remedy, where the judge cannot work.
     """
     threads = threads or os.cpu_count() or 1
-    if name == "rapid":
-        return RapidJudge(threads)
-    if name == "paddle":
-        return PaddleJudge(model_dir, threads)
     if name == "none":
         return None
-    raise UserError(f"no judge {name!r} (known: rapid, paddle, none)")
+    if name not in ("rapid", "paddle"):
+        raise UserError(f"no judge {name!r} (known: rapid, paddle, none)")
+    _check_opencv()
+    return RapidJudge(threads) if name == "rapid" else PaddleJudge(model_dir, threads)
 
 
 # -- around the judge ------------------------------------------------------------------------------
@@ -119,6 +118,17 @@ def edit_distance(a: str, b: str) -> int:
         for j, y in enumerate(b, start=1):
             diagonal, row[j] = row[j], min(row[j] + 1, row[j - 1] + 1, diagonal + (x != y))
     return row[-1]
+
+
+def _check_opencv() -> None:
+    """Find out before a long training whether plates can be rectified after it."""
+    try:
+        import cv2  # noqa: F401
+    except ImportError as error:
+        raise UserError(
+            f"OpenCV, which rectifies the plates, cannot be loaded ({error}): `pip install opencv-python`; "
+            "a missing lib….so is in the system's packages (Debian: libgl1, libglib2.0-0)"
+        ) from error
 
 
 # -- PP-OCRv4 through RapidOCR ---------------------------------------------------------------------
@@ -173,7 +183,7 @@ def _rapid_recogniser(model: Path) -> Callable[[Sequence[np.ndarray]], list[Read
         from rapidocr.ch_ppocr_rec import TextRecInput, TextRecognizer
         from rapidocr.utils.log import logger
         from rapidocr.utils.parse_parameters import ParseParams
-    except ImportError as error:  # OpenCV without its system libraries, for one
+    except ImportError as error:
         raise UserError(f"RapidOCR cannot be loaded ({error}): {_RAPID_REMEDY}") from error
     logger.setLevel("ERROR")
     settings = ParseParams.load(Path(rapidocr.__file__).parent / "config.yaml")

@@ -92,9 +92,7 @@ class TrainingSession:
     def check(self, losses: Losses) -> None:
         self.losses = {name: value.detach() for name, value in losses.items()}
         if not torch.isfinite(self.losses["total"]):
-            raise NonFiniteLoss(
-                f"the loss became {self.losses['total'].item()} at iteration {self.iteration + 1}"
-            )
+            raise NonFiniteLoss(f"the loss became {self.losses['total'].item()} at iteration {self.iteration + 1}")
 
     def batches(self, method: Method) -> Iterator[tuple[int, Batch]]:
         self._restore(method)

@@ -47,8 +47,18 @@ class Result:
         return _read_csv(self.folder / "history.csv")
 
     def plates(self) -> pd.DataFrame:
-        """One row per test plate; empty for a failure."""
-        return _read_csv(self.folder / "plates.csv")
+        """One row per test plate; empty for a failure. ``read`` is "" where a judge read nothing."""
+        # A plate read as 0012 or NA is text, and stays as it was written.
+        frame = _read_csv(
+            self.folder / "plates.csv",
+            dtype=dict.fromkeys(("name", "text", "read"), str),
+            keep_default_na=False,
+            na_values=[""],
+        )
+        if "read" in frame and "confidence" in frame:
+            judged = frame["confidence"].notna()
+            frame.loc[judged, "read"] = frame.loc[judged, "read"].fillna("")
+        return frame
 
 
 class Run:
@@ -165,8 +175,8 @@ def _read_result(folder: Path) -> Result | None:
     return Result(folder, info) if info["schema"] <= SCHEMA else None
 
 
-def _read_csv(path: Path) -> pd.DataFrame:
+def _read_csv(path: Path, **options: Any) -> pd.DataFrame:
     try:
-        return pd.read_csv(path)
+        return pd.read_csv(path, **options)
     except (OSError, ValueError):  # ValueError covers an empty or broken table
         return pd.DataFrame()

@@ -15,6 +15,7 @@ import re
 import sys
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -176,4 +177,4 @@ def _discover() -> None:
     _discovered = True
     found = {m.name for m in pkgutil.iter_modules(__path__) if not m.ispkg} - _SHARED
     for name in [n for n in _ORDER if n in found] + sorted(found - set(_ORDER)):
-        _attempt(name, lambda name=name: importlib.import_module(f"methods.{name}"))
+        _attempt(name, partial(importlib.import_module, f"methods.{name}"))

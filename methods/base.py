@@ -286,9 +286,7 @@ class NetworkMethod(Method):
 def check_lr(lr: Tensor) -> None:
     """Raise ValueError unless ``lr`` is N×3×h×w, floating point, with h, w ≥ 1."""
     if lr.ndim != 4 or lr.shape[1] != 3 or min(lr.shape[-2:]) < 1 or not lr.is_floating_point():
-        raise ValueError(
-            f"expected a float tensor N×3×h×w with h, w ≥ 1, got {lr.dtype} {tuple(lr.shape)}"
-        )
+        raise ValueError(f"expected a float tensor N×3×h×w with h, w ≥ 1, got {lr.dtype} {tuple(lr.shape)}")
 
 
 def pad_to_multiple(x: Tensor, multiple: int) -> Tensor:

@@ -26,9 +26,7 @@ class DenseBlock(nn.Module):
 
     def __init__(self, channels: int, growth: int = 32) -> None:
         super().__init__()
-        self.grow = nn.ModuleList(
-            nn.Conv2d(channels + i * growth, growth, 3, padding=1) for i in range(4)
-        )
+        self.grow = nn.ModuleList(nn.Conv2d(channels + i * growth, growth, 3, padding=1) for i in range(4))
         self.fuse = nn.Conv2d(channels + 4 * growth, channels, 3, padding=1)
         for layer in [*self.grow, self.fuse]:
             nn.init.kaiming_normal_(layer.weight)
@@ -128,9 +126,7 @@ class ESRGAN(NetworkMethod):
     paper_parameters = 16_000_000
     # Halved every 200k of the 1,000k iterations for pixels, then after 50k, 100k, 200k and 300k of
     # the 400k others: as fractions of the 1,400k that both phases have, at the published split.
-    native_recipe = Recipe(
-        learning_rate=2e-4, schedule="steps", milestones=(1 / 7, 2 / 7, 3 / 7, 4 / 7), gamma=0.5
-    )
+    native_recipe = Recipe(learning_rate=2e-4, schedule="steps", milestones=(1 / 7, 2 / 7, 3 / 7, 4 / 7), gamma=0.5)
     adversarial_recipe = Recipe(
         learning_rate=1e-4, schedule="steps", milestones=(21 / 28, 22 / 28, 24 / 28, 26 / 28), gamma=0.5
     )

@@ -27,6 +27,7 @@ class SRCNNNetwork(nn.Module):
         self.reconstruct = nn.Conv2d(32, 1, 5, padding=2)
         for layer in (self.extract, self.map, self.reconstruct):
             nn.init.normal_(layer.weight, std=0.001)
+            assert layer.bias is not None
             nn.init.zeros_(layer.bias)
 
     def forward(self, lr: Tensor) -> Tensor:
@@ -50,9 +51,7 @@ class SRCNN(NetworkMethod):
     groups = ("table1",)
     paper_parameters = 57_000
     # The publication descends with momentum; Adam at the same two rates is the usual retraining.
-    native_recipe = Recipe(
-        learning_rate=1e-4, schedule="constant", layer_rates=(("reconstruct.", 0.1),)
-    )
+    native_recipe = Recipe(learning_rate=1e-4, schedule="constant", layer_rates=(("reconstruct.", 0.1),))
 
     def build(self) -> nn.Module:
         return SRCNNNetwork()

@@ -55,9 +55,7 @@ class FeatureEnhancer(nn.Module):
         self.dropout = dropout
         self.query, self.key, self.value, self.attended = (nn.Linear(dim, dim) for _ in range(4))
         self.norm1 = ScaledNorm(dim)
-        self.feed_forward = nn.Sequential(
-            nn.Linear(dim, dim), nn.ReLU(), nn.Dropout(dropout), nn.Linear(dim, dim)
-        )
+        self.feed_forward = nn.Sequential(nn.Linear(dim, dim), nn.ReLU(), nn.Dropout(dropout), nn.Linear(dim, dim))
         self.norm2 = ScaledNorm(dim)
         self.project = nn.Linear(dim, out)
 
@@ -120,7 +118,7 @@ class TBSRNNetwork(nn.Module):
         """The position code for tensors like ``x``, kept until another size is asked for."""
         if self._position.shape[-2:] != x.shape[-2:] or self._position.device != x.device:
             with torch.inference_mode(False):  # one first made while validating must serve training too
-                self._position = position_code(self.channels, *x.shape[-2:], device=x.device)
+                self._position = position_code(self.channels, x.shape[-2], x.shape[-1], x.device)
         return self._position
 
 
@@ -128,9 +126,7 @@ class TBSRNNetwork(nn.Module):
 class TBSRN(NetworkMethod):
     name = "tbsrn"
     title = "TBSRN"
-    citation = (
-        "J. Chen, B. Li, X. Xue, “Scene Text Telescope: Text-Focused Scene Image Super-Resolution”, CVPR 2021"
-    )
+    citation = "J. Chen, B. Li, X. Xue, “Scene Text Telescope: Text-Focused Scene Image Super-Resolution”, CVPR 2021"
     groups = ("table1",)
     paper_parameters = 12_000_000
     native_recipe = Recipe(

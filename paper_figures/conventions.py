@@ -58,7 +58,8 @@ def budget(results: Results) -> str:
     else:
         parts.append(f"one recipe for all (Adam, learning rate {results.setting('train.learning_rate')}, cosine)")
     preset = results.setting("preset")
-    return f"Budget, equal for all: {', '.join(parts)}" + (f" (preset {preset})." if preset else ".")
+    whose = "all but the rows marked ‡" if any(row.differs for row in rows) else "all"
+    return f"Budget, equal for {whose}: {', '.join(parts)}" + (f" (preset {preset})." if preset else ".")
 
 
 def judge(results: Results) -> str:
@@ -68,10 +69,10 @@ def judge(results: Results) -> str:
         return "No plate was read (no OCR judge), so the reading columns are left out."
     size = "×".join(str(side) for side in info.get("input") or ()) or "unknown"
     return (
-        f"Judge: {info.get('model') or info.get('name')} ({info.get('name')} {info.get('version')}, "
-        f"SHA-256 {_short(info.get('sha256'))}), shown the plate rectified to {size} px. ρ is the judge's own "
-        "confidence, 0 where it reads nothing; confidence is not accuracy. Plates: all characters right; "
-        "characters: 1 − normalised edit distance; without province: all but the first character right."
+        f"Judge: {info.get('name')} ({info.get('version')}; model {info.get('model')}, SHA-256 "
+        f"{_short(info.get('sha256'))}), shown the plate rectified to {size} px. OCR confidence (the paper's OCR ρ) is "
+        "the judge's own, 0 where it reads nothing, and is not accuracy. Plate accuracy: all characters right; "
+        "character accuracy: 1 − normalised edit distance; without province: all characters but the first right."
     )
 
 
@@ -85,6 +86,17 @@ def pooling(results: Results) -> str:
         "The mean's 95 % interval is normal over plates"
         + (", each averaged over its seeds first." if len(seeds) > 1 else ".")
     )
+
+
+def marks(results: Results) -> list[str]:
+    """What † and ‡ mean, where they occur."""
+    found = []
+    if any(row.stale for row in results.rows):
+        found.append("† Made by source code that has changed since; run again to bring it up to date.")
+    odd = [f"{row.title} ({', '.join(row.differs)})" for row in results.rows if row.differs]
+    if odd:
+        found.append(f"‡ Made under other conditions than the rest, not comparable: {'; '.join(odd)}.")
+    return found
 
 
 def against_paper(rows: list[Row], metrics: dict[str, str]) -> str:

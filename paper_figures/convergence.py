@@ -30,7 +30,7 @@ def draw(results: Results) -> Drawing:
     looks = style.looks([row.name for row in rows])
     with style.style():
         figure, (left, right) = style.new_figure(style.PAGE, max(3.0, 0.9 + 0.128 * len(rows)), 2)
-        style.place(figure, (left, right), 0.53, style.label_width([row.title for row in rows]), 0.42, 0.24)
+        style.place(figure, (left, right), 0.53, style.label_width([_name(row) for row in rows]), 0.42, 0.24)
         _curves(left, rows, results, looks)
         _scatter(right, rows, results, looks)
     return Drawing(data=frame(results, rows), caption=caption(results, rows), figure=figure)
@@ -52,10 +52,18 @@ def _curves(axes: Axes, rows: list[Row], results: Results, looks: dict[str, Look
             for _, one in mine.groupby("seed"):
                 axes.plot(one["iteration"], one["val_psnr"], color=look.colour, lw=0.5, alpha=0.5)
         axes.plot(curve.index, curve, color=look.colour, ls=look.dash)
-        best = curve[curve.index == row.best_iteration]
-        axes.plot(best.index, best, marker=look.marker, color=look.colour, mec="white", ls="", clip_on=False, zorder=3)
+        axes.plot(
+            curve.idxmax(),
+            curve.max(),
+            marker=look.marker,
+            color=look.colour,
+            mec="white",
+            ls="",
+            clip_on=False,
+            zorder=3,
+        )
         last = curve.dropna()
-        labels.append(Label(float(last.index[-1]), float(last.iloc[-1]), row.title, look.colour))
+        labels.append(Label(float(last.index[-1]), float(last.iloc[-1]), _name(row), look.colour))
         tops.append((float(curve.min()), float(curve.max())))
     if not labels:
         axes.text(0.5, 0.5, "no validations stored", transform=axes.transAxes, ha="center", color=style.GREY)
@@ -85,6 +93,11 @@ def _baseline(axes: Axes, row: Row | None, level: float) -> None:
     )  # fmt: skip
 
 
+def _name(row: Row) -> str:
+    """A row as the figure names it, with † and ‡."""
+    return style.shorten(row.title) + row.marks
+
+
 def _trained(results: Results) -> pd.DataFrame:
     """The history without iteration 0, for which a log axis has no place."""
     return results.history[results.history["iteration"] > 0]
@@ -112,9 +125,9 @@ def _scatter(axes: Axes, rows: list[Row], results: Results, looks: dict[str, Loo
         look = looks[row.name]
         if len(row.seeds) > 1:
             ends = max(1, min(row.best_iterations)), max(1, *row.best_iterations)
-            axes.plot(ends, (y, y), color=look.colour, lw=0.8)
+            axes.plot(ends, (y, y), color=look.colour, lw=0.8, marker="|", mew=0.8)
         axes.plot(x, y, marker=look.marker, color=look.colour, mec="white", ls="", clip_on=False, zorder=3)
-    style.label_right(axes, [Label(x, y, row.title, looks[row.name].colour) for row, x, y in points])
+    style.label_right(axes, [Label(x, y, _name(row), looks[row.name].colour) for row, x, y in points])
 
 
 def frame(results: Results, rows: list[Row]) -> pd.DataFrame:
@@ -136,7 +149,7 @@ def frame(results: Results, rows: list[Row]) -> pd.DataFrame:
 def caption(results: Results, rows: list[Row]) -> str:
     """What is drawn, and the conditions it was made under."""
     found = [
-        "Left: mean PSNR of the plates that choose the weights, during training; markers: the best. The axis is "
+        "Left: mean PSNR of the plates that choose the weights, during training, and the best of it (marker). The axis is "
         "logarithmic and leaves out iteration 0, the untrained networks; it may cut off how curves begin.",
         "Right: median PSNR on the test plates against the iteration of the best weights. A method at the right edge "
         "was still improving when the budget ended. Dashed: bicubic interpolation.",
@@ -151,4 +164,12 @@ def caption(results: Results, rows: list[Row]) -> str:
         found.append(f"Never better than untrained, so drawn at iteration 1: {', '.join(never)}.")
     if not np.isfinite(_trained(results)["val_psnr"]).all():
         found.append("Gaps are validations whose PSNR is not a number.")
-    return " ".join([*found, conventions.budget(results), conventions.data(results), conventions.selection(results)])
+    return " ".join(
+        [
+            *found,
+            *conventions.marks(results),
+            conventions.budget(results),
+            conventions.data(results),
+            conventions.selection(results),
+        ]
+    )

@@ -73,6 +73,11 @@ class Row:
         return bool(self.parameters)
 
     @property
+    def marks(self) -> str:
+        """† for a stale row, ‡ for one made under other conditions than the rest."""
+        return "†" * self.stale + "‡" * bool(self.differs)
+
+    @property
     def best_iteration(self) -> float | None:
         """Median over seeds; None for what is not trained."""
         return float(np.median(self.best_iterations)) if self.trained else None
@@ -287,29 +292,33 @@ def _row(entries: list[_Entry]) -> Row:
         seeds=tuple(entry.seed for entry in entries),
         iterations=int(info.get("iterations") or 0),
         best_iterations=tuple(int(entry.info.get("best_iteration") or 0) for entry in entries),
-        scores={metric: summarise(plates, metric) for metric in there},
+        scores=summarise(plates, there),
         notes=tuple(dict.fromkeys(str(n) for entry in entries for n in entry.info.get("notes") or ())),
         stale=any(entry.stale for entry in entries),
         differs=tuple(dict.fromkeys(d for entry in entries for d in entry.differs)),
     )
 
 
-def summarise(plates: pd.DataFrame, metric: str) -> Summary:
-    """Pool one metric of one method: ``plates`` has columns index, seed and the metric."""
-    values = plates[metric].to_numpy(float)
-    known = values[~np.isnan(values)]
-    by_plate = plates.groupby("index")[metric].mean().dropna().to_numpy(float)
-    finite = np.isfinite(known).all()
-    mean = float(by_plate.mean()) if len(by_plate) else math.nan
-    half = 1.96 * float(by_plate.std(ddof=1)) / math.sqrt(len(by_plate)) if finite and len(by_plate) > 1 else math.nan
+def summarise(plates: pd.DataFrame, metrics: list[str]) -> dict[str, Summary]:
+    """Pool metrics of one method: ``plates`` has the columns index (of the plate), seed and the metrics."""
+    by_plate = plates.groupby("index")[metrics].mean()
+    return {metric: _summary(plates[metric], by_plate[metric]) for metric in metrics}
+
+
+def _summary(column: pd.Series[Any], means: pd.Series[Any]) -> Summary:
+    values, per_plate = column.dropna().to_numpy(float), means.dropna().to_numpy(float)
+    finite = bool(np.isfinite(values).all())
+    mean = float(per_plate.mean()) if len(per_plate) else math.nan
+    enough = finite and len(per_plate) > 1
+    half = 1.96 * float(per_plate.std(ddof=1)) / math.sqrt(len(per_plate)) if enough else math.nan
     return Summary(
-        median=float(np.median(known)) if len(known) else math.nan,
-        sd=float(known.std(ddof=1)) if finite and len(known) > 1 else math.nan,
+        median=float(np.median(values)) if len(values) else math.nan,
+        sd=float(values.std(ddof=1)) if finite and len(values) > 1 else math.nan,
         mean=mean,
         low=mean - half,
         high=mean + half,
-        n=len(known),
-        lacking=len(values) - len(known),
+        n=len(values),
+        lacking=len(column) - len(values),
     )
 
 

@@ -173,7 +173,7 @@ def shorten(name: str) -> str:
 def label_width(names: Sequence[str]) -> float:
     """Inches that :func:`label_right` needs right of the axes for these names."""
     font = FontProperties(family="DejaVu Sans", size=FONT - 0.5)
-    widest = max((TextPath((0, 0), shorten(name) or " ", prop=font).get_extents().x1 for name in names), default=0.0)
+    widest = max((TextPath((0, 0), name or " ", prop=font).get_extents().x1 for name in names), default=0.0)
     return float(STRIP + 3 + widest) / 72.0
 
 
@@ -204,7 +204,7 @@ def label_right(axes: Axes, labels: Sequence[Label]) -> None:
         xs, ys = to_axes(path).T
         axes.plot(xs, ys, transform=axes.transAxes, clip_on=False, color=label.colour, lw=0.5, alpha=0.7, zorder=1.5)
         axes.annotate(
-            shorten(label.name), (xs[-1], ys[-1]), xycoords="axes fraction", xytext=(1.5, 0),
+            label.name, (xs[-1], ys[-1]), xycoords="axes fraction", xytext=(1.5, 0),
             textcoords="offset points", va="center_baseline", ha="left", color=darker(label.colour),
             fontsize=FONT - 0.5, annotation_clip=False,
         )  # fmt: skip

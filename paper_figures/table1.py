@@ -89,8 +89,7 @@ def legend(results: Results) -> list[str]:
         f"PSNR in dB: median over {plates}, {text.plural(len(results.seeds), 'seed')}; accuracies: mean. "
         "Bold is best, underlined second. Footnotes and conventions: table1.md"
     ]
-    lines += ["† source code has changed since: run again"] * any(row.stale for row in results.rows)
-    lines += ["‡ made under other conditions, not comparable"] * any(row.differs for row in results.rows)
+    lines += conventions.marks(results)
     return lines
 
 
@@ -108,7 +107,7 @@ def method_column(results: Results, numbered: bool = True) -> Column:
     cells = []
     for row in results.rows:
         marks = [str(numbers[note]) for note in row.notes if numbered]
-        marks += ["†"] * row.stale + ["‡"] * bool(row.differs)
+        marks += row.marks
         cells.append(Cell(row.title, marks=",".join(marks)))
     return Column("Method", cells)
 
@@ -215,12 +214,8 @@ def sentences(results: Results) -> list[str]:
         conventions.selection(results),
         conventions.judge(results),
     ]
-    if any(row.stale for row in results.rows):
-        found.append("† made by source code that has changed since; run again to bring it up to date.")
-    odd = [f"{row.title} ({', '.join(row.differs)})" for row in results.rows if row.differs]
-    if odd:
-        found.append(f"‡ made under other conditions than the rest, not comparable: {'; '.join(odd)}.")
-    lacking = [f"{row.title}, {metric}: {summary.lacking} of {summary.lacking + summary.n}"
+    found += conventions.marks(results)
+    lacking = [f"{row.title}, {METRICS[metric].label}: {summary.lacking} of {summary.lacking + summary.n}"
                for row in results.rows for metric, summary in row.scores.items() if summary.lacking]  # fmt: skip
     if lacking:
         found.append(f"* plates without a number are left out: {'; '.join(lacking)}.")
@@ -237,9 +232,9 @@ def _markdown(parts: list[Table], caption: list[str], notes: list[str]) -> str:
 def _latex(parts: list[Table], caption: list[str], notes: list[str]) -> str:
     letters = "abcdef"
     lines = [
-        "% needs \\usepackage{booktabs,graphicx}, and \\usepackage[T1]{fontenc} with pdflatex",
+        "% needs \\usepackage{booktabs}, and \\usepackage[T1]{fontenc} with pdflatex",
         r"\begin{table*}",
-        r"\centering\footnotesize\setlength{\tabcolsep}{3.5pt}",
+        r"\centering\footnotesize\setlength{\tabcolsep}{3pt}",
         rf"\caption{{{text.latex(TITLE.split('. ', 1)[1])}.}}",
         r"\label{tab:plates}",
     ]

@@ -37,7 +37,7 @@ def iterations(value: float | None) -> str:
     """As the paper writes them, in thousands throughout: 155000 → ``155k``, 1e6 → ``1000k``, 640 → ``640``."""
     if value is None or math.isnan(value):
         return DASH
-    return f"{value:.0f}" if value < 1000 else f"{value / 1000:.4g}k"
+    return f"{value:g}" if value < 1000 else f"{value / 1000:.4g}k"
 
 
 def plural(n: int, noun: str) -> str:

@@ -56,7 +56,7 @@ def test_counting_needs_no_memory() -> None:
         assert methods.get("swinir").create().parameters() == PARAMETERS["swinir"]
 
 
-# -- layers of the networks that no library has ----------------------------------------------------------
+# -- layers of the networks that no library has ----------------------------------------------------
 
 UPSAMPLER = [(256, 64, 3, 3)] * 3
 
@@ -105,7 +105,7 @@ def test_no_parameter_is_dead() -> None:
     assert all(p.grad is not None for p in tbsrn.parameters())
 
 
-# -- initialisation --------------------------------------------------------------------------------------
+# -- initialisation --------------------------------------------------------------------------------
 
 
 def deviation(layer: Any) -> float:
@@ -120,7 +120,8 @@ def test_published_initialisations() -> None:
     assert deviation(espcn.reconstruct) == pytest.approx(0.001, rel=0.05)
     esrgan: Any = network("esrgan")
     dense = esrgan.blocks[3].blocks[1].fuse
-    assert deviation(dense) == pytest.approx(0.1 * math.sqrt(2 / (192 * 9)), rel=0.05) and not dense.bias.any()
+    assert deviation(dense) == pytest.approx(0.1 * math.sqrt(2 / (192 * 9)), rel=0.05)
+    assert not dense.bias.any()
     assert deviation(esrgan.body) == pytest.approx(1 / math.sqrt(3 * 64 * 9), rel=0.05)
     swinir: Any = network("swinir")
     assert deviation(swinir.groups[2].blocks[1].mlp.fc1) == pytest.approx(0.02, rel=0.05)
@@ -130,7 +131,7 @@ def test_published_initialisations() -> None:
     assert pecl[1].alpha.item() == pytest.approx(0.2)
 
 
-# -- bicubic and SRCNN's colours --------------------------------------------------------------------------
+# -- bicubic and SRCNN's colours -------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(("height", "width"), [(1, 1), (8, 8), (3, 17), (40, 11)])
@@ -162,7 +163,7 @@ def test_srcnn_keeps_the_chroma_of_bicubic() -> None:
     assert np.abs(ours - 0.5 - y).max() <= 0.51  # Pillow truncates
 
 
-# -- parity with spandrel ----------------------------------------------------------------------------------
+# -- parity with spandrel --------------------------------------------------------------------------
 
 
 def take_over(ours: nn.Module, theirs: nn.Module) -> None:
@@ -200,7 +201,7 @@ def test_swinir_equals_spandrels() -> None:
 
 def test_swinir_windows_are_shifted() -> None:
     """A pixel must be felt beyond its own window of 8×8, which convolutions alone do not carry far."""
-    group: Any = network("swinir").groups[0]  # type: ignore[union-attr, index]
+    group: Any = network("swinir").groups[0]  # type: ignore[index]
     x = torch.rand(1, 16, 16, 180)
     nudged = x.clone()
     nudged[0, 7, 7] += torch.randn(180)
@@ -209,7 +210,7 @@ def test_swinir_windows_are_shifted() -> None:
     assert moved[10, 10] > 0 and moved[0, 0] == 0
 
 
-# -- ESRGAN's critics, TBSRN's positions, padding ------------------------------------------------------------
+# -- ESRGAN's critics, TBSRN's positions, padding --------------------------------------------------
 
 
 def test_discriminator() -> None:
@@ -243,7 +244,8 @@ def test_three_passes_of_the_discriminator_equal_five() -> None:
     ours = [p.grad.clone() for p in critic.parameters() if p.grad is not None]
     total = method.adversarial_losses(sr, hr, real)["total"]
     (our_gradient,) = torch.autograd.grad(total, sr)
-    assert all(torch.equal(a, b.grad) for a, b in zip(ours, critic.parameters(), strict=True) if b.grad is not None)
+    for mine, p in zip(ours, critic.parameters(), strict=True):  # the generator's turn left them alone
+        torch.testing.assert_close(mine, p.grad, rtol=0, atol=0)
 
     critic.requires_grad_(True)
     critic.zero_grad()
@@ -261,9 +263,9 @@ def test_three_passes_of_the_discriminator_equal_five() -> None:
 def test_phases_share_the_budget() -> None:
     torch.manual_seed(0)
     method = ESRGAN(ESRGAN.Options(gan_share=0.5, perceptual="none"))
-    session = FakeSession(4, lr_size=(1, 2), native=True)
+    session = FakeSession(2, lr_size=(1, 2), native=True)
     method.train(session)
-    assert ["gan" in row for row in session.history] == [False, False, True, True]
+    assert ["gan" in row for row in session.history] == [False, True]
     assert [recipe.learning_rate for _, recipe in session.optimizers] == [2e-4, 1e-4, 1e-4]
     assert method.optimizer is method.gan_optimizer
     assert set(session.history[-1]) == {"total", "pixel", "gan", "discriminator"}

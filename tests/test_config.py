@@ -25,7 +25,9 @@ def test_quick_asks_for_random_weights_openly() -> None:
 
 
 def test_the_command_line_wins_over_the_preset() -> None:
-    config = load("quick", ["train.iterations=7", "train.learning_rate=3e-4", "pecl.dimension=256", "data.train_plates=9"])
+    config = load(
+        "quick", ["train.iterations=7", "train.learning_rate=3e-4", "pecl.dimension=256", "data.train_plates=9"]
+    )
     assert (config.train.iterations, config.train.learning_rate, config.data.train_plates) == (7, 3e-4, 9)
     assert config.options("pecl") == {"embedder_init": "random", "dimension": 256}
 

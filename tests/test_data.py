@@ -194,9 +194,7 @@ def test_patches_are_windows_of_plates_with_their_degradation(noisy: pack.Plates
     assert batch.hr.shape == (8, 3, 64, 64) and batch.lr.shape == (8, 3, 8, 8)
     plates = [plate.hr for plate in noisy]
     for hr in (batch.hr * 255).round().byte().permute(0, 2, 3, 1).numpy():
-        windows = (
-            np.lib.stride_tricks.sliding_window_view(p, (64, 64, 3)).reshape(-1, 64, 64, 3) for p in plates
-        )
+        windows = (np.lib.stride_tricks.sliding_window_view(p, (64, 64, 3)).reshape(-1, 64, 64, 3) for p in plates)
         assert any((w == hr).all(axis=(1, 2, 3)).any() for w in windows)
     torch.testing.assert_close(batch.lr, degrade((batch.hr * 255).round().byte()).float() / 255)
 

@@ -70,5 +70,7 @@ def test_source_counts_as_parsed_and_helpers_count(package: Path) -> None:
 
 def test_the_engine_is_in_the_source_of_every_method() -> None:
     files = identity._closure(("methods.pecl", *identity.ENGINE))
-    assert {"methods.base", "methods.pecl", "benchmark.session", "benchmark.degradation", "benchmark.metrics"} <= set(files)
+    assert {"methods.base", "methods.pecl", "benchmark.session", "benchmark.degradation", "benchmark.metrics"} <= set(
+        files
+    )
     assert "methods.swinir" not in files and "benchmark.provenance" not in files

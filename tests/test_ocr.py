@@ -211,6 +211,12 @@ def test_a_missing_model_is_one_clear_line(monkeypatch: pytest.MonkeyPatch) -> N
     assert "\n" not in str(caught.value)
 
 
+def test_opencv_that_does_not_load_is_one_clear_line(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "cv2", None)
+    with pytest.raises(UserError, match=r"OpenCV.*libgl1"):
+        make_judge("rapid")
+
+
 def test_judges_refuse_what_is_not_rectified(judge: RapidJudge) -> None:
     with pytest.raises(ValueError, match="expected uint8 48×168×3"):
         judge.read([noise(64, 160)])

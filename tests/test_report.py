@@ -57,8 +57,7 @@ def whole(tmp_path_factory: pytest.TempPathFactory) -> report.Report:
 def test_everything_is_written_and_nothing_is_missing(whole: report.Report) -> None:
     written = sorted(path.name for path in whole.folder.iterdir())
     assert written == sorted(
-        ["report.md", "table1.md", "table1.csv", "table1.tex"]
-        + ["convergence.pdf", "convergence.png", "convergence.csv"]
+        ["report.md", "table1.md", "table1.csv", "table1.tex", "convergence.pdf", "convergence.png", "convergence.csv"]
     )
     assert [artefact.name for artefact in whole.artefacts] == report.names() == ["table1", "convergence"]
     assert all(path.is_file() for artefact in whole.artefacts for path in artefact.files)
@@ -164,6 +163,7 @@ def test_numbers_read_well() -> None:
     shown = [text.count(n) for n in (57_281, 78_816, 1_971_919, 16_734_915, 999_700, 640, None)]
     assert shown == ["57.3K", "78.8K", "1.97M", "16.7M", "1.00M", "640", "—"]
     assert [text.iterations(n) for n in (640, 1000, 2500, 155_000, 1e6)] == ["640", "1k", "2.5k", "155k", "1000k"]
+    assert text.iterations(36.5) == "36.5"
     assert text.number(-0.004, sign=True) == "0.00" and text.number(-1.5) == "−1.50"
 
 
@@ -193,7 +193,7 @@ def test_the_caption_states_the_conventions(tmp_path: Path) -> None:
         "rounded to 8 bits", "no border cropped", "full-range BT.601 luma", "antialiased bicubic", "a = −0.5",
         "2,000 training plates", "10 test plates", "a1b2c3d4e5f6", "351 plate boxes", "disjoint",
         "1,000 iterations", "batches of 4", "learning rate 0.001", "preset quick", "best PSNR on the validation",
-        "ch_PP-OCRv4_rec_mobile.onnx", "rapid 3.8.1", "48fc40f24f6d", "168×48", "95 % interval",
+        "ch_PP-OCRv4_rec_mobile.onnx", "rapid (3.8.1; model ch_PP", "48fc40f24f6d", "168×48", "95 % interval",
     ):  # fmt: skip
         assert stated in markdown, stated
     native = table(make_run(tmp_path / "n", config={"train": {"batch_size": 16, "recipe": "native"}}))
@@ -328,10 +328,10 @@ def test_nothing_to_show_is_one_clear_line(tmp_path: Path) -> None:
     with pytest.raises(UserError, match="no finished result yet"):
         build(Run(tmp_path))
     write(tmp_path, BY_NAME["espcn"], status="failed", error={"type": "OSError", "message": "disk full"})
-    with pytest.raises(UserError, match="only failures; the first: espcn: OSError: disk full"):
+    with pytest.raises(UserError, match=r"only failures; the first: espcn: OSError: disk full"):
         build(Run(tmp_path))
     (tmp_path / "espcn/seed0/result.json").write_text("{")
-    with pytest.raises(UserError, match="no usable result; the first: espcn/seed0/result.json cannot be read"):
+    with pytest.raises(UserError, match=r"no usable result; the first: espcn/seed0/result\.json cannot be read"):
         build(Run(tmp_path))
 
 
@@ -382,7 +382,7 @@ def test_rows_of_other_conditions_are_refused_or_marked(tmp_path: Path, change: 
     assert f"swinir seed 0 ({named})" in str(refusal.value) and "\n" not in str(refusal.value)
     markdown = table(run, allow_mixed=True)
     assert cells(markdown, "SwinIR")[0] == "SwinIR<sup>‡</sup>"
-    assert f"‡ made under other conditions than the rest, not comparable: SwinIR ({named})" in markdown
+    assert f"‡ Made under other conditions than the rest, not comparable: SwinIR ({named})" in markdown
 
 
 def test_stale_rows_get_a_dagger(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -391,7 +391,7 @@ def test_stale_rows_get_a_dagger(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     built = build(run)
     markdown = (tmp_path / "report" / "table1.md").read_text(encoding="utf-8")
     assert built.stale == ["ESRGAN"] and cells(markdown, "ESRGAN")[0] == "ESRGAN<sup>1,†</sup>"
-    assert "† made by source code that has changed since" in markdown
+    assert "† Made by source code that has changed since" in markdown
 
 
 # -- convergence -----------------------------------------------------------------------------------

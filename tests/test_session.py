@@ -58,7 +58,7 @@ def without_clock(history: list[dict[str, float]]) -> pd.DataFrame:
 def test_validation_points_have_early_ones_and_always_the_last() -> None:
     points = validation_points(1_000_000, 40)
     assert points[-1] == 1_000_000 and points[0] < 10 and len(points) <= 41
-    assert 0 < sum(p < 1000 for p in points) and sum(p > 500_000 for p in points) >= 10
+    assert sum(p < 1000 for p in points) > 0 and sum(p > 500_000 for p in points) >= 10
     assert validation_points(1, 40) == [1]
 
 

@@ -62,15 +62,21 @@ def project(drawing: Image.Image, plate: tuple[int, int, int, int], view: View) 
     return drawing.transform(size, Image.Transform.PERSPECTIVE, coefficients, Image.Resampling.BILINEAR)
 
 
-def photograph(seen: Image.Image, rng: np.random.Generator) -> Image.Image:
-    """What a phone makes of the view (RGB): blur, light, grain, sharpening, its colours and a first JPEG."""
+def photograph(seen: Image.Image, across: float, rng: np.random.Generator) -> Image.Image:
+    """What a phone makes of the view (RGB): blur, light, grain, sharpening, its colours and a first JPEG.
+
+    ``across`` is the plate's width in pixels: near plates are in better focus, and sharpened more.
+    """
+    near = min(1.0, max(0.0, (across - 150) / 250))
     columns, rows = seen.size
-    defocus = rng.uniform(0.55, 1.0) + rng.gamma(1.2, 0.22)
+    defocus = rng.uniform(0.55, 1.0) - 0.3 * near + rng.gamma(1.2, 0.22)
     shake = abs(rng.normal(0, 0.5))
+    if across < 150:  # plates further off than this would no longer be read
+        defocus, shake = defocus * across / 150, shake * across / 150
     seen = seen.filter(ImageFilter.BoxBlur((defocus + shake, defocus + 0.3 * shake * rng.uniform(0, 1))))
-    coarser = seen.reduce(2 if rng.random() < 0.7 else 3)
+    coarser = seen.reduce(2 if rng.random() < 0.7 - 0.4 * near else 3)
     halo = coarser.resize(seen.size, Image.Resampling.BILINEAR)
-    picture = Image.blend(halo, seen, 1 + rng.uniform(0.3, 1.8))
+    picture = Image.blend(halo, seen, 1 + rng.uniform(0.3, 1.8) * (1 + 0.5 * near))
 
     light = grey_field(220 * (1 + rng.uniform(0, 0.12) * rng.normal(0, 1, (3, 3))), columns, rows)
     picture = ImageChops.multiply(picture, Image.merge("RGB", (light,) * 3))

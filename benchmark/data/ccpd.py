@@ -100,9 +100,7 @@ def format_name(plate: PlateName) -> str:
     )
 
 
-def crop_box(
-    bbox: tuple[int, int, int, int], image_width: int, image_height: int
-) -> tuple[int, int, int, int]:
+def crop_box(bbox: tuple[int, int, int, int], image_width: int, image_height: int) -> tuple[int, int, int, int]:
     """The HR plate rule: ``bbox`` grown to ≥ 64×64 and to multiples of 8, inside the picture.
 
     Returns (left, top, right, bottom). The box grows evenly on both sides and is shifted where it

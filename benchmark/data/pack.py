@@ -172,9 +172,7 @@ def _open(target: Path, say: Callable[[str], None]) -> Plates | None:
         return None
     try:
         info = json.loads((target / "pack.json").read_text(encoding="utf-8"))
-        complete = (
-            info["version"] == PACK_VERSION and (target / "plates.u8").stat().st_size == info["bytes"]
-        )
+        complete = info["version"] == PACK_VERSION and (target / "plates.u8").stat().st_size == info["bytes"]
         table = pd.read_parquet(target / "plates.parquet") if complete else None
     except (OSError, ValueError, KeyError, TypeError) as error:
         say(f"pack {target} cannot be read ({error}); making it anew")
@@ -233,9 +231,7 @@ def _make(
         say(f"{len(skipped)} unreadable files skipped; they are listed in {target / 'skipped.csv'}")
 
 
-def _finish(
-    target: Path, rows: list[dict[str, Any]], skipped: list[tuple[str, str]], digest: Any, size: int
-) -> None:
+def _finish(target: Path, rows: list[dict[str, Any]], skipped: list[tuple[str, str]], digest: Any, size: int) -> None:
     if not rows:
         raise UserError(f"none of the pictures can be read; the reasons are in {target / 'skipped.csv'}")
     digest.update(json.dumps(rows, ensure_ascii=False, sort_keys=True).encode())

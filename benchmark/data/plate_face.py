@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 from importlib.resources import files
 from io import BytesIO
+from itertools import pairwise
 
 import numpy as np
 from numpy.typing import NDArray
@@ -145,7 +146,7 @@ def glyph_mask(character: str, width: int, height: int) -> Image.Image:
     x, y = (x + 0.5) * (CELL[0] / width), (y + 0.5) / scale
     distance = np.full(x.shape, 1e9, np.float32)
     for stroke in strokes:
-        for start, end in zip(stroke[:-1], stroke[1:]):
+        for start, end in pairwise(stroke):
             distance = np.minimum(distance, _distance(x, y, start, end))
     mask = np.clip((half - np.sqrt(distance)) * scale + 0.5, 0, 1) * 255
     if character == "9":

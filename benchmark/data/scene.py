@@ -88,7 +88,7 @@ def draw_photo(text: str, view: View, rng: np.random.Generator) -> Image.Image:
     surface.show(body.picture.reduce(_FINE))
     _light_body(surface, face.width, rng)
     _mount_plate(surface, face, (left, top, width, height), rng)
-    return photograph(project(surface.picture, (left, top, width, height), view), rng)
+    return photograph(project(surface.picture, (left, top, width, height), view), across, rng)
 
 
 # --- the car ----------------------------------------------------------------------------------
@@ -185,7 +185,7 @@ def _emblem(body: Surface, width: int, rng: np.random.Generator) -> None:
     for _ in range(int(rng.integers(1, 4))):
         start, end = rng.uniform(-0.6, 0.6) * across, rng.uniform(-0.6, 0.6) * across
         points = [(x + start - 4, y - down), (x + start + 4, y - down)]
-        body.polygon(points + [(x + end + 4, y + down), (x + end - 4, y + down)], metal)
+        body.polygon([*points, (x + end + 4, y + down), (x + end - 4, y + down)], metal)
 
 
 def _contours(body: Surface, width: int, paint: Colour, rng: np.random.Generator) -> None:
@@ -232,16 +232,12 @@ def _light_body(surface: Surface, width: int, rng: np.random.Generator) -> None:
 # --- the plate --------------------------------------------------------------------------------
 
 
-def _mount_plate(
-    surface: Surface, face: Face, place: tuple[int, int, int, int], rng: np.random.Generator
-) -> None:
+def _mount_plate(surface: Surface, face: Face, place: tuple[int, int, int, int], rng: np.random.Generator) -> None:
     """Put the plate where it belongs (left, top, width, height): frame, painted metal, screws, dirt."""
     if rng.random() < 0.45:
         _frame(surface, face.width, rng)
     size = place[2:]
-    ink, relief, outline = (
-        mask.resize(size, Image.Resampling.BOX) for mask in (face.ink, face.relief, face.outline)
-    )
+    ink, relief, outline = (mask.resize(size, Image.Resampling.BOX) for mask in (face.ink, face.relief, face.outline))
     ground, paint = _plate_colours(face.width, size, rng)
     plate = Image.composite(Image.new("RGB", size, paint), ground, ink)
     edges = relief.point(around_128(rng.uniform(0.2, 1.0)))

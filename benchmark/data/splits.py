@@ -50,9 +50,7 @@ def assign(names: list[str], texts: list[str], protocol: Protocol, counts: Count
     for i, (name, text) in enumerate(zip(names, texts)):
         groups[text if protocol == "disjoint" else name].append(i)
     if shares.train < 1 or len(groups) < 3:
-        raise UserError(
-            f"{len(names)} pictures of {len(groups)} different plates are too few to train and test on"
-        )
+        raise UserError(f"{len(names)} pictures of {len(groups)} different plates are too few to train and test on")
 
     ordered = sorted(groups, key=lambda key: hashlib.sha256(f"{seed}/{key}".encode()).digest())
     result: dict[int, Split] = {}

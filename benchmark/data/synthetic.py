@@ -1,28 +1,29 @@
 """Synthetic plates: a CCPD-named folder drawn from scratch, the embedded default data.
 
 Plate ``i`` of a seed is a function of (seed, i) alone: the same bytes whatever the number of plates
-or workers, so a folder of N plates is the beginning of one of N + 1. What is drawn stands in
-:mod:`~benchmark.data.plate_face`, :mod:`~benchmark.data.scene` and :mod:`~benchmark.data.camera`; here are the numbers on the
-plates, their sizes and poses, and the folder. The numbers that shape them (sizes, tilts, shares)
-are those of CCPD, measured on its file names. Bytes depend on the versions of Pillow and NumPy, as
-those of any JPEG encoder do.
+or workers, so a folder of N plates is the beginning of one of N + 1. The plate is drawn in
+``plate_face``, the car around it in ``scene``, the photograph made in ``camera``; here are the
+characters on the plates, their sizes and poses, and the folder. The numbers that shape them (sizes, tilts, shares)
+are those of CCPD, measured on its file names. Bytes depend on the version of Pillow (its JPEG
+encoder, its font renderer) and not on the processor.
 """
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import math
 import multiprocessing
 import os
+import signal
 from concurrent.futures import ProcessPoolExecutor
 from functools import partial
 from pathlib import Path
 
 import numpy as np
-from PIL import Image
 
-from benchmark.data.ccpd import ALPHANUMERICS, LETTERS, PROVINCES, PlateName, Point, format_name, parse_name
 from benchmark.data.camera import View
+from benchmark.data.ccpd import ALPHANUMERICS, LETTERS, PROVINCES, PlateName, Point, format_name, parse_name
 from benchmark.data.scene import draw_photo
 from benchmark.errors import UserError
 
@@ -31,6 +32,7 @@ GENERATOR_VERSION = 1
 MANIFEST = "synthetic.json"
 
 HOME_PROVINCE, HOME_SHARE = "皖", 0.90
+_NEIGHBOURS = "苏苏苏浙浙沪京豫鲁鄂赣粤"
 GREEN_SHARE = 0.02
 REPEAT_SHARE = 0.05
 """Share of pictures that show a plate seen before."""
@@ -45,46 +47,57 @@ def synthesize(out: Path, plates: int, seed: int, workers: int | None = None) ->
     """Draw ``plates`` license plates into ``out``/ccpd_base and ``out``/ccpd_green; returns ``out``.
 
     A plate already there is not drawn again, so an interrupted call is finished by the next one, and
-    a folder grows when more are asked for. ``workers`` processes draw (default: one per core).
+    a folder grows when more are asked for. ``workers`` processes draw (default: one per core); a
+    script that calls this needs the usual ``if __name__ == "__main__"``, or ``workers=1``.
 
-    Raises UserError for a count or seed below 0, or where ``out`` holds anything else: other files, or
-    plates of another seed, generator or larger number.
+    Raises UserError for a count below 1 or a seed below 0, and where ``out`` cannot be written or holds
+    anything else: other files, or plates of another seed, generator or larger number.
     """
     if plates < 1 or seed < 0:
-        raise UserError(f"cannot draw {plates} plates with seed {seed}: need at least 1 plate and a seed ≥ 0")
-    _claim(out, plates, seed)
-    present = {_index(p.name) for p in out.glob("ccpd_*/*.jpg")}
-    missing = [i for i in range(plates) if i not in present]
-    workers = min(workers or _cores(), len(missing) // 32 + 1)
+        raise UserError(f"cannot draw {plates} plates with seed {seed}: at least 1 plate, and a seed of 0 or more")
+    try:
+        _claim(out, plates, seed)
+        present = {_index(file) for file in out.glob("ccpd_*/*.jpg")}
+        missing = [i for i in range(plates) if i not in present]
+        _draw_all(out, seed, missing, min(workers or _cores(), len(missing) // 32 + 1))
+    except OSError as error:
+        raise UserError(f"cannot write synthetic plates to {out}: {error.strerror or error}") from error
+    return out
+
+
+def _draw_all(out: Path, seed: int, missing: list[int], workers: int) -> None:
     if workers == 1:
         for index in missing:
             _draw(out, seed, index)
-    else:
-        # Spawned, not forked: the caller may hold threads (PyTorch's) that a fork would break.
-        context = multiprocessing.get_context("spawn")
-        with ProcessPoolExecutor(workers, context) as pool:
-            for _ in pool.map(partial(_draw, out, seed), missing, chunksize=16):
-                pass
-    return out
+        return
+    # Spawned, not forked: the caller may hold threads (PyTorch's) that a fork would break.
+    context = multiprocessing.get_context("spawn")
+    pool = ProcessPoolExecutor(workers, context, initializer=_leave_interrupts_to_the_caller)
+    try:
+        for _ in pool.map(partial(_draw, out, seed), missing, chunksize=8):
+            pass
+    finally:
+        pool.shutdown(cancel_futures=True)
+
+
+def _leave_interrupts_to_the_caller() -> None:
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
 
 
 def plate_text(seed: int, index: int) -> str:
     """The characters of plate ``index``: its own, or now and then those of an earlier plate."""
     rng = np.random.default_rng([seed, index, 0])
-    if index and rng.random() < REPEAT_SHARE:
-        index = int(rng.integers(index))
-        rng = np.random.default_rng([seed, index, 0])
-        rng.random()
+    if rng.random() < REPEAT_SHARE and index:
+        return plate_text(seed, int(rng.integers(index)))
     green = rng.random() < GREEN_SHARE
-    others = [p for p in PROVINCES[:31] if p != HOME_PROVINCE]
-    text = HOME_PROVINCE if rng.random() < HOME_SHARE else str(rng.choice(others))
-    text += "A" if rng.random() < 0.9 else str(rng.choice(LETTERS[:-1]))
-    letters, digits = ALPHANUMERICS[:24], ALPHANUMERICS[24:-1]
+    home = rng.random() < HOME_SHARE
+    strangers = _NEIGHBOURS if rng.random() < 0.6 else PROVINCES[:31]
+    text = HOME_PROVINCE if home else str(rng.choice(list(strangers)))
+    text += "A" if rng.random() < (0.93 if home else 0.4) else str(rng.choice(LETTERS[:-1]))
     if green:
         text += str(rng.choice(["D", "F"]))
-    for share in _DIGIT_SHARES:
-        text += str(rng.choice(digits if rng.random() < share else letters))
-    return text
+    letters, digits = ALPHANUMERICS[:24], ALPHANUMERICS[24:-1]
+    return text + "".join(str(rng.choice(digits if rng.random() < share else letters)) for share in _DIGIT_SHARES)
 
 
 def plate_pose(seed: int, index: int) -> tuple[View, PlateName]:
@@ -102,19 +115,18 @@ def plate_pose(seed: int, index: int) -> tuple[View, PlateName]:
         math.ceil(bottom - top) + margins[1] + margins[3],
         corners,
     )
-    noise = rng.normal(0, 1, (4, 2)) * [0.008 * width, 0.03 * height]
-    marked: list[Point] = [
-        (round(x + dx), round(y + dy)) for (x, y), (dx, dy) in zip(corners, np.clip(noise, -6, 6).tolist())
-    ]
-    edges = [float(margins[0]), float(margins[1]), right - left + margins[0], bottom - top + margins[1]]
-    shift = np.clip(rng.normal(0, 1, 4) * np.array([0.012, 0.035] * 2) * [width, height, width, height], -12, 12)
-    box = [round(edge + d) for edge, d in zip(edges, shift.tolist())]
+    # People marked the corners and the box by hand.
+    slips = np.clip(rng.normal(0, 1, (4, 2)) * [0.008 * width, 0.03 * height], -6, 6).tolist()
+    marked: list[Point] = [(round(x + dx), round(y + dy)) for (x, y), (dx, dy) in zip(corners, slips)]
+    edges = (margins[0], margins[1], margins[0] + right - left, margins[1] + bottom - top)
+    slips = np.clip(rng.normal(0, 1, 4) * np.tile([0.012 * width, 0.035 * height], 2), -12, 12).tolist()
+    box = [round(edge + slip) for edge, slip in zip(edges, slips)]
     tilt = math.degrees(math.atan2(marked[3][1] - marked[2][1], marked[3][0] - marked[2][0]))
     lean = math.degrees(math.atan2(marked[1][0] - marked[2][0], marked[1][1] - marked[2][1]))
     share = (box[2] - box[0]) * (box[3] - box[1]) / _FRAME_AREA
     return view, PlateName(
         # The last seven digits number the plate: names are unique, and say which plates are there.
-        area=f"{min(share, 0.9999999):.7f}"[2:] + f"{index:07d}",
+        area=f"{share:.7f}"[2:] + f"{index:07d}",
         tilt=(round(90 + tilt), round(90 + lean)),
         bbox=(box[0], box[1], box[2], box[3]),
         vertices=(marked[0], marked[1], marked[2], marked[3]),
@@ -172,7 +184,7 @@ def _draw(out: Path, seed: int, index: int) -> None:
     grey = np.asarray(picture.convert("L"), np.int32)[max(top, 0) : bottom, max(left, 0) : right]
     edges = 4 * grey[1:-1, 1:-1] - grey[:-2, 1:-1] - grey[2:, 1:-1] - grey[1:-1, :-2] - grey[1:-1, 2:]
     brightness, blur = int(grey.sum()) // grey.size, int((edges * edges).sum()) // edges.size // 32
-    named = PlateName(name.area, name.tilt, name.bbox, name.vertices, name.text, brightness, blur)
+    named = dataclasses.replace(name, brightness=brightness, blur=blur)
     folder = out / ("ccpd_green" if name.style == "green" else "ccpd_base")
     final = folder / format_name(named)
     partial_file = final.with_suffix(".part")
@@ -182,22 +194,33 @@ def _draw(out: Path, seed: int, index: int) -> None:
 
 def _claim(out: Path, plates: int, seed: int) -> None:
     """Make ``out`` ours, or find that it is: its manifest says what is in it."""
-    wanted = {"generator": GENERATOR_VERSION, "seed": seed}
-    manifest = out / MANIFEST
+    manifest, wanted = out / MANIFEST, {"generator": GENERATOR_VERSION, "seed": seed, "plates": plates}
     if manifest.is_file():
-        found = json.loads(manifest.read_text())
-        if {key: found.get(key) for key in wanted} != wanted or found["plates"] > plates:
-            raise UserError(f"{out} holds other synthetic plates ({found}): choose another folder or delete it")
-    elif out.exists() and any(out.iterdir()):
-        raise UserError(f"{out} is not empty and holds no synthetic plates: choose another folder")
+        try:
+            found = json.loads(manifest.read_text())
+            fits = found | {"plates": plates} == wanted and found["plates"] <= plates
+        except (ValueError, TypeError, KeyError):
+            found, fits = "unreadable manifest", False
+        if not fits:
+            raise UserError(
+                f"{out} holds other synthetic plates ({found}) than asked for ({wanted}): "
+                "name another folder, or delete it"
+            )
+    elif out.is_dir() and any(out.iterdir()):
+        raise UserError(f"{out} holds other files than synthetic plates: name another folder")
     for folder in ("ccpd_base", "ccpd_green"):
         (out / folder).mkdir(parents=True, exist_ok=True)
-    Path(f"{manifest}.part").write_text(json.dumps(wanted | {"plates": plates}) + "\n")
-    os.replace(f"{manifest}.part", manifest)
+    written = out / f"{MANIFEST}.part"
+    written.write_text(json.dumps(wanted) + "\n")
+    os.replace(written, manifest)
 
 
-def _index(file_name: str) -> int:
-    return int(parse_name(file_name).area[-7:])
+def _index(file: Path) -> int:
+    """Which plate a file shows."""
+    try:
+        return int(parse_name(file.name).area[-7:])
+    except ValueError as error:
+        raise UserError(f"{file} is none of the synthetic plates of its folder: move it elsewhere") from error
 
 
 def _cores() -> int:

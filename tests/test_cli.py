@@ -1,0 +1,273 @@
+"""The whole pipeline through the command line, in a temporary folder."""
+
+from __future__ import annotations
+
+import json
+import math
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import pandas as pd
+import pytest
+
+import methods
+from benchmark import cli
+
+ROOT = Path(__file__).resolve().parents[1]
+
+# Plates of one colour survive degradation and enlargement unchanged, so the error is the shift: 5/255.
+SHIFTED = """
+from methods import Method, register
+
+@register
+class Shifted(Method):
+    name, title, citation = "shifted", "Shifted", "none"
+    deterministic = True
+
+    def upscale(self, lr):
+        return (lr.repeat_interleave(8, -1).repeat_interleave(8, -2) + 5 / 255).clamp(0, 1)
+"""
+SHIFTED_PSNR = 20 * math.log10(255 / 5)
+
+BROKEN = "from methods import register\nimport a_module_that_does_not_exist\n"
+
+FAILING = """
+from methods import Method, register
+
+@register
+class Failing(Method):
+    name, title, citation = "failing", "Failing", "none"
+
+    def train(self, session):
+        raise RuntimeError("no luck today\\nsecond line")
+"""
+
+SLOW = """
+import time
+from torch import nn
+from methods import NetworkMethod, register
+
+@register
+class Slow(NetworkMethod):
+    name, title, citation = "slow", "Slow", "none"
+
+    def build(self):
+        return nn.Sequential(nn.Conv2d(3, 192, 1), nn.PixelShuffle(8))
+
+    def step(self, batch, session):
+        time.sleep(0.02)
+        super().step(batch, session)
+"""
+
+COUNTS = ["--set", "data.train_plates=16", "--set", "data.val_plates=4", "--set", "data.test_plates=4"]
+
+
+@pytest.fixture(autouse=True)
+def registry(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Plug-ins of one test are not seen by the next."""
+    methods.names()
+    monkeypatch.setattr(methods, "_registry", dict(methods._registry))
+    monkeypatch.setattr(methods, "_unavailable", dict(methods._unavailable))
+
+
+@pytest.fixture
+def call(monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]) -> Callable[..., tuple[int, str, str]]:
+    """Returns a function that runs a command in this process: (exit code, output, errors)."""
+
+    def run(*arguments: object) -> tuple[int, str, str]:
+        monkeypatch.setattr(sys, "argv", ["benchmark", *map(str, arguments)])
+        code: object = 0
+        try:
+            cli.main()
+        except SystemExit as stop:
+            code = stop.code
+        out, err = capfd.readouterr()
+        return int(code or 0), out, err  # type: ignore[call-overload]
+
+    return run
+
+
+def plugin(folder: Path, source: str) -> Path:
+    path = folder / "my_plugin.py"
+    path.write_text(source)
+    return path
+
+
+Call = Callable[..., tuple[int, str, str]]
+MakeCcpd = Callable[..., Path]
+
+
+def test_a_method_with_a_known_score_through_everything(call: Call, make_ccpd: MakeCcpd, tmp_path: Path) -> None:
+    results = tmp_path / "results"
+    code, out, err = call(
+        "run", "--methods", "shifted", "--plugin", plugin(tmp_path, SHIFTED), "--data", make_ccpd(),
+        "--results", results, "--ocr", "none", *COUNTS,
+    )  # fmt: skip
+    assert code == 0, err
+    folder = results / "quick-ccpd" / "shifted" / "seed0"
+    info = json.loads((folder / "result.json").read_text())
+    assert info["scores"]["best"]["psnr"]["median"] == pytest.approx(SHIFTED_PSNR, abs=1e-6)
+    assert info["scores"]["best"]["psnr_y"]["mean"] == pytest.approx(SHIFTED_PSNR, abs=1e-6)
+    assert info["judge"] is None and info["data"]["test"] == 4 and info["status"] == "complete"
+    rows = pd.read_csv(folder / "plates.csv")
+    assert len(rows) == 4 and rows["psnr"].to_list() == pytest.approx([SHIFTED_PSNR] * 4)
+    assert not (folder / "checkpoint.pt").exists() and len(list((folder / "samples").glob("*.png"))) == 4
+
+    code, out, err = call("report", "--results", results)
+    assert code == 0, err
+    assert f"{SHIFTED_PSNR:.2f}" in (results / "quick-ccpd" / "report" / "table1.md").read_text(encoding="utf-8")
+
+    code, out, _ = call("status", "--results", results, "--json")
+    assert {row["method"]: row["status"] for row in json.loads(out)} == {"hr": "complete", "shifted": "complete"}
+
+
+def test_training_scoring_keeping_and_upscaling(call: Call, make_ccpd: MakeCcpd, tmp_path: Path) -> None:
+    results, data = tmp_path / "results", make_ccpd()
+    run = ["run", "--methods", "espcn,bicubic", "--data", data, "--results", results, "--iterations", 6,
+           "--batch-size", 2, "--device", "cpu", *COUNTS]  # fmt: skip
+    code, out, err = call(*run)
+    assert code == 0, err
+    folder = results / "quick-ccpd" / "espcn" / "seed0"
+    assert {p.name for p in folder.iterdir()} == {
+        "result.json", "history.csv", "plates.csv", "weights.safetensors", "samples",
+    }  # fmt: skip
+    info = json.loads((folder / "result.json").read_text())
+    assert info["iterations"] == 6 and info["config"]["train"]["batch_size"] == 2
+    assert (
+        len(info["judge"]["sha256"]) == 64 and info["scores"]["best"]["psnr"]["n"] == 4 and info["parameters"] == 78_816
+    )
+    assert info["clocks"].keys() == {"training", "validation", "checkpoint", "scoring"}
+    assert pd.read_csv(folder / "history.csv")["iteration"].to_list()[0] == 0
+
+    stamp = (folder / "result.json").stat().st_mtime_ns
+    code, out, _ = call(*run)
+    assert code == 0 and out.count("is there already") == 2
+    assert (folder / "result.json").stat().st_mtime_ns == stamp
+    code, out, _ = call(*run, "--set", "train.learning_rate=5e-4")
+    assert code == 0 and "computing it anew" in out
+    assert (folder / "result.json").stat().st_mtime_ns != stamp
+
+    sample = next((folder / "samples").glob("*.png"))
+    code, out, err = call("upscale", folder, sample, "--out", tmp_path / "up")
+    assert code == 0 and (tmp_path / "up" / sample.name).is_file(), err
+
+
+def test_one_failing_method_does_not_take_the_others_along(call: Call, make_ccpd: MakeCcpd, tmp_path: Path) -> None:
+    results = tmp_path / "results"
+    code, _out, err = call(
+        "run", "--methods", "failing,bicubic", "--plugin", plugin(tmp_path, FAILING), "--data", make_ccpd(),
+        "--results", results, "--ocr", "none", *COUNTS,
+    )  # fmt: skip
+    assert code == 1 and "failing" in err
+    failed = json.loads((results / "quick-ccpd" / "failing" / "seed0" / "result.json").read_text())
+    assert failed["status"] == "failed" and failed["error"] == {"type": "RuntimeError", "message": "no luck today"}
+    assert "Traceback" in (results / "quick-ccpd" / "failing" / "seed0" / "error.txt").read_text()
+    assert (results / "quick-ccpd" / "bicubic" / "seed0" / "result.json").is_file()
+
+
+def test_a_plugin_that_fails_to_import_only_loses_itself(call: Call, make_ccpd: MakeCcpd, tmp_path: Path) -> None:
+    code, _out, err = call(
+        "run", "--methods", "bicubic,my_plugin", "--plugin", plugin(tmp_path, BROKEN), "--data", make_ccpd(),
+        "--results", tmp_path / "results", "--ocr", "none", *COUNTS,
+    )  # fmt: skip
+    assert code == 1 and "unavailable: my_plugin: ModuleNotFoundError" in err
+    assert (tmp_path / "results" / "quick-ccpd" / "bicubic" / "seed0" / "result.json").is_file()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["run", "--methods", "swinr"], "did you mean swinir"),
+        (["run", "--preset", "quik"], "did you mean quick"),
+        (["run", "--set", "train.iteration=4"], "did you mean train.iterations"),
+        (["run", "--data", "/no/such/folder"], "no folder /no/such/folder"),
+        (["run", "--device", "cuda:99"], "no CUDA device"),
+        (["run", "--device", "abacus"], "no device"),
+        (["run", "--protocol", "mine"], "data.protocol"),
+        (["run", "--ocr", "owl"], "scoring.ocr"),
+        (["run", "--plugin", "/no/such/file.py"], "no plug-in file"),
+        (["run", "--executor", "cloud"], "no executor"),
+        (["run", "--results", "/proc/results"], "cannot write results"),
+        (["report", "--results", "/no/such/folder"], "no results folder"),
+        (["status", "--results", "/no/such/folder"], "no results folder"),
+        (["data", "verify", "/no/such/folder"], "no folder"),
+        (["upscale", "/no/such/folder", "x.png"], "no finished result"),
+    ],
+)
+def test_bad_input_is_one_line_and_exit_code_2(
+    call: Call, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, arguments: list[str], message: str
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    code, out, err = call(*arguments)
+    lines = [line for line in err.splitlines() if line.startswith("error: ")]
+    assert code == 2 and len(lines) == 1 and message in lines[0], err
+    assert "Traceback" not in err + out
+
+
+def test_methods_as_json(call: Call) -> None:
+    code, out, _ = call("methods", "--json")
+    rows = {row["name"]: row for row in json.loads(out)}
+    assert code == 0 and rows["pecl"].keys() >= {
+        "name", "title", "groups", "parameters", "paper_parameters", "citation", "available",
+    }  # fmt: skip
+    assert rows["swinir"]["parameters"] == 12_047_911 and rows["swinir"]["paper_parameters"] == 11_000_000
+    assert rows["bicubic"]["available"] is True
+
+
+def test_verify_as_json(call: Call, make_ccpd: MakeCcpd) -> None:
+    code, out, _ = call("data", "verify", make_ccpd(), "--json")
+    facts = json.loads(out)
+    assert code == 0 and (facts["images"], facts["plates"], facts["repeated_plates"]) == (24, 12, 12)
+    assert facts["subsets"] == {"ccpd_base": 24}
+
+
+def test_doctor_answers(call: Call) -> None:
+    code, out, _ = call("doctor")
+    assert code == 0 and "judge" in out and "torch" in out
+
+
+def test_help_imports_nothing_heavy() -> None:
+    code = "import sys, benchmark.cli; print([m for m in ('torch', 'numpy', 'pandas', 'pydantic') if m in sys.modules])"
+    run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd=ROOT, check=True)
+    assert run.stdout.strip() == "[]"
+
+
+@pytest.mark.parametrize(("number", "exit_code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143), (signal.SIGKILL, -9)])
+def test_a_killed_run_goes_on_where_it_stopped(
+    make_ccpd: MakeCcpd, tmp_path: Path, number: signal.Signals, exit_code: int
+) -> None:
+    command = [
+        sys.executable, "-m", "benchmark", "run", "--methods", "slow", "--plugin", str(plugin(tmp_path, SLOW)),
+        "--data", str(make_ccpd()), "--iterations", "150", "--ocr", "none", "--set", "train.checkpoint_seconds=0.3",
+        "--set", "train.threads=1", *COUNTS,
+    ]  # fmt: skip
+    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
+
+    def start(results: Path) -> subprocess.Popen[bytes]:
+        return subprocess.Popen(
+            [*command, "--results", str(results)], env=environment, cwd=tmp_path,
+            stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
+        )  # fmt: skip
+
+    assert start(tmp_path / "whole").wait(timeout=120) == 0
+    run = start(tmp_path / "killed")
+    checkpoint = tmp_path / "killed" / "quick-ccpd" / "slow" / "seed0" / "checkpoint.pt"
+    deadline = time.monotonic() + 100
+    while not checkpoint.is_file() and time.monotonic() < deadline:
+        time.sleep(0.02)
+    run.send_signal(number)
+    assert run.wait(timeout=60) == exit_code
+    assert checkpoint.is_file()
+    assert start(tmp_path / "killed").wait(timeout=120) == 0
+
+    files = ["weights.safetensors", "plates.csv"]
+    whole, killed = (tmp_path / name / "quick-ccpd" / "slow" / "seed0" for name in ("whole", "killed"))
+    for file in files:
+        assert (whole / file).read_bytes() == (killed / file).read_bytes()
+    histories = [pd.read_csv(folder / "history.csv").drop(columns="seconds") for folder in (whole, killed)]
+    pd.testing.assert_frame_equal(*histories)
