@@ -17,7 +17,9 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
+import methods
 from benchmark.config import Config
+from benchmark.store import UPPER_BOUND
 from methods import Registration
 
 # Where training and scoring start; what these import is found by following the imports.
@@ -54,6 +56,17 @@ def identity(
         "source": source_hash(entry.method.__module__, *ENGINE),
     }
     return hashlib.sha256(json.dumps(parts, sort_keys=True, default=str).encode()).hexdigest()
+
+
+def current_source(name: str) -> str | None:
+    """Hash of the source that a result of this method would be computed with now; None for a method
+    that is not registered (a plug-in that was not named). The upper bound depends on the engine alone."""
+    if name == UPPER_BOUND:
+        return source_hash(*ENGINE)
+    try:
+        return source_hash(methods.get(name).method.__module__, *ENGINE)
+    except methods.UnknownMethod:
+        return None
 
 
 def source_hash(*modules: str) -> str:

@@ -33,11 +33,8 @@ from benchmark.identity import ENGINE, identity, source_hash
 from benchmark.progress import Progress
 from benchmark.provenance import provenance
 from benchmark.session import Interrupted, TrainingSession, write_atomically
-from benchmark.store import SCHEMA, Run, clear, write_result, write_text
+from benchmark.store import SCHEMA, UPPER_BOUND, Run, clear, write_result, write_text
 from methods import Method, Registration
-
-UPPER_BOUND = "hr"
-"""Name under which the HR plates themselves are scored: what a perfect method would reach."""
 
 
 @dataclass
@@ -250,15 +247,18 @@ def compute(
     setting.stop.gentle = True
     method.train(session)
     setting.stop.gentle = False
-    if session.history:
-        session.checkpoint(method)  # a finished training is not repeated because scoring was killed
-        pd.DataFrame(session.history).to_csv(folder / "history.csv", index=False)
+    if not session.history:
+        session.record(method)  # a method without training has a validation score all the same
+    session.checkpoint(method)  # a finished training is not repeated because scoring was killed
+    pd.DataFrame(session.history).to_csv(folder / "history.csv", index=False)
 
     start = time.perf_counter()
-    scores = {"last": score(setting, method, None)}
-    if session.best_weights:
+    scores = {}
+    if session.best_iteration != session.iteration:
+        scores["last"] = score(setting, method, None)
         method.load_weights({k: v.to(device) for k, v in session.best_weights.items()})
     scores["best"] = score(setting, method, folder)
+    scores.setdefault("last", scores["best"])
     weights = {k: v.detach().cpu().contiguous() for k, v in method.weights().items()}
     write_atomically(folder / "weights.safetensors", lambda path: save_file(weights, path))
 
@@ -298,6 +298,7 @@ def score_upper_bound(setting: Setting) -> None:
         "groups": ["bound"],
         "seed": 0,
         "identity": repr(facts),
+        "source": source_hash(*ENGINE),
         "scores": {"best": evaluation.summarise(frame)},
         "clocks": {"scoring": time.perf_counter() - start},
     }

@@ -97,7 +97,7 @@ class TrainingSession:
     def batches(self, method: Method) -> Iterator[tuple[int, Batch]]:
         self._restore(method)
         if not self.history:
-            self._validate(method)  # iteration 0: what the untrained network does
+            self.record(method)  # iteration 0: what the untrained network does
         while self.iteration < self.iterations:
             with self._clock("training"):
                 while self.iteration < self.iterations:
@@ -108,7 +108,7 @@ class TrainingSession:
                         break
                     self.report(self)
             if self.iteration in self._points:
-                self._validate(method)
+                self.record(method)
             if self._checkpoint_is_due() or self.should_stop():
                 self.checkpoint(method)
             if self.should_stop():
@@ -122,7 +122,8 @@ class TrainingSession:
             for group in adam.param_groups:
                 group["lr"] = recipe.learning_rate * group.get("lr_scale", 1.0) * factor
 
-    def _validate(self, method: Method) -> None:
+    def record(self, method: Method) -> None:
+        """Validate, add a row to the history, and keep the weights if they are the best so far."""
         with self._clock("validation"):
             psnr = self.validate(method)
             row = {

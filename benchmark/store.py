@@ -18,6 +18,8 @@ import pandas as pd
 from benchmark.errors import UserError
 
 SCHEMA = 1
+UPPER_BOUND = "hr"
+"""Name under which the HR plates themselves are scored: what a perfect method would reach."""
 RESERVED = {"packs", "report"}
 """Folders in a results folder that are no runs, or in a run that are no methods."""
 
@@ -41,6 +43,14 @@ class Result:
     def complete(self) -> bool:
         """False for a stored failure."""
         return self.info["status"] == "complete"
+
+    @property
+    def stale(self) -> bool | None:
+        """Whether the source the result was computed with has changed since; None where that is unknown."""
+        from benchmark.identity import current_source  # only the report asks: torch need not be imported
+
+        now = current_source(self.method)
+        return None if now is None or "source" not in self.info else now != self.info["source"]
 
     def history(self) -> pd.DataFrame:
         """One row per validation; empty for a method that does not train."""

@@ -52,16 +52,8 @@ def _curves(axes: Axes, rows: list[Row], results: Results, looks: dict[str, Look
             for _, one in mine.groupby("seed"):
                 axes.plot(one["iteration"], one["val_psnr"], color=look.colour, lw=0.5, alpha=0.5)
         axes.plot(curve.index, curve, color=look.colour, ls=look.dash)
-        axes.plot(
-            curve.idxmax(),
-            curve.max(),
-            marker=look.marker,
-            color=look.colour,
-            mec="white",
-            ls="",
-            clip_on=False,
-            zorder=3,
-        )
+        best = curve[curve == curve.max()].head(1)
+        axes.plot(best.index, best, marker=look.marker, color=look.colour, mec="white", ls="", clip_on=False, zorder=3)
         last = curve.dropna()
         labels.append(Label(float(last.index[-1]), float(last.iloc[-1]), _name(row), look.colour))
         tops.append((float(curve.min()), float(curve.max())))
@@ -123,7 +115,7 @@ def _scatter(axes: Axes, rows: list[Row], results: Results, looks: dict[str, Loo
     _baseline(axes, baseline, level)
     for row, x, y in points:
         look = looks[row.name]
-        if len(row.seeds) > 1:
+        if min(row.best_iterations) < max(row.best_iterations):
             ends = max(1, min(row.best_iterations)), max(1, *row.best_iterations)
             axes.plot(ends, (y, y), color=look.colour, lw=0.8, marker="|", mew=0.8)
         axes.plot(x, y, marker=look.marker, color=look.colour, mec="white", ls="", clip_on=False, zorder=3)
@@ -149,8 +141,8 @@ def frame(results: Results, rows: list[Row]) -> pd.DataFrame:
 def caption(results: Results, rows: list[Row]) -> str:
     """What is drawn, and the conditions it was made under."""
     found = [
-        "Left: mean PSNR of the plates that choose the weights, during training, and the best of it (marker). The axis is "
-        "logarithmic and leaves out iteration 0, the untrained networks; it may cut off how curves begin.",
+        "Left: mean PSNR of the plates that choose the weights, during training, and the best of it (marker). The "
+        "axis is logarithmic and leaves out iteration 0, the untrained networks; it may cut off how curves begin.",
         "Right: median PSNR on the test plates against the iteration of the best weights. A method at the right edge "
         "was still improving when the budget ended. Dashed: bicubic interpolation.",
     ]

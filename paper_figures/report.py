@@ -12,7 +12,7 @@ import os
 import pkgutil
 import shlex
 from collections.abc import Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cache
 from pathlib import Path
 from types import ModuleType
@@ -67,6 +67,8 @@ class Report:
     missing: list[Missing]
     stale: list[str]
     problems: list[str]
+    page: Path | None = None
+    """The page that shows everything; None where only a part was asked for."""
 
 
 @cache
@@ -112,9 +114,10 @@ def build(run: Run, only: list[str] | None = None, allow_mixed: bool = False) ->
         for name, drawing in drawings.items():
             artefacts.append(Artefact(name, modules[name].TITLE, _write(folder, name, drawing)))
         stale = [row.title for row in results.rows if row.stale]
-        report = Report(folder, results, artefacts, missing, stale, results.problems)
+        broken = [f"methods in {name}.py are unavailable: {reason}" for name, reason in methods.unavailable().items()]
+        report = Report(folder, results, artefacts, missing, stale, [*results.problems, *broken])
         if only is None:
-            _write_file(folder / PAGE, _page(report, drawings).encode())
+            report = replace(report, page=_write_file(folder / PAGE, _page(report, drawings).encode()))
     except OSError as error:
         raise UserError(f"cannot write the report to {folder}: {error.strerror}") from None
     return report
@@ -124,12 +127,13 @@ def _chosen(only: Iterable[str] | None) -> dict[str, ModuleType]:
     modules = _modules()
     if only is None:
         return modules
+    only = [name.strip() for name in only]
     for name in only:
         if name not in modules:
             near = difflib.get_close_matches(name, modules, n=1)
             hint = f"; did you mean {near[0]}?" if near else ""
             raise UserError(f"no table or figure {name!r}{hint} (known: {', '.join(modules)})")
-    return {name: modules[name] for name in modules if name in set(only)}
+    return {name: modules[name] for name in modules if name in only}
 
 
 # -- files -----------------------------------------------------------------------------------------
@@ -265,4 +269,6 @@ def show(report: Report, console: Console | None = None) -> None:
     for what, command in report.missing:
         console.print(Text(f"missing: {text.one_line(what)}\n    {command}", style="yellow"), soft_wrap=True)
     files = sum(len(artefact.files) for artefact in report.artefacts)
-    console.print(Text(f"written: {report.folder} ({text.plural(files, 'file')}; start with {PAGE})"), soft_wrap=True)
+    console.print(Text(f"written: {text.plural(files, 'file')} in {report.folder}"), soft_wrap=True)
+    if report.page is not None:
+        console.print(Text(f"read: {report.page}"), soft_wrap=True)

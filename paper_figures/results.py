@@ -95,7 +95,7 @@ class Failure:
 
 @dataclass(frozen=True)
 class Results:
-    """Everything a table or figure may use. ``infos`` holds the ``result.json`` behind each row, best row first."""
+    """Everything a table or figure may use. ``infos``: every ``result.json``, those under usual conditions first."""
 
     folder: Path
     rows: list[Row]
@@ -174,7 +174,7 @@ def load(run: Run, allow_mixed: bool = False) -> Results:
         rows=[_row(group) for group in groups.values()],
         plates=pd.concat([e.plates for group in groups.values() for e in group], ignore_index=True),
         history=_stack([e.history for group in groups.values() for e in group]),
-        infos=[e.info for group in groups.values() for e in group],
+        infos=[e.info for e in sorted((e for g in groups.values() for e in g), key=lambda e: bool(e.differs))],
         failures=failures,
         problems=problems,
     )
@@ -243,7 +243,8 @@ class _Entry:
 
 
 def _failure(result: Result) -> Failure:
-    error = result.info.get("error") or {}
+    error = result.info.get("error")
+    error = error if isinstance(error, dict) else {}
     line = f"{error.get('type', 'Error')}: {error.get('message', 'no message stored')}"
     return Failure(result.method, str(result.info.get("title") or result.method), result.seed, line.splitlines()[0])
 

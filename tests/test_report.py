@@ -84,7 +84,7 @@ def test_equal_results_give_equal_bytes(whole: report.Report) -> None:
 def test_only_draws_what_is_asked_for(tmp_path: Path) -> None:
     run = make_run(tmp_path)
     assert [path.name for path in build(run).artefacts[0].files] == ["table1.md", "table1.tex", "table1.csv"]
-    assert not (tmp_path / "report" / "report.md").exists()
+    assert build(run).page is None and not (tmp_path / "report" / "report.md").exists()
     with pytest.raises(UserError, match="no table or figure 'tabel1'; did you mean table1"):
         build(run, "tabel1")
 
@@ -376,13 +376,20 @@ def damage(method: Path, **columns: Any) -> None:
 )
 def test_rows_of_other_conditions_are_refused_or_marked(tmp_path: Path, change: dict[str, Any], named: str) -> None:
     run = make_run(tmp_path)
-    write(tmp_path, BY_NAME["swinir"], **change)
+    write(tmp_path, BY_NAME["srcnn"], **change)
     with pytest.raises(UserError) as refusal:
         build(run)
-    assert f"swinir seed 0 ({named})" in str(refusal.value) and "\n" not in str(refusal.value)
+    assert f"srcnn seed 0 ({named})" in str(refusal.value) and "\n" not in str(refusal.value)
     markdown = table(run, allow_mixed=True)
-    assert cells(markdown, "SwinIR")[0] == "SwinIR<sup>‡</sup>"
-    assert f"‡ Made under other conditions than the rest, not comparable: SwinIR ({named})" in markdown
+    assert cells(markdown, "SRCNN")[0] == "SRCNN<sup>‡</sup>"
+    assert "1,000 iterations, batches of 4" in markdown and "fingerprint a1b2c3d4e5f6" in markdown  # the usual ones
+    assert f"‡ Made under other conditions than the rest, not comparable: SRCNN ({named})" in markdown
+
+
+def test_a_broken_method_file_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(methods, "unavailable", lambda: {"swinir": "ImportError: no timm"})
+    problems = build(make_run(tmp_path, (BY_NAME["espcn"],))).problems
+    assert problems == ["methods in swinir.py are unavailable: ImportError: no timm"]
 
 
 def test_stale_rows_get_a_dagger(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

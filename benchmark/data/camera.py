@@ -69,11 +69,13 @@ def photograph(seen: Image.Image, across: float, rng: np.random.Generator) -> Im
     """
     near = min(1.0, max(0.0, (across - 150) / 250))
     columns, rows = seen.size
-    defocus = rng.uniform(0.55, 1.0) - 0.3 * near + rng.gamma(1.2, 0.22)
+    defocus = rng.uniform(0.7, 1.25) - 0.35 * near + rng.gamma(1.2, 0.24)
     shake = abs(rng.normal(0, 0.5))
     if across < 150:  # plates further off than this would no longer be read
-        defocus, shake = defocus * across / 150, shake * across / 150
-    seen = seen.filter(ImageFilter.BoxBlur((defocus + shake, defocus + 0.3 * shake * rng.uniform(0, 1))))
+        defocus, shake = (blur * (0.3 + 0.7 * across / 150) for blur in (defocus, shake))
+    soft = seen.filter(ImageFilter.BoxBlur((defocus + shake, defocus + 0.3 * shake * rng.uniform(0, 1))))
+    # Light that overflows the sensor makes what is bright thicker.
+    seen = Image.blend(soft, ImageChops.lighter(soft, seen), max(0.0, rng.uniform(-0.5, 1.0)))
     coarser = seen.reduce(2 if rng.random() < 0.7 - 0.4 * near else 3)
     halo = coarser.resize(seen.size, Image.Resampling.BILINEAR)
     picture = Image.blend(halo, seen, 1 + rng.uniform(0.3, 1.8) * (1 + 0.5 * near))
@@ -87,24 +89,24 @@ def photograph(seen: Image.Image, across: float, rng: np.random.Generator) -> Im
     grey = picture.convert("L")
     picture = Image.blend(Image.merge("RGB", (grey,) * 3), picture, rng.uniform(0.9, 1.5))
     first = BytesIO()
-    tables = [_steps(16, rng.uniform(0.25, 1.3)), _steps(24, rng.uniform(0.8, 3.0))]
+    tables = [_steps(5, rng.uniform(0.25, 1.3)), _steps(16, rng.uniform(0.4, 2.5))]
     picture.point(_exposure(rng)).save(first, "JPEG", qtables=tables)
     return Image.open(first).convert("RGB")
 
 
 def _exposure(rng: np.random.Generator) -> list[int]:
     """Exposure, colour cast, black point and contrast as a table of 3×256 levels; rolls off towards white."""
-    gain = 1.16 * 2.0 ** rng.normal(-0.05, 0.4) * (1 + rng.normal(0, [0.04, 0.02, 0.045]))
-    black = rng.normal(8, 8) + rng.normal([2, -4, 2], [3, 4, 4])  # shadows are often greenish
+    gain = 1.16 * 2.0 ** rng.normal(-0.02, 0.4) * (1 + rng.normal(0, [0.04, 0.02, 0.045]))
+    black = rng.normal(5, 8) + rng.normal([2, -2, 0], [3, 4, 5])  # shadows are often greenish or blue
     levels = np.arange(256)[None] * gain[:, None] - black[:, None]
     levels = np.maximum(levels * rng.uniform(1.0, 1.3), 0)
     rolled = 255 - 65 * np.exp(-(np.maximum(levels, 190) - 190) / 65)
     return [int(level) for level in np.rint(np.where(levels < 190, levels, rolled)).flatten()]
 
 
-def _steps(first: int, strength: float) -> list[int]:
-    """A JPEG quantisation table that gets coarser with frequency, as all do."""
-    return [min(255, max(1, round(strength * (first + 5 * (i // 8 + i % 8))))) for i in range(64)]
+def _steps(slope: int, strength: float) -> list[int]:
+    """A JPEG quantisation table that gets coarser with frequency, for colour (16) faster than for brightness (5)."""
+    return [min(255, max(1, round(strength * (18 + slope * (i // 8 + i % 8))))) for i in range(64)]
 
 
 def grain(columns: int, rows: int, strength: float, rng: np.random.Generator) -> Image.Image:

@@ -128,8 +128,8 @@ def _draw_body(body: Surface, width: int, rng: np.random.Generator) -> None:
 def _grille(body: Surface, low: float, high: float, plastic: Colour, bend: float, rng: np.random.Generator) -> None:
     """A grille between two heights: bars across, bars upright, or a mesh."""
     body.band(low, high - low, bend, _shade(plastic, 0.6))
-    kind, step = rng.integers(3), rng.uniform(14, 32)
-    bar = _shade((110, 112, 116), rng.uniform(0.4, 1.5))
+    kind, step = rng.choice([0, 0, 0, 1, 2]), rng.uniform(14, 32)  # across, upright, mesh
+    bar = _shade((104, 106, 112), rng.uniform(0.3, 1.3))
     if kind == 0:
         for i in range(int((high - low) / step)):
             body.band(low + (i + 0.5) * step, step * rng.uniform(0.25, 0.5), bend, bar)
@@ -240,7 +240,7 @@ def _mount_plate(surface: Surface, face: Face, place: tuple[int, int, int, int],
     ink, relief, outline = (mask.resize(size, Image.Resampling.BOX) for mask in (face.ink, face.relief, face.outline))
     ground, paint = _plate_colours(face.width, size, rng)
     plate = Image.composite(Image.new("RGB", size, paint), ground, ink)
-    edges = relief.point(around_128(rng.uniform(0.2, 1.0)))
+    edges = relief.point(around_128(rng.uniform(0.05, 0.7)))
     plate = ImageChops.add(plate, Image.merge("RGB", (edges,) * 3), 1, -128)
     light = 235 * (1 + rng.uniform(0.01, 0.06) * rng.normal(0, 1, (10, 8)))
     if rng.random() < 0.3:  # the shadow of what overhangs the plate
@@ -260,7 +260,7 @@ def _plate_colours(width: int, size: tuple[int, int], rng: np.random.Generator) 
         blue = [28 + rng.normal(0, 9), 80 + rng.normal(0, 18), 204 + rng.normal(0, 15)]
         faded = [int(min(255, max(0, level + (140 - level) * fading))) for level in blue]
         return Image.new("RGB", size, tuple(faded)), _shade((206, 216, 218), white)
-    fade = np.linspace(0, 1, 8)[:, None] * rng.uniform(0.2, 0.8)
+    fade = np.linspace(0, 1, 8)[:, None] * rng.uniform(0.5, 1.1)
     bands = [grey_field(top + (bottom - top) * fade, *size) for top, bottom in ((215, 100), (240, 210), (212, 130))]
     return Image.merge("RGB", bands), (34, 36, 36)
 
@@ -291,8 +291,9 @@ def _screws(surface: Surface, width: int, rng: np.random.Generator) -> None:
                 x, y_screw = x + rng.normal(0, 4), y + rng.normal(0, 2.5)
                 surface.ellipse(x + 1, y_screw + 2, radius + 1, radius + 1, dark)
                 surface.ellipse(x, y_screw, radius - 1, radius - 1, metal)
+                surface.ellipse(x - 1, y_screw - 1, radius * 0.4, radius * 0.4, _shade(metal, 1.4))
             elif rng.random() < 0.6:
-                surface.rounded((x - 9, y - 4, x + 9, y + 4), 4, dark)
+                surface.rounded((x - 8, y - 3, x + 8, y + 3), 3, dark)
 
 
 def _shade(colour: Colour, factor: float) -> Colour:

@@ -94,9 +94,9 @@ def plate_text(seed: int, index: int) -> str:
     strangers = _NEIGHBOURS if rng.random() < 0.6 else PROVINCES[:31]
     text = HOME_PROVINCE if home else str(rng.choice(list(strangers)))
     text += "A" if rng.random() < (0.93 if home else 0.4) else str(rng.choice(LETTERS[:-1]))
-    if green:
-        text += str(rng.choice(["D", "F"]))
     letters, digits = ALPHANUMERICS[:24], ALPHANUMERICS[24:-1]
+    if green:  # D: electric, F: hybrid; then digits
+        return text + str(rng.choice(["D", "F"])) + "".join(rng.choice(digits, 5))
     return text + "".join(str(rng.choice(digits if rng.random() < share else letters)) for share in _DIGIT_SHARES)
 
 
