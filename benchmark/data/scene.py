@@ -283,12 +283,12 @@ def _screws(surface: Surface, width: int, rng: np.random.Generator) -> None:
     metal = _shade((120, 124, 130), rng.uniform(0.3, 1.6))
     if rng.random() < 0.12:
         metal = (180, 150, 70)
-    radius = rng.uniform(4, 9)
+    radius = rng.uniform(3.5, 8)
     dark = _shade((20, 26, 50), rng.uniform(0.6, 1.8))
-    for y, chance in ((13.0, 0.9), (HEIGHT - 13.0, 0.35)):
+    for y, chance in ((12.0, 0.85), (HEIGHT - 12.0, 0.35)):
         for x in (96.0, width - 96.0):
             if rng.random() < chance:
-                x, y_screw = x + rng.normal(0, 4), y + rng.normal(0, 2.5)
+                x, y_screw = x + rng.normal(0, 4), y + rng.normal(0, 3)
                 surface.ellipse(x + 1, y_screw + 2, radius + 1, radius + 1, dark)
                 surface.ellipse(x, y_screw, radius - 1, radius - 1, metal)
                 surface.ellipse(x - 1, y_screw - 1, radius * 0.4, radius * 0.4, _shade(metal, 1.4))
