@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Optional
 
 import typer
 
-from benchmark.errors import UserError
+from benchmark.errors import UserError, first_line
 
 if TYPE_CHECKING:
     from benchmark.config import Config
@@ -153,6 +153,29 @@ def list_methods(plugin: Plugins = None, as_json: AsJson = False) -> None:
         ours, paper = ("" if row[k] is None else f"{row[k]:,}" for k in ("parameters", "paper_parameters"))
         text = ", ".join(row["groups"]) if row["available"] else f"unavailable: {row['reason']}"
         print(f"{row['name']:<16}{ours:>12}{paper:>12}  {text}")
+
+
+@app.command()
+def validate(names: Names, plugin: Plugins = None, assignments: Assignments = None) -> None:
+    """Check that methods keep the contract: sizes, range, training, weights, resume."""
+    from methods.contract import CHECKS
+
+    entries, lost = _select(names, plugin)
+    config = _config("quick", {}, assignments)
+    broken = 0
+    for entry in entries:
+        for check, run_check in CHECKS.items():
+            try:
+                run_check(lambda entry=entry: entry.create(config.options(entry.family)))  # type: ignore[misc]
+            except Exception as error:  # whatever a method raises, the other checks say more
+                broken += 1
+                print(f"{entry.name:<18}{check:<10}BROKEN: {first_line(error)}")
+            else:
+                print(f"{entry.name:<18}{check:<10}kept")
+    for name in lost:
+        print(f"unavailable: {name}", file=sys.stderr)
+    if broken or lost:
+        sys.exit(1)
 
 
 @app.command()

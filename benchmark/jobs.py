@@ -107,7 +107,7 @@ def prepare_plates(config: Config, results: Path, say: Callable[[str], None]) ->
         folder, name = data.folder, data.folder.resolve().name if data.folder else "synthetic"
         if folder is None:
             total = data.train_plates + data.val_plates + data.test_plates
-            folder = cache / f"synthetic-{total}-seed{data.seed}"
+            folder = cache / f"synthetic-v{synthetic.GENERATOR_VERSION}-{total}-seed{data.seed}"
             say(f"synthetic plates: {total} in {folder}")
             synthetic.synthesize(folder, total, data.seed)
         counts = Counts(data.train_plates, data.val_plates, data.test_plates)

@@ -38,7 +38,7 @@ __all__ = [
 ]
 
 # Files of this folder that hold shared code instead of methods.
-_SHARED = {"base"}
+_SHARED = {"base", "contract"}
 
 
 class UnknownMethod(LookupError):

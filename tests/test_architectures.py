@@ -8,7 +8,6 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from fake_session import FakeSession, make_batch
 from PIL import Image
 from torch import nn
 
@@ -16,6 +15,7 @@ import methods
 from methods.base import NetworkMethod, pad_to_multiple
 from methods.blocks.pretrained import vgg19_conv5_4
 from methods.blocks.resize import upsample_bicubic
+from methods.contract import PracticeSession, make_batch
 from methods.esrgan import ESRGAN, at_least, discriminator, relativistic
 from methods.srcnn import luma
 from methods.tbsrn import position_code
@@ -224,7 +224,7 @@ def test_discriminator() -> None:
 def esrgan(**options: Any) -> ESRGAN:
     torch.manual_seed(0)
     method = ESRGAN(ESRGAN.Options(**options))
-    method.prepare(FakeSession(4))
+    method.prepare(PracticeSession(4))
     return method
 
 
@@ -259,7 +259,7 @@ def test_three_passes_of_the_discriminator_equal_five() -> None:
 def test_phases_share_the_budget() -> None:
     torch.manual_seed(0)
     method = ESRGAN(ESRGAN.Options(gan_share=0.5, perceptual="none"))
-    session = FakeSession(2, lr_size=(1, 2), native=True)
+    session = PracticeSession(2, lr_size=(1, 2), native=True)
     method.train(session)
     assert ["gan" in row for row in session.history] == [False, True]
     assert [recipe.learning_rate for _, recipe in session.optimizers] == [2e-4, 1e-4, 1e-4]

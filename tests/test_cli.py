@@ -226,6 +226,12 @@ def test_verify_as_json(call: Call, make_ccpd: MakeCcpd) -> None:
     assert facts["subsets"] == {"ccpd_base": 24}
 
 
+def test_validate_checks_a_plugin(call: Call, tmp_path: Path) -> None:
+    code, out, _ = call("validate", "--methods", "slow,shifted", "--plugin", plugin(tmp_path, SLOW + SHIFTED))
+    assert code == 1 and out.count("kept") == 9
+    assert "shifted           refusals  BROKEN: upscale takes" in out
+
+
 def test_doctor_answers(call: Call) -> None:
     code, out, _ = call("doctor")
     assert code == 0 and "judge" in out and "torch" in out

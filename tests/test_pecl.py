@@ -9,16 +9,16 @@ from typing import Any
 
 import pytest
 import torch
-from fake_session import FakeSession, make_batch
 
 import methods
 from methods.blocks.pretrained import ImageNetNormalise, MissingWeights, resnet18, vgg19_conv5_4
+from methods.contract import PracticeSession, make_batch
 from methods.pecl import Embedder, Pecl, contrastive_term, embedding_distance
 
 
-def prepared(iterations: int = 1, **options: Any) -> tuple[Pecl, FakeSession]:
+def prepared(iterations: int = 1, **options: Any) -> tuple[Pecl, PracticeSession]:
     torch.manual_seed(0)
-    method, session = Pecl(Pecl.Options(**{"embedder_init": "random", **options})), FakeSession(iterations)
+    method, session = Pecl(Pecl.Options(**{"embedder_init": "random", **options})), PracticeSession(iterations)
     method.prepare(session)
     return method, session
 
@@ -175,7 +175,7 @@ def offline(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
 def test_missing_weights_say_how_to_go_on(name: str, advice: str) -> None:
     method = methods.get(name).create()
     with pytest.raises(MissingWeights) as caught:
-        method.train(FakeSession(4))
+        method.train(PracticeSession(4))
     message = str(caught.value)
     assert message.endswith(advice) and "no route to host" in message and "\n" not in message
     assert socket.getdefaulttimeout() is None
