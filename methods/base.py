@@ -18,7 +18,7 @@ Images are float tensors, N×3×h×w, RGB, in [0, 1], everywhere in this package
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any, ClassVar, Literal, Protocol
 
@@ -170,6 +170,8 @@ class NetworkMethod(Method):
     native_recipe: ClassVar[Recipe] = Recipe()
     multiple_of: ClassVar[int] = 1
     """The network takes LR sides that are multiples of this; others are padded by reflection."""
+    tile: ClassVar[int | None] = None
+    """Longest LR side the network is good for; larger inputs are upscaled in overlapping tiles."""
 
     def __init__(self, options: Any = None) -> None:
         super().__init__(options)
@@ -257,7 +259,11 @@ class NetworkMethod(Method):
         was_training = network.training
         network.eval()
         try:
-            return self.enlarge(network, lr).clamp(0.0, 1.0)
+            if self.tile is not None and max(lr.shape[-2:]) > self.tile:
+                sr = blend_tiles(lambda tiles: self.enlarge(network, tiles), lr, self.tile)
+            else:
+                sr = self.enlarge(network, lr)
+            return sr.clamp(0.0, 1.0)
         finally:
             network.train(was_training)
 
@@ -287,6 +293,34 @@ def check_lr(lr: Tensor) -> None:
     """Raise ValueError unless ``lr`` is N×3×h×w, floating point, with h, w ≥ 1."""
     if lr.ndim != 4 or lr.shape[1] != 3 or min(lr.shape[-2:]) < 1 or not lr.is_floating_point():
         raise ValueError(f"expected a float tensor N×3×h×w with h, w ≥ 1, got {lr.dtype} {tuple(lr.shape)}")
+
+
+def blend_tiles(enlarge: Callable[[Tensor], Tensor], lr: Tensor, size: int) -> Tensor:
+    """Enlarge ``lr`` in tiles of at most ``size``×``size`` that overlap by half, and blend them.
+
+    A tile counts most in its middle and next to nothing at its edge (a raised cosine), where the
+    network sees least around it. All tiles go through ``enlarge`` as one batch.
+    """
+    count, channels, height, width = lr.shape
+    rows, columns = _starts(height, size), _starts(width, size)
+    places = [(top, left) for top in rows for left in columns]
+    tall, wide = min(size, height), min(size, width)
+    tiles = torch.cat([lr[..., top : top + tall, left : left + wide] for top, left in places])
+    enlarged = enlarge(tiles).view(len(places), count, channels, SCALE * tall, SCALE * wide)
+    weight = torch.outer(*(torch.hann_window(SCALE * n + 2, periodic=False)[1:-1] for n in (tall, wide))).to(lr)
+    total = lr.new_zeros(count, channels, SCALE * height, SCALE * width)
+    weights = lr.new_zeros(SCALE * height, SCALE * width)
+    for (top, left), tile in zip(places, enlarged):
+        area = (..., slice(SCALE * top, SCALE * (top + tall)), slice(SCALE * left, SCALE * (left + wide)))
+        total[area] += weight * tile
+        weights[area] += weight
+    return total / weights
+
+
+def _starts(length: int, size: int) -> list[int]:
+    """Where tiles begin: every half tile, the last one flush with the end."""
+    last = max(length - size, 0)
+    return [*range(0, last, max(size // 2, 1)), last]
 
 
 def pad_to_multiple(x: Tensor, multiple: int) -> Tensor:

@@ -129,6 +129,8 @@ class TBSRN(NetworkMethod):
     citation = "J. Chen, B. Li, X. Xue, “Scene Text Telescope: Text-Focused Scene Image Super-Resolution”, CVPR 2021"
     groups = ("table1",)
     paper_parameters = 12_000_000
+    # Its attention is over all positions of the input and has only ever seen the 64 of a training patch.
+    tile = 8
     native_recipe = Recipe(
         learning_rate=1e-4,
         betas=(0.5, 0.999),
@@ -143,5 +145,6 @@ class TBSRN(NetworkMethod):
     def notes(self) -> list[str]:
         return [
             "TBSRN runs without its rectifying network and its text-focus losses (mean squared error alone).",
+            "TBSRN upscales plates in overlapping 8×8 tiles, the size its attention was trained on.",
             "No published configuration of TBSRN has the 12M parameters the paper prints.",
         ]

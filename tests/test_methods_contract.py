@@ -15,6 +15,7 @@ from torch import nn
 
 import methods
 from methods import Method, NetworkMethod, Recipe, contract
+from methods.base import blend_tiles
 from methods.contract import PracticeSession
 
 # Options that let a method run here: no ImageNet weights, and both of ESRGAN's phases.
@@ -115,7 +116,8 @@ def test_methods_know_nothing_of_the_benchmark() -> None:
             assert not [name for name in imported if name.split(".")[0] in ("benchmark", "paper_figures")]
     script = """
         import sys, torch, methods
-        from methods.contract import PracticeSession
+        from methods.base import blend_tiles
+from methods.contract import PracticeSession
         method = methods.get("espcn").create()
         method.train(PracticeSession(2))
         assert method.upscale(torch.rand(1, 3, 2, 2)).shape == (1, 3, 16, 16)
@@ -169,6 +171,31 @@ def test_moving_average_is_what_upscales() -> None:
     for key in ("tail.weight", "groups.3.blocks.1.attn.qkv.weight"):
         moved = (live[key] - first[key]).abs().mean()
         assert (method.weights()[key] - first[key]).abs().mean() < 0.5 * moved
+
+
+# -- tiles ---------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("size", [(8, 8), (9, 8), (3, 20), (25, 31), (40, 11), (1, 9)])
+def test_blended_tiles_of_a_local_function_are_the_function(size: tuple[int, int]) -> None:
+    lr = torch.rand(2, 3, *size)
+    seen: list[tuple[int, ...]] = []
+
+    def nearest(x: torch.Tensor) -> torch.Tensor:
+        seen.append(tuple(x.shape[-2:]))
+        return x.repeat_interleave(8, -1).repeat_interleave(8, -2)
+
+    torch.testing.assert_close(blend_tiles(nearest, lr, 8), nearest(lr))
+    assert seen[0] == (min(8, size[0]), min(8, size[1]))
+
+
+def test_tbsrn_never_attends_beyond_what_it_was_trained_on() -> None:
+    method = create("tbsrn")
+    assert isinstance(method, NetworkMethod)
+    sizes: list[torch.Size] = []
+    method.network.register_forward_pre_hook(lambda _, inputs: sizes.append(inputs[0].shape[-2:]))
+    method.upscale(torch.rand(1, 3, 13, 21))
+    assert sizes == [(8, 8)]
 
 
 # -- registry ------------------------------------------------------------------------------------------
