@@ -50,6 +50,9 @@ def main() -> None:
     except UserError as error:
         print(f"error: {error}", file=sys.stderr)
         sys.exit(2)
+    except KeyboardInterrupt:
+        print("stopped; the same command goes on from here", file=sys.stderr)
+        sys.exit(128 + signal.SIGINT)
 
 
 @app.command()
@@ -71,7 +74,7 @@ def run(
 ) -> None:
     """Train and score methods; what is there already is kept, what was stopped goes on."""
     from benchmark.session import Interrupted
-    from benchmark.store import Run, check_writable
+    from benchmark.store import Run, check_writable, exclusive
 
     if executor != "local":
         raise UserError(f"no executor {executor!r} (known: local)")
@@ -91,7 +94,8 @@ def run(
     from benchmark.jobs import run_jobs
 
     try:
-        failed = run_jobs(config, entries, Run(folder))
+        with exclusive(folder):
+            failed = run_jobs(config, entries, Run(folder))
     except Interrupted as stopped:
         sys.exit(128 + (stopped.args[0] or signal.SIGINT))
     print(f"results: {folder}")

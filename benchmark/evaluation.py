@@ -19,8 +19,8 @@ from benchmark.degradation import SCALE, degrade
 from benchmark.metrics import METRICS
 from benchmark.ocr import Judge, Reading, character_accuracy, normalise, rectify
 
-MAX_PIXELS = {"cpu": 2**18, "cuda": 2**22}
-"""HR pixels in one batch, by kind of device (25 and 400 plates of median size): bounds memory."""
+MAX_PIXELS = {"cpu": 2**16, "cuda": 2**22}
+"""HR pixels in one batch, by kind of device (6 and 400 plates of median size): bounds memory."""
 
 PLATE_COLUMNS = (
     *("index", "name", "text", "height", "width"),

@@ -5,6 +5,7 @@ On a terminal the line is redrawn in place; elsewhere a line is printed at every
 
 from __future__ import annotations
 
+import shutil
 import sys
 import time
 from typing import TYPE_CHECKING, TextIO
@@ -39,7 +40,8 @@ class Progress:
         self._drawn = now
         text = self._line(session, now)
         if self.live:
-            self.stream.write("\r\x1b[K" + text)
+            width = shutil.get_terminal_size().columns - 1  # a line that wraps could not be redrawn
+            self.stream.write("\r\x1b[K" + text[:width])
         else:
             self.stream.write(text + "\n")
         self.stream.flush()

@@ -119,6 +119,8 @@ class TrainingSession:
     def _set_learning_rate(self) -> None:
         for adam, recipe in self._optimizers:
             factor = recipe.factor(self.iteration / self.iterations)
+            if self.config.recipe == "common" and self.iteration < self.config.warmup:
+                factor *= (self.iteration + 1) / (self.config.warmup + 1)
             for group in adam.param_groups:
                 group["lr"] = recipe.learning_rate * group.get("lr_scale", 1.0) * factor
 

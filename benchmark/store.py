@@ -6,10 +6,14 @@ name, and renamed.
 
 from __future__ import annotations
 
+import fcntl
 import json
 import os
 import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -144,6 +148,24 @@ def check_writable(folder: Path) -> None:
         probe.unlink()
     except OSError as error:
         raise UserError(f"cannot write results to {folder}: {error.strerror} (choose a place with --results)") from None
+
+
+@contextmanager
+def exclusive(run: Path) -> Iterator[None]:
+    """Hold a run's folder for this process; the system lets go of it when the process ends, however.
+
+    Raises UserError, naming the holder, if another process is writing there.
+    """
+    with open(run / ".lock", "a+", encoding="utf-8") as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            file.seek(0)
+            raise UserError(f"{run} is being written by another process ({file.read().strip()})") from None
+        file.truncate(0)
+        file.write(f"pid {os.getpid()} since {datetime.now():%Y-%m-%d %H:%M:%S}")
+        file.flush()
+        yield
 
 
 def find_run(results: Path, name: str | None = None) -> Run:

@@ -77,6 +77,15 @@ def test_the_rate_falls_along_half_a_cosine(plates: pack.Plates, tmp_path: Path)
     assert rates[10] == pytest.approx(1e-2 * 0.5 * (1 + math.cos(math.pi * 9 / 20)))
 
 
+def test_warming_up_raises_the_rate_from_nothing(plates: pack.Plates, tmp_path: Path) -> None:
+    rates: list[float] = []
+    run = session(plates, tmp_path / "a", report=lambda s: rates.append(s.learning_rate), validations=1, warmup=4)
+    train(run)
+    cosine = [0.5 * (1 + math.cos(math.pi * i / 20)) for i in range(6)]
+    expected = [1e-2 * c * w for c, w in zip(cosine, [0.2, 0.4, 0.6, 0.8, 1.0, 1.0])]
+    assert rates[2:7] == pytest.approx(expected[1:])
+
+
 def test_the_native_recipe_is_the_methods_own(plates: pack.Plates, tmp_path: Path) -> None:
     native = Recipe(learning_rate=5e-3, betas=(0.5, 0.9), schedule="constant")
     assert session(plates, tmp_path / "a", recipe="native").recipe(native) is native
