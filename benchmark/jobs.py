@@ -267,7 +267,8 @@ def compute(
     info["scores"] = scores
     info["clocks"] = {**session.clocks, "scoring": time.perf_counter() - start}
     write_result(folder, info)
-    (folder / "checkpoint.pt").unlink(missing_ok=True)
+    for leftover in ("checkpoint.pt", "error.txt"):
+        (folder / leftover).unlink(missing_ok=True)
 
 
 def score(setting: Setting, method: Method, folder: Path | None) -> dict[str, Any]:

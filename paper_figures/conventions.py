@@ -56,7 +56,11 @@ def budget(results: Results) -> str:
     if results.setting("train.recipe") == "native":
         parts.append("each method's own published recipe")
     else:
-        parts.append(f"one recipe for all (Adam, learning rate {results.setting('train.learning_rate')}, cosine)")
+        warmup = results.setting("train.warmup")
+        start = f" after a warm-up of {warmup} iterations" if warmup else ""
+        parts.append(
+            f"one recipe for all (Adam, learning rate {results.setting('train.learning_rate')}, cosine{start})"
+        )
     preset = results.setting("preset")
     whose = "all but the rows marked ‡" if any(row.differs for row in rows) else "all"
     return f"Budget, equal for {whose}: {', '.join(parts)}" + (f" (preset {preset})." if preset else ".")

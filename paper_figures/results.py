@@ -326,7 +326,7 @@ def _summary(column: pd.Series[Any], means: pd.Series[Any]) -> Summary:
 # -- what may stand in one table -------------------------------------------------------------------
 
 
-_BUDGET = ("train.batch_size", "train.learning_rate", "train.recipe", "train.precision")
+_BUDGET = ("train.batch_size", "train.learning_rate", "train.warmup", "train.recipe", "train.precision")
 
 
 def _conditions(info: dict[str, Any]) -> dict[str, Any]:
