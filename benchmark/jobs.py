@@ -54,6 +54,15 @@ class Stop:
             raise KeyboardInterrupt
 
     @contextmanager
+    def between_iterations(self) -> Iterator[None]:
+        """What runs inside asks often whether to stop, so a first signal need not break it off."""
+        self.gentle = True
+        try:
+            yield
+        finally:
+            self.gentle = False
+
+    @contextmanager
     def installed(self) -> Iterator[Stop]:
         """Catch SIGINT and SIGTERM (possible in the main thread only)."""
         if threading.current_thread() is not threading.main_thread():
@@ -78,7 +87,6 @@ class Setting:
     data_name: str
     judge: ocr.Judge | None
     stop: Stop
-    say: Callable[[str], None]
 
     @cached_property
     def test(self) -> Plates:
@@ -151,7 +159,7 @@ def run_jobs(config: Config, entries: list[Registration], run: Run, say: Callabl
     judge = ocr.make_judge(config.scoring.ocr, model_dir=config.scoring.paddle_model)
     failed: list[str] = []
     with Stop().installed() as stop:
-        setting = Setting(config, run, device, plates, name, judge, stop, say)
+        setting = Setting(config, run, device, plates, name, judge, stop)
         score_upper_bound(setting)
         for seed in range(config.train.seeds):
             for entry in entries:
@@ -244,9 +252,8 @@ def compute(
         report=progress.update,
         should_stop=setting.stop,
     )
-    setting.stop.gentle = True
-    method.train(session)
-    setting.stop.gentle = False
+    with setting.stop.between_iterations():
+        method.train(session)
     if not session.history:
         session.record(method)  # a method without training has a validation score all the same
     session.checkpoint(method)  # a finished training is not repeated because scoring was killed

@@ -252,6 +252,7 @@ class ESRGAN(NetworkMethod):
         notes = [
             f"ESRGAN spends the last {share:.0%} of its iterations on its adversarial phase.",
             "ESRGAN's discriminator halves four times, not five, as patches are 64×64.",
+            "Selected by validation PSNR, ESRGAN's weights tend to be from before its adversarial phase.",
         ]
         if self.options.perceptual == "random":
             notes.append("ESRGAN's perceptual loss uses a VGG-19 with random weights, not ImageNet's.")

@@ -242,7 +242,7 @@ class Pecl(NetworkMethod):
 register(
     Pecl,
     name="pecl-printed",
-    title="PECL (Eq. 17–19 as printed)",
+    title="PECL (as printed)",
     groups=("readings",),
     term="printed",
     weights="learned",

@@ -27,7 +27,7 @@ def draw(results: Results) -> Drawing:
     rows = [row for row in results.competitors if row.trained and math.isfinite(row.scores["psnr"].median)]
     if not rows:
         raise NothingToDraw("no trained method has a result")
-    looks = style.looks([row.name for row in rows])
+    looks = style.row_looks(results.competitors)
     with style.style():
         figure, (left, right) = style.new_figure(style.PAGE, max(3.0, 0.9 + 0.128 * len(rows)), 2)
         style.place(figure, (left, right), 0.53, style.label_width([_name(row) for row in rows]), 0.42, 0.24)

@@ -39,7 +39,7 @@ WIDE = 116
 """Terminals of this many columns get the wide table."""
 
 # First things first; a file that is not named here follows in alphabetical order.
-_ORDER = ("table1", "convergence")
+_ORDER = ("table1", "convergence", "loss_weights", "plate_height")
 
 
 class Artefact(NamedTuple):

@@ -22,6 +22,7 @@ from matplotlib.textpath import TextPath
 from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter, NullLocator
 
 from paper_figures import text
+from paper_figures.results import Row
 
 COLUMN = 3.5
 """Width of one text column, inches."""
@@ -82,6 +83,14 @@ def looks(names: Sequence[str]) -> dict[str, Look]:
         )
         for i, name in enumerate(names)
     }
+
+
+def row_looks(rows: Sequence[Row]) -> dict[str, Look]:
+    """The looks of a report's competitors; what is not trained is grey. Hand over all of them, so that a
+    method looks the same in figures that show only some."""
+    untrained = Look(GREY, "o", (0, (4, 2)))
+    trained = looks([row.name for row in rows if row.trained])
+    return {row.name: trained.get(row.name, untrained) for row in rows}
 
 
 @contextmanager

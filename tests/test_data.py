@@ -172,6 +172,14 @@ def test_a_folder_that_is_no_ccpd_folder(tmp_path: Path, content: str) -> None:
         prepare(folder, tmp_path / "packs")
 
 
+def test_the_real_folder(ccpd_root: Path) -> None:
+    facts = verify(ccpd_root)
+    assert facts["images"] == 6_945 and facts["styles"]["green"] == 11
+    assert facts["subsets"] == {"ccpd_base": 6_934, "ccpd_green": 11}
+    assert not facts["unreadable"] and not facts["unparsable"]
+    assert facts["plates"] < 6_945 and facts["under_64_px"] > 4_000
+
+
 # -- patches -----------------------------------------------------------------------------------
 
 
