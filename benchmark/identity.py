@@ -26,7 +26,7 @@ from methods import Registration
 ENGINE = ("benchmark.session", "benchmark.evaluation", "benchmark.data.patches", "benchmark.jobs")
 # Imported by the engine, but without influence on any number.
 _IRRELEVANT = {"benchmark.identity", "benchmark.provenance", "benchmark.progress", "benchmark.errors",
-               "benchmark.store", "benchmark.config"}  # fmt: skip
+               "benchmark.store", "benchmark.config", "benchmark.stop"}  # fmt: skip
 _PACKAGES = ("methods", "benchmark")
 
 # Fields that change neither the weights nor the scores of one (method, seed).

@@ -4,12 +4,9 @@ from __future__ import annotations
 
 import gc
 import os
-import signal
-import threading
 import time
 import traceback
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from functools import cached_property
 from pathlib import Path
@@ -33,52 +30,14 @@ from benchmark.identity import ENGINE, identity, source_hash
 from benchmark.progress import Progress
 from benchmark.provenance import provenance
 from benchmark.session import Interrupted, TrainingSession, write_atomically
+from benchmark.stop import Stop
 from benchmark.store import SCHEMA, UPPER_BOUND, Run, clear, write_result, write_text
 from methods import Method, Registration
 
 
 @dataclass
-class Stop:
-    """Turns a first Ctrl-C or SIGTERM during training into a stop between two iterations."""
-
-    signal: int | None = None
-    gentle: bool = False
-
-    def __call__(self) -> bool:
-        return self.signal is not None
-
-    def handle(self, number: int, _frame: Any) -> None:
-        first = self.signal is None
-        self.signal = number
-        if not (self.gentle and first):
-            raise KeyboardInterrupt
-
-    @contextmanager
-    def between_iterations(self) -> Iterator[None]:
-        """What runs inside asks often whether to stop, so a first signal need not break it off."""
-        self.gentle = True
-        try:
-            yield
-        finally:
-            self.gentle = False
-
-    @contextmanager
-    def installed(self) -> Iterator[Stop]:
-        """Catch SIGINT and SIGTERM (possible in the main thread only)."""
-        if threading.current_thread() is not threading.main_thread():
-            yield self
-            return
-        before = {s: signal.signal(s, self.handle) for s in (signal.SIGINT, signal.SIGTERM)}
-        try:
-            yield self
-        finally:
-            for number, handler in before.items():
-                signal.signal(number, handler)
-
-
-@dataclass
 class Setting:
-    """What all jobs of a run share: the plates on the device, the judge, the reader's facts."""
+    """What all jobs of a run share: configuration, place, plates and judge."""
 
     config: Config
     run: Run

@@ -18,6 +18,7 @@ Images are float tensors, N×3×h×w, RGB, in [0, 1], everywhere in this package
 from __future__ import annotations
 
 import math
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any, ClassVar, Literal, Protocol
@@ -99,7 +100,7 @@ class Session(Protocol):
         """
 
 
-class Method:
+class Method(ABC):
     """Base of all methods. Subclasses need ``name``, ``title``, ``citation`` and ``upscale``."""
 
     name: ClassVar[str]
@@ -138,12 +139,12 @@ class Method:
     def train(self, session: Session) -> None:
         """Learn from ``session.batches()``. The default learns nothing."""
 
+    @abstractmethod
     def upscale(self, lr: Tensor) -> Tensor:
         """N×3×h×w → N×3×8h×8w, both RGB in [0, 1], for every h, w ≥ 1.
 
         Raises ValueError for a tensor of another shape.
         """
-        raise NotImplementedError
 
     def weights(self) -> dict[str, Tensor]:
         """The tensors ``upscale`` depends on, by name."""
@@ -180,9 +181,9 @@ class NetworkMethod(Method):
         self.optimizer: torch.optim.Optimizer | None = None
         self.average: torch.optim.swa_utils.AveragedModel | None = None
 
+    @abstractmethod
     def build(self) -> nn.Module:
         """The untrained network, N×3×h×w → N×3×8h×8w, initialised as published."""
-        raise NotImplementedError
 
     def loss(self, sr: Tensor, batch: Batch) -> Losses:
         """What is minimised, given the network's output for ``batch.lr``."""

@@ -45,6 +45,9 @@ class Failing(Method):
 
     def train(self, session):
         raise RuntimeError("no luck today\\nsecond line")
+
+    def upscale(self, lr):
+        return lr
 """
 
 SLOW = """
