@@ -87,18 +87,18 @@ class Run:
 
     def result(self, method: str, seed: int) -> Result | None:
         """The stored result, or None if there is none that can be read."""
-        return _read_result(self.place(method, seed))
+        return read_result(self.place(method, seed))
 
     def results(self) -> list[Result]:
         """All results that can be read, by method and seed."""
-        found = [_read_result(path.parent) for path in sorted(self.folder.glob("*/seed*/result.json"))]
+        found = [read_result(path.parent) for path in sorted(self.folder.glob("*/seed*/result.json"))]
         return [result for result in found if result is not None]
 
     def status(self) -> list[dict[str, Any]]:
         """One row per (method, seed): ``status`` is complete, failed or unfinished."""
         rows = []
         for folder in sorted(self.folder.glob("*/seed*/")):
-            result = _read_result(folder)
+            result = read_result(folder)
             row = {"method": folder.parent.name, "seed": int(folder.name.removeprefix("seed") or 0)}
             if result is None:
                 text = "checkpoint.pt: the same command goes on" if (folder / "checkpoint.pt").is_file() else ""
@@ -114,7 +114,7 @@ class Run:
     def unreadable(self) -> list[Path]:
         """``result.json`` files that are there but cannot be read."""
         files = sorted(self.folder.glob("*/seed*/result.json"))
-        return [path for path in files if _read_result(path.parent) is None]
+        return [path for path in files if read_result(path.parent) is None]
 
 
 def write_result(folder: Path, info: dict[str, Any]) -> None:
@@ -196,7 +196,8 @@ def _last_change(run: Path) -> float:
     return max((f.stat().st_mtime for f in run.glob("*/seed*/result.json")), default=run.stat().st_mtime)
 
 
-def _read_result(folder: Path) -> Result | None:
+def read_result(folder: Path) -> Result | None:
+    """The result stored in a folder, or None if there is none that can be read."""
     try:
         info = json.loads((folder / "result.json").read_text(encoding="utf-8"))
     except (OSError, ValueError):

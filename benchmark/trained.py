@@ -11,16 +11,16 @@ from safetensors.torch import load_file
 
 import methods
 from benchmark.errors import UserError, first_line
-from benchmark.store import Result, Run
+from benchmark.store import Result, read_result
 from methods import Method
 
 
 def load_method(folder: Path, device: torch.device) -> Method:
     """The method of a finished result, with its best weights. Raises UserError if there is none."""
-    found = [r for r in Run(folder.parent.parent).results() if r.folder == folder]
-    if not found or not found[0].complete:
+    result = read_result(folder)
+    if result is None or not result.complete:
         raise UserError(f"no finished result in {folder}")
-    return load_result(found[0], device)
+    return load_result(result, device)
 
 
 def load_result(result: Result, device: torch.device) -> Method:

@@ -105,12 +105,16 @@ Call = Callable[..., tuple[int, str, str]]
 MakeCcpd = Callable[..., Path]
 
 
+def run_plugin(call: Call, names: str, source: str, data: Path, results: Path) -> tuple[int, str, str]:
+    """``run`` with a plug-in of this source, nobody reading."""
+    file = plugin(data.parent, source)
+    return call("run", "--methods", names, "--plugin", file, "--data", data, "--results", results,
+                "--ocr", "none", *COUNTS)  # fmt: skip
+
+
 def test_a_method_with_a_known_score_through_everything(call: Call, make_ccpd: MakeCcpd, tmp_path: Path) -> None:
     results = tmp_path / "results"
-    code, out, err = call(
-        "run", "--methods", "shifted", "--plugin", plugin(tmp_path, SHIFTED), "--data", make_ccpd(),
-        "--results", results, "--ocr", "none", *COUNTS,
-    )  # fmt: skip
+    code, out, err = run_plugin(call, "shifted", SHIFTED, make_ccpd(), results)
     assert code == 0, err
     folder = results / "quick-ccpd" / "shifted" / "seed0"
     info = json.loads((folder / "result.json").read_text())
@@ -162,10 +166,7 @@ def test_training_scoring_keeping_and_upscaling(call: Call, make_ccpd: MakeCcpd,
 
 def test_one_failing_method_does_not_take_the_others_along(call: Call, make_ccpd: MakeCcpd, tmp_path: Path) -> None:
     results = tmp_path / "results"
-    code, _out, err = call(
-        "run", "--methods", "failing,bicubic", "--plugin", plugin(tmp_path, FAILING), "--data", make_ccpd(),
-        "--results", results, "--ocr", "none", *COUNTS,
-    )  # fmt: skip
+    code, _out, err = run_plugin(call, "failing,bicubic", FAILING, make_ccpd(), results)
     assert code == 1 and "failing" in err
     failed = json.loads((results / "quick-ccpd" / "failing" / "seed0" / "result.json").read_text())
     assert failed["status"] == "failed" and failed["error"] == {"type": "RuntimeError", "message": "no luck today"}
@@ -174,10 +175,7 @@ def test_one_failing_method_does_not_take_the_others_along(call: Call, make_ccpd
 
 
 def test_a_plugin_that_fails_to_import_only_loses_itself(call: Call, make_ccpd: MakeCcpd, tmp_path: Path) -> None:
-    code, _out, err = call(
-        "run", "--methods", "bicubic,my_plugin", "--plugin", plugin(tmp_path, BROKEN), "--data", make_ccpd(),
-        "--results", tmp_path / "results", "--ocr", "none", *COUNTS,
-    )  # fmt: skip
+    code, _out, err = run_plugin(call, "bicubic,my_plugin", BROKEN, make_ccpd(), tmp_path / "results")
     assert code == 1 and "unavailable: my_plugin: ModuleNotFoundError" in err
     assert (tmp_path / "results" / "quick-ccpd" / "bicubic" / "seed0" / "result.json").is_file()
 
