@@ -22,7 +22,7 @@ def examine() -> list[tuple[str, str]]:
         ("CUDA", torch.cuda.get_device_name() if torch.cuda.is_available() else "no device: --device cpu"),
         ("judge", _judge()),
         *_pretrained(),
-        ("methods", ", ".join(methods.names())),
+        ("methods", ", ".join(methods.names("all"))),
         *((f"unavailable: {name}", reason) for name, reason in methods.unavailable().items()),
         ("disk", f"{shutil.disk_usage(Path.cwd()).free / 1e9:.0f} GB free here"),
     ]

@@ -84,10 +84,10 @@ def ssim(sr: np.ndarray, hr: np.ndarray) -> float:
 class Metric:
     """One score of a plate: its column in ``plates.csv``, its heading, and which way is better.
 
-    ``function(sr, hr)`` computes it from two pictures; None where it comes from the judge's reading
-    (:mod:`benchmark.evaluation`). A stored value times ``factor`` is the value to print, with
-    ``decimals`` places and ``unit``. ``statistic`` is the summary that tables show: the median as
-    in the paper, the mean for shares.
+    ``function(sr, hr)`` computes it from two pictures; None where it comes from a judge's reading
+    (:mod:`benchmark.evaluation`), of the ``first`` or the ``second`` judge. A stored value times
+    ``factor`` is the value to print, with ``decimals`` places and ``unit``. ``statistic`` is the
+    summary that tables show: the median as in the paper, the mean for shares.
     """
 
     name: str
@@ -98,10 +98,25 @@ class Metric:
     function: Callable[[np.ndarray, np.ndarray], float] | None = None
     factor: float = 1.0
     statistic: Literal["median", "mean"] = "median"
+    judge: Literal["first", "second"] | None = None
 
 
-def _share(name: str, label: str) -> Metric:
-    return Metric(name, label, "%", True, 1, factor=100.0, statistic="mean")
+SECOND = "_second"
+"""What the columns of the second judge are called behind the name they have for the first."""
+
+
+def _readings(judge: Literal["first", "second"]) -> list[Metric]:
+    suffix, whose = (SECOND, ", second judge") if judge == "second" else ("", "")
+
+    def share(name: str, label: str) -> Metric:
+        return Metric(name + suffix, label + whose, "%", True, 1, factor=100.0, statistic="mean", judge=judge)
+
+    return [
+        Metric("confidence" + suffix, "OCR confidence" + whose, "", True, 3, judge=judge),
+        share("plate_correct", "Plate accuracy"),
+        share("character_accuracy", "Character accuracy"),
+        share("tail_correct", "Accuracy without province"),
+    ]
 
 
 METRICS: dict[str, Metric] = {
@@ -111,10 +126,8 @@ METRICS: dict[str, Metric] = {
         Metric("psnr_y", "PSNR_Y", "dB", True, 2, psnr_y),
         Metric("psnr_y_studio", "PSNR_Y (16–235)", "dB", True, 2, psnr_y_studio),
         Metric("ssim", "SSIM", "", True, 4, ssim),
-        Metric("confidence", "OCR confidence", "", True, 3),
-        _share("plate_correct", "Plate accuracy"),
-        _share("character_accuracy", "Character accuracy"),
-        _share("tail_correct", "Accuracy without province"),
+        *_readings("first"),
+        *_readings("second"),
     )
 }
 """All scores, in the order of ``plates.csv``; every one lies in a column of its name."""

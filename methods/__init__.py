@@ -58,6 +58,8 @@ class Registration:
     method: type[Method]
     groups: tuple[str, ...]
     pinned: dict[str, Any] = field(default_factory=dict)
+    in_all: bool = True
+    """False: not part of the group ``all``; trained when its name or group is asked for."""
 
     @property
     def family(self) -> str:
@@ -83,21 +85,24 @@ def register(
     name: str | None = None,
     title: str | None = None,
     groups: tuple[str, ...] | None = None,
+    in_all: bool = True,
     **pinned: Any,
 ) -> Any:
     """Add a method to the registry: as a class decorator, or called with a class and pinned options.
 
+    With ``in_all=False`` the group ``all`` leaves it out.
     Raises ValueError if the name is taken, or is not made of lower-case letters, digits, ``-`` and ``_``
     (it becomes a folder name).
     """
     if method is None:
-        return lambda cls: register(cls, name=name, title=title, groups=groups, **pinned)
+        return lambda cls: register(cls, name=name, title=title, groups=groups, in_all=in_all, **pinned)
     entry = Registration(
         name=name or method.name,
         title=title or method.title,
         method=method,
         groups=method.groups if groups is None else groups,
         pinned=pinned,
+        in_all=in_all,
     )
     if not re.fullmatch(r"[a-z0-9][a-z0-9_-]*", entry.name) or entry.name in {"all", "hr", "report"}:
         raise ValueError(f"{entry.name!r} cannot name a method: use lower-case letters, digits, - and _")
@@ -109,10 +114,14 @@ def register(
     return method
 
 
-def names(group: str = "all") -> list[str]:
-    """Names in a group (``all``: every registered method), in the paper's order, extras last."""
+def names(group: str | None = None) -> list[str]:
+    """Names in a group, of all registered methods without one; in the paper's order, extras last."""
     _discover()
-    members = [n for n, entry in _registry.items() if group == "all" or group in entry.groups]
+    members = [
+        name
+        for name, entry in _registry.items()
+        if group is None or group in entry.groups or (group == "all" and entry.in_all)
+    ]
     return sorted(members, key=lambda n: _ORDER.index(n) if n in _ORDER else len(_ORDER))
 
 

@@ -136,6 +136,13 @@ class Method(ABC):
         """Sentences for the report's footnotes: every choice that departs from the publication."""
         return []
 
+    def ingredients(self) -> dict[str, str]:
+        """Hashes of files from elsewhere that training depends on, by what they are used for.
+
+        They are part of a result's identity: with another file the method is trained anew.
+        """
+        return {}
+
     def train(self, session: Session) -> None:
         """Learn from ``session.batches()``. The default learns nothing."""
 

@@ -16,7 +16,7 @@ from torch.nn import functional as F
 
 from methods import register
 from methods.base import Batch, Losses, NetworkMethod, Recipe, Session
-from methods.blocks.pretrained import vgg19_conv5_4
+from methods.blocks.pretrained import plates_weights_hash, resnet18_plates_features, vgg19_conv5_4
 
 # -- generator -------------------------------------------------------------------------------------
 
@@ -113,6 +113,8 @@ def at_least(images: Tensor, size: int) -> Tensor:
 
 # -- the method ------------------------------------------------------------------------------------
 
+_WITHOUT = "--set esrgan.perceptual=random (or none)"
+
 
 @register
 class ESRGAN(NetworkMethod):
@@ -135,8 +137,9 @@ class ESRGAN(NetworkMethod):
     class Options:
         gan_share: float = 2 / 7
         """Share of the budget spent on the second phase; 0 trains for pixels only."""
-        perceptual: Literal["imagenet", "random", "none"] = "imagenet"
-        """VGG-19 of the perceptual loss: trained on ImageNet, random, or no such loss."""
+        perceptual: Literal["imagenet", "plates", "random", "none"] = "imagenet"
+        """Network of the perceptual loss: VGG-19 trained on ImageNet, ResNet-18 trained to read synthetic
+        plates (``python -m benchmark data embedder``), random VGG-19, or no such loss."""
 
         def __post_init__(self) -> None:
             if not 0.0 <= self.gan_share <= 1.0:
@@ -173,9 +176,15 @@ class ESRGAN(NetworkMethod):
         self.discriminator = discriminator().to(self.device).train()
         critic: list[dict[str, Any]] = [{"params": list(self.discriminator.parameters())}]
         self.discriminator_optimizer = session.optimizer(critic, recipe)
-        if self.options.perceptual != "none":  # asked for now, not once the first phase is over
-            alternative = "--set esrgan.perceptual=random (or none)"
-            self.features = vgg19_conv5_4(self.options.perceptual, alternative).to(self.device)
+        # Asked for now, not once the first phase is over.
+        if self.options.perceptual == "plates":
+            self.features = resnet18_plates_features(_WITHOUT).to(self.device)
+        elif self.options.perceptual != "none":
+            self.features = vgg19_conv5_4(self.options.perceptual, _WITHOUT).to(self.device)
+
+    def ingredients(self) -> dict[str, str]:
+        needed = self.options.perceptual == "plates" and self.options.gan_share > 0.0
+        return {"perceptual": plates_weights_hash(_WITHOUT)} if needed else {}
 
     @property
     def adversarial(self) -> bool:
@@ -254,7 +263,10 @@ class ESRGAN(NetworkMethod):
             "ESRGAN's discriminator halves four times, not five, as patches are 64×64.",
             "Selected by validation PSNR, ESRGAN's weights tend to be from before its adversarial phase.",
         ]
-        if self.options.perceptual == "random":
+        if self.options.perceptual == "plates":
+            digest = self.ingredients()["perceptual"][:12]
+            notes.append(f"ESRGAN's perceptual loss uses a ResNet-18 that reads synthetic plates (SHA-256 {digest}).")
+        elif self.options.perceptual == "random":
             notes.append("ESRGAN's perceptual loss uses a VGG-19 with random weights, not ImageNet's.")
         elif self.options.perceptual == "none":
             notes.append("ESRGAN is trained without its perceptual loss.")

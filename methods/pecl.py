@@ -26,56 +26,8 @@ from torch.nn import functional as F
 
 from methods import register
 from methods.base import Batch, Losses, NetworkMethod, Session
-from methods.blocks.pretrained import ImageNetNormalise, resnet18
-
-# -- the network of the publication's text -------------------------------------------------------
-
-
-class ResidualDenseBlock(nn.Module):
-    """Three densely connected 3×3 convolutions: x + α · conv(…), α learnt, 0.2 at the start."""
-
-    def __init__(self, channels: int) -> None:
-        super().__init__()
-        self.grow = nn.ModuleList(
-            [nn.Conv2d(channels, channels, 3, padding=1), nn.Conv2d(2 * channels, channels, 3, padding=1)]
-        )
-        self.fuse = nn.Conv2d(3 * channels, channels, 3, padding=1)
-        self.alpha = nn.Parameter(torch.tensor(0.2))
-
-    def forward(self, x: Tensor) -> Tensor:
-        features = x
-        for layer in self.grow:
-            features = torch.cat([features, F.relu(layer(features))], dim=1)
-        return x + self.alpha * self.fuse(features)
-
-
-class ChannelAttention(nn.Module):
-    """Global average pooling, two fully connected layers, a factor between 0 and 1 a channel."""
-
-    def __init__(self, channels: int, reduction: int) -> None:
-        super().__init__()
-        self.squeeze = nn.Linear(channels, channels // reduction)
-        self.excite = nn.Linear(channels // reduction, channels)
-
-    def forward(self, x: Tensor) -> Tensor:
-        factors = torch.sigmoid(self.excite(F.relu(self.squeeze(x.mean(dim=(2, 3))))))
-        return x * factors[:, :, None, None]
-
-
-def paper_network(channels: int = 64, blocks: int = 8, reduction: int = 16) -> nn.Sequential:
-    """Head, residual dense blocks, channel attention, three transposed convolutions, tail.
-
-    The text leaves widths, depths and kernels open. These are the ones that the authors' released
-    code suggests (three convolutions a block, growth = width = 64, α = 0.2) and that add up to
-    the 2M parameters of Table 1.
-    """
-    layers: list[nn.Module] = [nn.Conv2d(3, channels, 3, padding=1)]
-    layers += [ResidualDenseBlock(channels) for _ in range(blocks)]
-    layers += [ChannelAttention(channels, reduction)]
-    for _ in range(3):
-        layers += [nn.ConvTranspose2d(channels, channels, 4, stride=2, padding=1), nn.ReLU()]
-    return nn.Sequential(*layers, nn.Conv2d(channels, 3, 3, padding=1))
-
+from methods.blocks.pecl_networks import paper_network, release_network
+from methods.blocks.pretrained import ImageNetNormalise, plates_weights_hash, resnet18
 
 # -- the embedding and the contrastive terms -----------------------------------------------------
 
@@ -87,7 +39,7 @@ class Embedder(nn.Module):
     normalised as ImageNet's are; the publication does not say whether they should be.
     """
 
-    def __init__(self, dimension: int, init: Literal["imagenet", "random"]) -> None:
+    def __init__(self, dimension: int, init: Literal["imagenet", "plates", "random"]) -> None:
         super().__init__()
         self.normalise = ImageNetNormalise()
         self.resnet = resnet18(init, alternative="--set pecl.embedder_init=random")
@@ -120,14 +72,15 @@ class Pecl(NetworkMethod):
         "A. Sendjasni, M.-C. Larabi, “Embedding Similarity Guided License Plate Super Resolution”, "
         "Neurocomputing 651:130657, 2025, arXiv:2501.01483"
     )
-    groups = ("table1",)
+    groups = ("table1", "readings", "ablation")
+    family = "pecl"
     paper_parameters = 2_000_000
     # The publication's recipe (Adam 1e-4, cosine) is the benchmark's common one: Recipe's defaults.
 
     @dataclass(frozen=True)
     class Options:
-        network: Literal["paper"] = "paper"
-        """``paper``: the network that the publication's text describes."""
+        network: Literal["paper", "release"] = "paper"
+        """The network that the publication's text describes, or the one its authors published."""
         term: Literal["attract", "printed", "none"] = "attract"
         """Contrastive term; see the head of this file."""
         weights: Literal["fixed", "learned"] = "fixed"
@@ -145,8 +98,9 @@ class Pecl(NetworkMethod):
         no negative pairs to keep embeddings apart."""
         batch_norm: Literal["eval", "batch"] = "eval"
         """Statistics of the embedder's batch normalisation: the stored ones, or the batch's."""
-        embedder_init: Literal["imagenet", "random"] = "imagenet"
-        """Weights the embedder starts from."""
+        embedder_init: Literal["imagenet", "plates", "random"] = "imagenet"
+        """Weights the embedder starts from: ImageNet's, those of a ResNet-18 trained to read synthetic
+        plates (``python -m benchmark data embedder``), or random ones."""
 
         def __post_init__(self) -> None:
             if not 0.0 <= self.w_contrastive <= 1.0:
@@ -162,7 +116,12 @@ class Pecl(NetworkMethod):
         self.w_pixel = nn.Parameter(torch.tensor(start), requires_grad=learned)
 
     def build(self) -> nn.Module:
-        return paper_network()
+        return paper_network() if self.options.network == "paper" else release_network()
+
+    def ingredients(self) -> dict[str, str]:
+        if self.options.term == "none" or self.options.embedder_init != "plates":
+            return {}
+        return {"embedder": plates_weights_hash("--set pecl.embedder_init=random")}
 
     def prepare(self, session: Session) -> None:
         self.w_pixel.data = self.w_pixel.data.to(self.device)
@@ -222,7 +181,12 @@ class Pecl(NetworkMethod):
 
     def notes(self) -> list[str]:
         options = self.options
-        notes = ["PECL's network follows the publication's text; the sizes it leaves open are ours."]
+        if options.network == "paper":
+            notes = ["PECL's network follows the publication's text; the sizes it leaves open are ours."]
+        else:
+            notes = [
+                "The authors' published network, which differs from their text's in body, attention and upsampler."
+            ]
         if options.term == "none":
             return [*notes, "No contrastive term: mean squared error alone."]
         if options.term == "attract":
@@ -234,16 +198,55 @@ class Pecl(NetworkMethod):
             notes.append(f"Loss weights are fixed: {1 - weight:g} pixel, {weight:g} contrastive.")
         else:
             notes.append("Loss weights are learned with the network (Eq. 19), which lets one die out.")
-        start = "ImageNet's weights" if options.embedder_init == "imagenet" else "random weights"
-        notes.append(f"PECL's embedder: {options.embedder} ResNet-18 with {start}, last layer random.")
+        notes.append(f"PECL's embedder: {options.embedder} ResNet-18 with {self._start()}, last layer random.")
         return notes
 
+    def _start(self) -> str:
+        if self.options.embedder_init == "plates":
+            return f"weights that read synthetic plates (SHA-256 {self.ingredients()['embedder'][:12]})"
+        return "ImageNet's weights" if self.options.embedder_init == "imagenet" else "random weights"
 
-register(
-    Pecl,
-    name="pecl-printed",
-    title="PECL (as printed)",
-    groups=("readings",),
-    term="printed",
-    weights="learned",
-)
+
+# -- readings of a text that contradicts itself, and the ablation --------------------------------------
+
+_READINGS: dict[str, tuple[str, dict[str, Any]]] = {
+    "pecl-printed": ("PECL (as printed)", {"term": "printed", "weights": "learned"}),
+    "pecl-learned": ("PECL (learned weights)", {"term": "attract", "weights": "learned"}),
+    "pecl-release": ("PECL (released network)", {"network": "release", "term": "attract", "weights": "fixed"}),
+}
+for _name, (_title, _pinned) in _READINGS.items():
+    register(Pecl, name=_name, title=_title, groups=("readings",), **_pinned)
+
+_GRID = [(distance, dimension) for distance in ("euclidean", "manhattan") for dimension in (64, 128, 256, 512)]
+
+# The ablation: PECL's network with the pixel loss alone, and every distance × dimension. ``pecl``
+# itself is the cell Manhattan × 128.
+register(Pecl, name="pecl-mse", title="MSE", groups=("ablation",), network="paper", term="none")
+for _distance, _dimension in _GRID:
+    if (_distance, _dimension) != ("manhattan", 128):
+        register(
+            Pecl,
+            name=f"pecl-{_distance}-{_dimension}",
+            title=f"PECL {_distance.title()} {_dimension}",
+            groups=("ablation",),
+            network="paper",
+            term="attract",
+            weights="fixed",
+            distance=_distance,
+            dimension=_dimension,
+        )
+
+# The same grid with Eq. 17–19 to the letter, trained when it is asked for.
+for _distance, _dimension in _GRID:
+    register(
+        Pecl,
+        name=f"pecl-printed-{_distance}-{_dimension}",
+        title=f"PECL printed {_distance.title()} {_dimension}",
+        groups=("ablation-printed",),
+        in_all=False,
+        network="paper",
+        term="printed",
+        weights="learned",
+        distance=_distance,
+        dimension=_dimension,
+    )

@@ -21,8 +21,10 @@ from benchmark.errors import UserError
 from benchmark.metrics import METRICS
 from benchmark.store import Result, Run
 
-READING = tuple(name for name, metric in METRICS.items() if metric.function is None)
+READING = tuple(name for name, metric in METRICS.items() if metric.judge == "first")
 """Metrics that come from the judge; the others are computed from the picture."""
+SECOND_READING = tuple(name for name, metric in METRICS.items() if metric.judge == "second")
+"""The same from the second judge."""
 HR = "hr"
 """Name of the upper bound: the high-resolution plates themselves, scored like a method."""
 
@@ -60,6 +62,11 @@ class Row:
     scores: dict[str, Summary]
     """By name of the metric: always ``psnr``, the others where the plates have them."""
     notes: tuple[str, ...]
+    family: str = ""
+    options: dict[str, Any] = field(default_factory=dict)
+    """The method's typed options, as stored."""
+    cost: dict[str, Any] = field(default_factory=dict)
+    """``macs`` and ``milliseconds`` of upscaling one plate; empty where they were not measured."""
     stale: bool = False
     differs: tuple[str, ...] = ()
     """What sets this row apart from the others (other data, budget, …); only with ``allow_mixed``."""
@@ -71,6 +78,11 @@ class Row:
     @property
     def trained(self) -> bool:
         return bool(self.parameters)
+
+    @property
+    def only_ablation(self) -> bool:
+        """Whether the row belongs in the tables and figures of the ablation and in no other."""
+        return bool(self.groups) and all(group.startswith("ablation") for group in self.groups)
 
     @property
     def marks(self) -> str:
@@ -109,9 +121,14 @@ class Results:
         return next((row for row in self.rows if row.name == name), None)
 
     @property
+    def main_rows(self) -> list[Row]:
+        """The rows of Table 1 and its figures: all but those made for the ablation alone."""
+        return [row for row in self.rows if not row.only_ablation]
+
+    @property
     def competitors(self) -> list[Row]:
-        """The rows that compete: all but the HR bound."""
-        return [row for row in self.rows if not row.is_bound]
+        """The main rows that compete: all but the HR bound."""
+        return [row for row in self.main_rows if not row.is_bound]
 
     @property
     def seeds(self) -> tuple[int, ...]:
@@ -122,6 +139,10 @@ class Results:
     @property
     def has_readings(self) -> bool:
         return any(metric in row.scores for row in self.rows for metric in READING)
+
+    @property
+    def has_second_readings(self) -> bool:
+        return any(metric in row.scores for row in self.rows for metric in SECOND_READING)
 
     def setting(self, path: str) -> Any:
         """A field of the run's configuration by its dotted name, from a trained method where there is one."""
@@ -195,6 +216,10 @@ _FIELDS: dict[str, tuple[tuple[type, ...], bool]] = {
     "paper_parameters": ((int,), False),
     "iterations": ((int,), False),
     "best_iteration": ((int,), False),
+    "family": ((str,), False),
+    "options": ((dict,), False),
+    "cost": ((dict,), False),
+    "second_judge": ((dict,), False),
 }
 
 
@@ -295,6 +320,9 @@ def _row(entries: list[_Entry]) -> Row:
         best_iterations=tuple(int(entry.info.get("best_iteration") or 0) for entry in entries),
         scores=summarise(plates, there),
         notes=tuple(dict.fromkeys(str(n) for entry in entries for n in entry.info.get("notes") or ())),
+        family=info.get("family") or entries[0].name,
+        options=info.get("options") or {},
+        cost=info.get("cost") or {},
         stale=any(entry.stale for entry in entries),
         differs=tuple(dict.fromkeys(d for entry in entries for d in entry.differs)),
     )
@@ -331,12 +359,13 @@ _BUDGET = ("train.batch_size", "train.learning_rate", "train.warmup", "train.rec
 
 def _conditions(info: dict[str, Any]) -> dict[str, Any]:
     """What must be equal for two results to be compared. A budget only matters where something is trained."""
-    data, judge = info["data"], info.get("judge") or {}
+    data, judge, second = info["data"], info.get("judge") or {}, info.get("second_judge") or {}
     conditions = {
         "data": data.get("fingerprint"),
         "protocol": data.get("protocol"),
         "test plates": data.get("test"),
         "judge": (judge.get("name"), judge.get("version"), judge.get("sha256")),
+        "second judge": (second.get("name"), second.get("version"), second.get("sha256")),
     }
     if info.get("parameters"):
         conditions |= {

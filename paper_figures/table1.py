@@ -50,7 +50,7 @@ def draw(results: Results) -> Drawing:
 
 def tables(results: Results) -> list[Table]:
     """The parts of Table 1, each narrow enough to read; the reading part only where something was read."""
-    rows = results.rows
+    rows = results.main_rows
     parts = [
         ("Image quality: median ± standard deviation over test plates", [
             *_parameters(rows), *_beside_paper(rows, "psnr"), *_beside_paper(rows, "psnr_y"),
@@ -70,7 +70,7 @@ def tables(results: Results) -> list[Table]:
 
 def short(results: Results, wide: bool) -> Table:
     """One table for the terminal: 80 columns, or about 110 with the second-rank metrics too."""
-    rows = results.rows
+    rows = results.main_rows
     metrics = ["psnr_y", "ssim"] if wide else []
     if results.has_readings:
         metrics += ["confidence", "plate_correct"] + ["character_accuracy"] * wide
@@ -105,7 +105,7 @@ def method_column(results: Results, numbered: bool = True) -> Column:
     """Titles with † (stale), ‡ (made under other conditions) and the numbers of their footnotes."""
     numbers = {note: i for i, note in enumerate(footnotes(results), 1)}
     cells = []
-    for row in results.rows:
+    for row in results.main_rows:
         marks = [str(numbers[note]) for note in row.notes if numbered]
         marks += row.marks
         cells.append(Cell(row.title, marks=",".join(marks)))
@@ -195,7 +195,7 @@ def _mean_and_convergence(rows: list[Row]) -> list[Column]:
 
 def footnotes(results: Results) -> list[str]:
     """Everything methods say of themselves, each sentence once, in the order of the rows."""
-    return list(dict.fromkeys(note for row in results.rows for note in row.notes))
+    return list(dict.fromkeys(note for row in results.main_rows for note in row.notes))
 
 
 def sentences(results: Results) -> list[str]:
@@ -216,7 +216,7 @@ def sentences(results: Results) -> list[str]:
     ]
     found += conventions.marks(results)
     lacking = [f"{row.title}, {METRICS[metric].label}: {summary.lacking} of {summary.lacking + summary.n}"
-               for row in results.rows for metric, summary in row.scores.items() if summary.lacking]  # fmt: skip
+               for row in results.main_rows for metric, summary in row.scores.items() if summary.lacking]  # fmt: skip
     if lacking:
         found.append(f"* plates without a number are left out: {'; '.join(lacking)}.")
     return found
@@ -248,7 +248,7 @@ def _latex(parts: list[Table], caption: list[str], notes: list[str]) -> str:
 
 def frame(results: Results) -> pd.DataFrame:
     """All numbers behind the table, unrounded, one line a method; accuracies as fractions."""
-    rows = results.rows
+    rows = results.main_rows
     columns: dict[str, list[object]] = {
         "method": [row.name for row in rows],
         "title": [row.title for row in rows],

@@ -7,7 +7,7 @@ and whose standard deviation (n − 1) is exactly 2, so that every number of a r
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -33,6 +33,19 @@ class Fake:
     best: int = 0
     paper_parameters: int | None = None
     notes: tuple[str, ...] = ()
+    groups: tuple[str, ...] = ("table1",)
+    family: str = ""
+    options: dict[str, Any] = field(default_factory=dict)
+    blur: float = 0.5
+
+
+def pecl_options(**changes: Any) -> dict[str, Any]:
+    """The options of ``pecl`` as its result stores them."""
+    return {
+        "network": "paper", "term": "attract", "weights": "fixed", "w_contrastive": 1e-3, "distance": "manhattan",
+        "dimension": 128, "margin": 2.0, "embedder": "frozen", "batch_norm": "eval", "embedder_init": "random",
+        **changes,
+    }  # fmt: skip
 
 
 BUDGET = 1000
@@ -45,10 +58,34 @@ METHODS = (
     Fake("esrgan", "ESRGAN", 16_734_915, 17.44, 2, 555, 16_000_000, ("The perceptual network is random.",)),
     Fake("tbsrn", "TBSRN", 1_421_124, 20.02, 3, 1000, 12_000_000),
     Fake("swinir", "SwinIR", 12_047_911, 19.87, 3, 1000, 11_000_000),
-    Fake("pecl", "PECL", 1_971_919, 20.12, 5, 1000, 2_000_000, ("The embedder is random.",)),
+    Fake("pecl", "PECL", 1_971_919, 20.12, 5, 1000, 2_000_000, ("The embedder is random.",),
+         ("table1", "readings", "ablation"), "pecl", pecl_options(), 0.4),
     Fake("pecl-printed", "PECL (as printed)", 1_971_919, 18.31, 1, 777, 2_000_000,
-         ("The embedder is random.", "Eq. 17 to the letter.")),
+         ("The embedder is random.", "Eq. 17 to the letter."), ("readings",), "pecl",
+         pecl_options(term="printed", weights="learned"), 0.6),
 )  # fmt: skip
+
+
+def grid(term: str = "attract", weights: str = "fixed") -> tuple[Fake, ...]:
+    """The ablation without ``pecl``: MSE, then quality rising with the dimension, Manhattan above Euclidean."""
+    options = pecl_options(term=term, weights=weights)
+    group, infix = ("ablation", "") if term == "attract" else ("ablation-printed", "printed-")
+    cells = [
+        Fake(
+            f"pecl-{infix}{distance}-{dimension}", f"PECL {distance.title()} {dimension}", 1_971_919,
+            19.5 + gain + 0.1 * i, 3 + i, 1000, None, (), (group,), "pecl",
+            {**options, "distance": distance, "dimension": dimension}, 0.42,
+        )
+        for distance, gain in (("euclidean", 0.0), ("manhattan", 0.52))
+        for i, dimension in enumerate((64, 128, 256, 512))
+    ]  # fmt: skip
+    if term != "attract":
+        return tuple(cells)
+    mse = Fake("pecl-mse", "MSE", 1_971_919, 19.4, 3, 1000, None, (), (group,), "pecl", pecl_options(term="none"))
+    return (mse, *(cell for cell in cells if cell.name != "pecl-manhattan-128"))
+
+
+ABLATION = grid()
 
 
 def make_run(folder: Path, methods: tuple[Fake, ...] = METHODS, seeds: int = 1, **changes: Any) -> Run:
@@ -82,14 +119,17 @@ def plates(method: Fake, seed: int, ocr: bool) -> pd.DataFrame:
         "index": range(PLATES), "name": [f"p{i}.jpg" for i in range(PLATES)], "text": "皖A12345",
         "height": height, "width": 168, "psnr": psnr, "psnr_y": psnr + 0.5, "psnr_y_studio": psnr + 1.82,
         "ssim": 1.0 if math.isinf(method.psnr) else 0.5 + PATTERN / 100,
+        "noise": 1.0 + PATTERN / 10, "blur": method.blur + PATTERN / 100, "compression": method.blur + PATTERN / 50,
     })  # fmt: skip
-    if not ocr:
-        return table.assign(read="", confidence=np.nan, plate_correct=np.nan, character_accuracy=np.nan,
-                            tail_correct=np.nan)  # fmt: skip
-    return table.assign(
-        read=np.where(right, "皖A12345", ""), confidence=np.where(right, 0.9, 0.1), plate_correct=right,
-        character_accuracy=np.where(right, 1.0, 0.5), tail_correct=right,
-    )  # fmt: skip
+    for suffix in ("", "_second"):
+        judged = {
+            "read": np.where(right, "皖A12345", ""), "confidence": np.where(right, 0.9, 0.1), "plate_correct": right,
+            "character_accuracy": np.where(right, 1.0, 0.5), "tail_correct": right,
+        }  # fmt: skip
+        if not ocr:
+            judged = {"read": "", **dict.fromkeys(list(judged)[1:], np.nan)}
+        table = table.assign(**{name + suffix: values for name, values in judged.items()})
+    return table
 
 
 def history(method: Fake, seed: int) -> pd.DataFrame:
@@ -101,7 +141,8 @@ def history(method: Fake, seed: int) -> pd.DataFrame:
         past_best = max(0.0, math.log10(point / method.best)) if method.best else 0.0
         rows.append({"iteration": point, "val_psnr": rise - 1.5 * past_best})
     table = pd.DataFrame(rows).assign(seconds=0.0, learning_rate=1e-3, total=0.01)
-    return table.assign(**pecl_losses(table["iteration"])) if method.name.startswith("pecl") else table
+    has_terms = method.options.get("term", "none") != "none"
+    return table.assign(**pecl_losses(table["iteration"])) if has_terms else table
 
 
 def pecl_losses(iteration: pd.Series) -> dict[str, pd.Series]:
@@ -120,8 +161,8 @@ def describe(method: Fake, seed: int, ocr: bool) -> dict[str, Any]:
     """The content of ``result.json``."""
     info: dict[str, Any] = {
         "schema": 1, "status": "complete", "method": method.name, "title": method.title, "seed": seed,
-        "groups": ["bound"] if method.name == "hr" else ["table1"], "notes": list(method.notes), "identity": "0" * 64,
-        "scores": {"best": {}}, "clocks": {},
+        "groups": ["bound"] if method.name == "hr" else list(method.groups), "notes": list(method.notes),
+        "identity": "0" * 64, "scores": {"best": {}}, "clocks": {},
         "config": {
             "preset": "quick",
             "data": {"folder": None, "protocol": "disjoint"},
@@ -131,13 +172,17 @@ def describe(method: Fake, seed: int, ocr: bool) -> dict[str, Any]:
                  "protocol": "disjoint", "grown": 351, "skipped": 0},
         "judge": {"name": "rapid", "version": "3.8.1", "model": "ch_PP-OCRv4_rec_mobile.onnx",
                   "sha256": "48fc40f24f6d2a20", "input": [168, 48]} if ocr else None,
+        "second_judge": {"name": "crnn", "version": "1", "model": "crnn.safetensors",
+                         "sha256": "90abcdef12345678", "input": [168, 48]} if ocr else None,
         "provenance": {"commit": "0123456789abcdef", "dirty": False, "date": "2026-01-01T00:00:00+00:00",
                        "command": "python -m benchmark run --methods all --preset quick --results out",
                        "versions": {"torch": "2.15.0"}, "hardware": {"device": "cpu"}},
     }  # fmt: skip
     if method.name != "hr":
         info |= {
-            "family": method.name, "citation": "Somebody, 2020", "options": {}, "parameters": method.parameters,
+            "family": method.family or method.name, "citation": "Somebody, 2020", "options": method.options,
+            "cost": {"macs": 1000 * (method.parameters or 0), "milliseconds": 2.5, "device": "cpu"},
+            "parameters": method.parameters,
             "paper_parameters": method.paper_parameters, "iterations": BUDGET if method.parameters else 0,
             "best_iteration": method.best,
         }  # fmt: skip

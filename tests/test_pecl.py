@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import math
 import socket
 from pathlib import Path
@@ -11,7 +12,16 @@ import pytest
 import torch
 
 import methods
-from methods.blocks.pretrained import ImageNetNormalise, MissingWeights, resnet18, vgg19_conv5_4
+from methods.blocks.pecl_networks import EfficientChannelAttention, ResidualDenseBlock, release_network
+from methods.blocks.pretrained import (
+    PLATES_FILE,
+    ImageNetNormalise,
+    MissingWeights,
+    plates_weights_hash,
+    resnet18,
+    resnet18_plates_features,
+    vgg19_conv5_4,
+)
 from methods.contract import PracticeSession, make_batch
 from methods.pecl import Embedder, Pecl, contrastive_term, embedding_distance
 
@@ -145,6 +155,104 @@ def test_pinned_options() -> None:
     assert (plain.term, plain.weights, plain.distance, plain.dimension) == ("attract", "fixed", "manhattan", 128)
     with pytest.raises(ValueError, match="w_contrastive"):
         methods.get("pecl").create({"w_contrastive": 2.0})
+
+
+# -- the readings and the ablation -----------------------------------------------------------------
+
+
+def test_the_ablation_has_nine_cells_of_one_class() -> None:
+    cells = [methods.get(name) for name in methods.names("ablation")]
+    assert len(cells) == 9 and {cell.method for cell in cells} == {Pecl}
+    options: list[Any] = [cell.create().options for cell in cells]
+    assert [o.term for o in options].count("none") == 1
+    grid = {(o.distance, o.dimension) for o in options if o.term == "attract"}
+    assert grid == {(d, n) for d in ("euclidean", "manhattan") for n in (64, 128, 256, 512)}
+    assert {(o.network, o.weights, o.embedder, o.w_contrastive) for o in options} == {
+        ("paper", "fixed", "frozen", options[0].w_contrastive)
+    }
+
+
+def test_the_printed_grid_is_trained_on_request_only() -> None:
+    printed: list[Any] = [methods.get(name).create().options for name in methods.names("ablation-printed")]
+    assert len({(o.distance, o.dimension) for o in printed}) == len(printed) == 8
+    assert {(o.term, o.weights, o.network) for o in printed} == {("printed", "learned", "paper")}
+    assert not set(methods.names("ablation-printed")) & set(methods.names("all"))
+    assert set(methods.names("ablation")) | set(methods.names("readings")) <= set(methods.names("all"))
+
+
+def test_the_readings() -> None:
+    readings: dict[str, Any] = {name: methods.get(name).create().options for name in methods.names("readings")}
+    kinds = {name: (o.network, o.term, o.weights) for name, o in readings.items()}
+    assert kinds == {
+        "pecl": ("paper", "attract", "fixed"),
+        "pecl-printed": ("paper", "printed", "learned"),
+        "pecl-learned": ("paper", "attract", "learned"),
+        "pecl-release": ("release", "attract", "fixed"),
+    }
+
+
+# Parameter counts of the published code for other depths and widths (METHOD_FACTS 7.2).
+@pytest.mark.parametrize(
+    ("channels", "blocks", "count"),
+    [(64, 1, 3_473_804), (64, 6, 9_008_234), (48, 1, 1_955_628), (32, 5, 1_978_468), (32, 6, 2_255_434)],
+)
+def test_release_network_counts(channels: int, blocks: int, count: int) -> None:
+    with torch.device("meta"):
+        network = release_network(channels, blocks)
+    assert sum(p.numel() for p in network.parameters()) == count
+
+
+def test_release_blocks_are_rectified_and_attention_sees_neighbours() -> None:
+    torch.manual_seed(0)
+    x = torch.randn(2, 8, 4, 4)
+    block = ResidualDenseBlock(8, rectified=True)
+    assert ((block(x) - x) >= 0).all() and (block(x) > x).any()
+    assert ((ResidualDenseBlock(8)(x) - x) < 0).any()
+    attention = EfficientChannelAttention()
+    with torch.no_grad():
+        attention.neighbours.weight.copy_(torch.tensor([[[1.0, 2.0, -1.0]]]))
+        factors = attention(torch.ones(1, 3, 2, 2) * torch.tensor([1.0, 2.0, 3.0])[None, :, None, None])
+    expected = torch.sigmoid(torch.tensor([0 + 2 - 2.0, 1 + 4 - 3.0, 2 + 6.0])) * torch.tensor([1.0, 2.0, 3.0])
+    torch.testing.assert_close(factors[0, :, 0, 0], expected)
+
+
+# -- an embedder that reads plates -----------------------------------------------------------------
+
+
+def test_plates_weights_are_used_and_named_by_their_hash(offline: Path) -> None:
+    from safetensors.torch import save_file
+
+    folder = offline / "checkpoints"
+    folder.mkdir()
+    stored = {k: v + 1 for k, v in resnet18("random", "").state_dict().items() if not k.startswith("fc.")}
+    save_file(stored, folder / PLATES_FILE)
+    assert torch.equal(resnet18("plates", "").conv1.weight, stored["conv1.weight"])
+    digest = hashlib.sha256((folder / PLATES_FILE).read_bytes()).hexdigest()
+    assert plates_weights_hash("") == digest
+    method = methods.get("pecl").create({"embedder_init": "plates"})
+    assert method.ingredients() == {"embedder": digest} and digest[:12] in method.notes()[-1]
+    assert methods.get("pecl-mse").create({"embedder_init": "plates"}).ingredients() == {}
+    assert methods.get("esrgan").create({"perceptual": "plates"}).ingredients() == {"perceptual": digest}
+    features = resnet18_plates_features("")
+    assert features(torch.rand(2, 3, 64, 48)).shape == (2, 256, 4, 3)
+    assert not any(p.requires_grad for p in features.parameters())
+
+
+@pytest.mark.parametrize("content", [None, b"", b"junk", "other"])
+def test_absent_or_broken_plates_weights_say_how_to_go_on(offline: Path, content: Any) -> None:
+    from safetensors.torch import save_file
+
+    path = offline / "checkpoints" / PLATES_FILE
+    path.parent.mkdir()
+    if content == "other":
+        save_file({"conv1.weight": torch.zeros(64, 3, 7, 7)}, path)
+    elif content is not None:
+        path.write_bytes(content)
+    with pytest.raises(MissingWeights) as caught:
+        resnet18("plates", "--set pecl.embedder_init=random")
+    message = str(caught.value)
+    assert "\n" not in message and PLATES_FILE in message
+    assert ("data embedder" in message) == (content is None) and ("remove it" in message) == (content is not None)
 
 
 # -- ImageNet weights ------------------------------------------------------------------------------

@@ -1,14 +1,18 @@
-"""Networks trained on ImageNet that judge pictures during training: VGG-19 (ESRGAN), ResNet-18 (PECL).
+"""Networks trained beforehand that judge pictures during training: VGG-19 (ESRGAN), ResNet-18 (PECL).
 
-torchvision provides both networks and their weights, which are read from torchvision's cache and
-downloaded into it when they are not there. ``init="random"`` goes without, openly.
+torchvision provides both networks and their ImageNet weights, which are read from torchvision's
+cache and downloaded into it when they are not there. ``init="plates"`` is a ResNet-18 that has
+learnt to read synthetic plates; its file lies in the same cache, once somebody has made it.
+``init="random"`` goes without, openly.
 """
 
 from __future__ import annotations
 
+import hashlib
 import socket
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 import torch
@@ -17,14 +21,17 @@ from torch import Tensor, nn
 if TYPE_CHECKING:
     from torchvision.models import ResNet, WeightsEnum
 
-Init = Literal["imagenet", "random"]
+Init = Literal["imagenet", "plates", "random"]
+
+PLATES_FILE = "resnet18-synthetic-plates.safetensors"
+"""File name of the plate-reading ResNet-18 (its state without the last layer), in torch hub's checkpoints."""
 
 _TIMEOUT = 10.0
 """Seconds of silence after which a download is given up."""
 
 
 class MissingWeights(RuntimeError):
-    """ImageNet weights are neither cached nor to be had; the one-line message says what to do."""
+    """Weights are neither cached nor to be had; the one-line message says what to do."""
 
 
 class ImageNetNormalise(nn.Module):
@@ -52,10 +59,22 @@ def resnet18(init: Init, alternative: str) -> ResNet:
     network = models.resnet18(weights=None)
     if init == "imagenet":
         network.load_state_dict(imagenet_weights(models.ResNet18_Weights.IMAGENET1K_V1, alternative))
+    elif init == "plates":
+        _load_plates_weights(network, alternative)
     return network
 
 
-def vgg19_conv5_4(init: Init, alternative: str) -> nn.Module:
+def resnet18_plates_features(alternative: str) -> nn.Module:
+    """The plate-reading ResNet-18 up to its third stage, frozen: N×3×H×W, RGB in [0, 1] → N×256×H/16×W/16.
+
+    As deep, by the size of what it returns, as the VGG-19 features it stands in for. Raises :class:`MissingWeights`.
+    """
+    network = resnet18("plates", alternative)
+    stages = [network.conv1, network.bn1, network.relu, network.maxpool, network.layer1, network.layer2, network.layer3]
+    return nn.Sequential(ImageNetNormalise(), *stages).eval().requires_grad_(False)
+
+
+def vgg19_conv5_4(init: Literal["imagenet", "random"], alternative: str) -> nn.Module:
     """VGG-19 up to conv5_4, before its ReLU, frozen, fed with RGB in [0, 1]: N×3×H×W → N×512×H/16×W/16.
 
     Needs H, W ≥ 16. The random network is Kaiming-initialised and always the same one, whatever
@@ -78,6 +97,34 @@ def vgg19_conv5_4(init: Init, alternative: str) -> nn.Module:
                 assert layer.bias is not None
                 nn.init.zeros_(layer.bias)
     return nn.Sequential(ImageNetNormalise(), features).eval().requires_grad_(False)
+
+
+def plates_file(alternative: str) -> Path:
+    """Where the plate-reading ResNet-18 lies. Raises :class:`MissingWeights` if it does not."""
+    path = Path(torch.hub.get_dir()) / "checkpoints" / PLATES_FILE
+    if not path.is_file():
+        raise MissingWeights(
+            f"there is no {path}: `python -m benchmark data embedder` makes it, or go on without: {alternative}"
+        )
+    return path
+
+
+def plates_weights_hash(alternative: str) -> str:
+    """SHA-256 of the plate-reading ResNet-18's file. Raises :class:`MissingWeights`."""
+    return hashlib.sha256(plates_file(alternative).read_bytes()).hexdigest()
+
+
+def _load_plates_weights(network: ResNet, alternative: str) -> None:
+    from safetensors.torch import load_file
+
+    path = plates_file(alternative)
+    try:
+        state = load_file(path)
+        absent, unknown = network.load_state_dict(state, strict=False)
+    except Exception as error:  # cut, foreign or of other shapes: to the user it is all the same
+        raise MissingWeights(f"{path} cannot be used ({str(error).splitlines()[0]}): remove it") from error
+    if set(absent) != {"fc.weight", "fc.bias"} or unknown:
+        raise MissingWeights(f"{path} does not hold a ResNet-18 without its last layer: remove it")
 
 
 def imagenet_weights(weights: WeightsEnum, alternative: str) -> dict[str, Any]:
