@@ -18,6 +18,7 @@ from benchmark.errors import UserError, first_line
 
 if TYPE_CHECKING:
     from benchmark.config import Config
+    from benchmark.readers.training import Kind
     from methods import Registration
 
 app = typer.Typer(
@@ -183,6 +184,41 @@ def validate(names: Names, plugin: Plugins = None, assignments: Assignments = No
 
 
 @app.command()
+def search(
+    method: Annotated[str, typer.Argument(help="Name of the method.")],
+    trials: Annotated[list[str], typer.Option("--try", metavar="FAMILY.OPTION=VALUE,VALUE", help="Values to try.")],
+    preset: Preset = "quick",
+    data: Folder = None,
+    seeds: Annotated[Optional[int], typer.Option(help="Trainings per combination.")] = None,
+    iterations: Annotated[Optional[int], typer.Option(help="Optimiser iterations of every training.")] = None,
+    device: Annotated[Optional[str], typer.Option(help="auto, cpu, cuda or cuda:N.")] = None,
+    results: Results = Path("results"),
+    run_name: RunName = None,
+    plugin: Plugins = None,
+    assignments: Assignments = None,
+) -> None:
+    """Choose options of a method on validation plates; test plates are not touched."""
+    from benchmark.search import search as run_search
+    from benchmark.search import summary
+    from benchmark.session import Interrupted
+    from benchmark.store import check_writable, exclusive
+
+    (entry,), _ = _select(method, plugin)
+    options = {"data.folder": data, "train.seeds": seeds, "train.iterations": iterations, "train.device": device}
+    given = [f"{field}={value}" for field, value in options.items() if value is not None]
+    config = _config(preset, options, assignments)
+    folder = results / (run_name or f"search-{method}-{_run_name(config)}")
+    check_writable(folder)
+    try:
+        with exclusive(folder):
+            record = run_search(entry, preset, [*given, *(assignments or [])], trials, folder)
+    except Interrupted as stopped:
+        sys.exit(128 + (stopped.args[0] or signal.SIGINT))
+    print(summary(record).to_string(index=False, float_format="%.3f"))
+    print(f"record: {folder / 'search.csv'}")
+
+
+@app.command()
 def upscale(
     result: Annotated[Path, typer.Argument(help="Folder of a finished result: results/RUN/METHOD/seedK.")],
     images: Annotated[list[Path], typer.Argument(help="Low-resolution pictures.")],
@@ -193,7 +229,7 @@ def upscale(
     """Upscale pictures eight times with a trained method."""
     for path in plugin or []:
         _load_plugin(path)
-    from benchmark.jobs import resolve_device
+    from benchmark.setting import resolve_device
     from benchmark.trained import load_method, upscale_file
 
     method = load_method(result, resolve_device(device))
@@ -234,7 +270,7 @@ def data_prepare(
     assignments: Assignments = None,
 ) -> None:
     """Decode the plates a preset needs into one file, so that runs start at once."""
-    from benchmark.jobs import prepare_plates
+    from benchmark.setting import prepare_plates
 
     config = _config(preset, {"data.folder": folder, "data.protocol": protocol}, assignments)
     plates, _ = prepare_plates(config, results, print)
@@ -262,6 +298,44 @@ def data_synthesize(
 
     check_writable(out)
     print(synthesize(out, plates, seed))
+
+
+@data_app.command("embedder")
+def data_embedder(
+    device: Annotated[str, typer.Option(help="auto, cpu, cuda or cuda:N.")] = "auto",
+    iterations: Annotated[Optional[int], typer.Option(min=1, help="Optimiser iterations.")] = None,
+    plates: Annotated[Optional[int], typer.Option(min=1, help="Synthetic plates to draw.")] = None,
+    force: Annotated[bool, typer.Option("--force", help="Train anew what is there already.")] = False,
+) -> None:
+    """Train a ResNet-18 to read synthetic plates: the initialisation `plates` of embedders (minutes on a GPU)."""
+    from benchmark.readers.training import EMBEDDER, embedder_path
+
+    _train_reader(EMBEDDER, embedder_path(), device, iterations, plates, force)
+
+
+@data_app.command("reader")
+def data_reader(
+    out: Annotated[Path, typer.Argument(help="File to write: NAME.safetensors.")],
+    device: Annotated[str, typer.Option(help="auto, cpu, cuda or cuda:N.")] = "auto",
+    iterations: Annotated[Optional[int], typer.Option(min=1, help="Optimiser iterations.")] = None,
+    plates: Annotated[Optional[int], typer.Option(min=1, help="Synthetic plates to draw.")] = None,
+    force: Annotated[bool, typer.Option("--force", help="Train anew what is there already.")] = False,
+) -> None:
+    """Train the network of the judge `crnn` anew (the package brings its weights along)."""
+    from benchmark.readers.training import READER
+
+    _train_reader(READER, out, device, iterations, plates, force)
+
+
+def _train_reader(kind: Kind, out: Path, device: str, iterations: int | None, plates: int | None, force: bool) -> None:
+    """Train a network that reads plates, with what the options change of its recipe."""
+    from dataclasses import replace
+
+    from benchmark.readers.training import train
+    from benchmark.setting import resolve_device
+
+    changed = {k: v for k, v in (("iterations", iterations), ("plates", plates)) if v is not None}
+    print(train(kind, out, resolve_device(device), recipe=replace(kind.recipe, **changed), force=force))
 
 
 def _select(names: str, plugins: list[Path] | None) -> tuple[list[Registration], list[str]]:

@@ -82,8 +82,10 @@ class Train(_Section):
 class Scoring(_Section):
     """How upscaled plates are judged."""
 
-    ocr: Literal["rapid", "paddle", "none"] = "rapid"
-    """The reader: PP-OCRv4 through RapidOCR, PaddleOCR itself, or nobody."""
+    ocr: Literal["rapid", "paddle", "crnn", "none"] = "rapid"
+    """The judge: PP-OCRv4 through RapidOCR, PaddleOCR itself, this project's own reader, or nobody."""
+    second: Literal["rapid", "paddle", "crnn", "none"] = "none"
+    """A second judge, so that no verdict hangs on one; it does not read where ``ocr`` is none."""
     paddle_model: Path | None = None
     """Folder of a recognition model for ``ocr=paddle``; none: the one PaddleOCR downloads."""
     samples: Annotated[int, Field(ge=0)] = 8

@@ -1,33 +1,20 @@
-"""From a method and HR plates to upscaled plates, and from those to scores."""
+"""From a method and HR plates to upscaled plates, and to the PSNR that chooses its weights."""
 
 from __future__ import annotations
 
-import math
-import os
-from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Protocol
 
 import numpy as np
-import pandas as pd
 import torch
 from torch import Tensor
 
 from benchmark.data.pack import Plate
 from benchmark.degradation import SCALE, degrade
-from benchmark.metrics import METRICS
-from benchmark.ocr import Judge, Reading, character_accuracy, normalise, rectify
 
 MAX_PIXELS = {"cpu": 2**16, "cuda": 2**22}
 """HR pixels in one batch, by kind of device (6 and 400 plates of median size): bounds memory."""
-
-PLATE_COLUMNS = (
-    *("index", "name", "text", "height", "width"),
-    *("psnr", "psnr_y", "psnr_y_studio", "ssim"),
-    *("read", "confidence", "plate_correct", "character_accuracy", "tail_correct"),
-)
-"""Columns of ``plates.csv``, in order. Without a judge the last five are empty."""
 
 Upscale = Callable[[Tensor], Tensor]
 """N×3×h×w → N×3×8h×8w, RGB in [0, 1]: the ``upscale`` of a method."""
@@ -129,72 +116,3 @@ def validate(upscale: Upscale, plates: PlateSequence | PlateBatches, device: tor
     ]
     mean_squares = torch.cat(errors).cpu()
     return float((10.0 * torch.log10(255.0**2 / mean_squares)).mean())
-
-
-def score_plates(images: Sequence[np.ndarray], plates: PlateSequence, judge: Judge | None) -> pd.DataFrame:
-    """All scores of upscaled plates: one row a plate, columns ``PLATE_COLUMNS``.
-
-    ``images[i]``: uint8 H×W×3, the upscaled ``plates[i]``. ``read`` is the normalised reading,
-    ``confidence`` 0 where nothing was read; ``plate_correct`` and ``tail_correct`` are 0 or 1.
-    A tail is correct whether the province sign before it was misread or missed. PSNR of an exact
-    copy is infinite. Raises ValueError where a picture does not have its plate's size.
-    """
-    if len(images) != len(plates):
-        raise ValueError(f"{len(images)} pictures for {len(plates)} plates")
-    originals = [plates[index] for index in range(len(plates))]
-    with ThreadPoolExecutor(os.cpu_count()) as pool:
-        rows = list(pool.map(_compare, images, originals))
-        if judge is not None:
-            rectified = list(pool.map(rectify, images, (plate.vertices for plate in originals)))
-            for row, reading in zip(rows, judge.read(rectified), strict=True):
-                row.update(_compare_reading(reading, row["text"]))
-    return pd.DataFrame(rows, columns=list(PLATE_COLUMNS))
-
-
-def _compare(image: np.ndarray, plate: Plate) -> dict[str, Any]:
-    row: dict[str, Any] = {
-        "index": plate.index,
-        "name": plate.name,
-        "text": plate.text,
-        "height": plate.hr.shape[0],
-        "width": plate.hr.shape[1],
-    }
-    for name, metric in METRICS.items():
-        if metric.function is not None:
-            row[name] = metric.function(image, plate.hr)
-    return row
-
-
-def _compare_reading(reading: Reading, truth: str) -> dict[str, Any]:
-    read, tail = normalise(reading.text), truth[1:]
-    return {
-        "read": read,
-        "confidence": reading.confidence if read else 0.0,
-        "plate_correct": int(read == truth),
-        "character_accuracy": character_accuracy(read, truth),
-        "tail_correct": int(tail in (read, read[1:])),
-    }
-
-
-def summarise(frame: pd.DataFrame) -> dict[str, dict[str, float | int | None]]:
-    """Median, sample standard deviation (``sd``), mean and count (``n``) of every metric in ``frame``.
-
-    Made to be stored as JSON: what is infinite or undefined is None. With ``n`` above 0 a median
-    or mean of None is therefore an infinite one; with ``n`` = 0 the metric was not measured.
-    """
-    return {name: _summary(frame[name]) for name in METRICS if name in frame}
-
-
-def _summary(column: pd.Series[Any]) -> dict[str, float | int | None]:
-    values = column.dropna().to_numpy(dtype=np.float64)
-    summary: dict[str, float | int | None] = {"median": None, "sd": None, "mean": None}
-    if len(values):
-        summary["median"] = _finite(np.median(values))
-        summary["mean"] = _finite(np.mean(values))
-    if len(values) > 1 and np.isfinite(values).all():
-        summary["sd"] = _finite(np.std(values, ddof=1))
-    return {**summary, "n": len(values)}
-
-
-def _finite(value: Any) -> float | None:
-    return float(value) if math.isfinite(value) else None

@@ -1,9 +1,10 @@
-"""What a result depends on, as one hash.
+"""What a result depends on, as two hashes: one of its training, one of its scoring.
 
-A stored result is reused only while its identity is what a new run would have. The identity covers
-the source a result was computed with: the file of the method, and every file of ``methods`` and
-``benchmark`` that it or the engine imports, directly or through others. Source counts as parsed:
-comments, formatting and docstrings do not.
+A stored result is reused only while its identities are what a new run would have. Where only the
+scoring would differ (another judge, a corrected metric) the trained weights are scored anew. An
+identity covers the source a result was computed with: the file of the method, and every file of
+``methods`` and ``benchmark`` that it or the engine imports, directly or through others. Source
+counts as parsed: comments, formatting and docstrings do not.
 """
 
 from __future__ import annotations
@@ -23,24 +24,32 @@ from benchmark.store import UPPER_BOUND
 from methods import Registration
 
 # Where training and scoring start; what these import is found by following the imports.
-ENGINE = ("benchmark.session", "benchmark.evaluation", "benchmark.data.patches", "benchmark.jobs")
-# Imported by the engine, but without influence on any number.
+TRAINING = ("benchmark.training",)
+SCORING = ("benchmark.scoring",)
+# Imported by those, but without influence on any number.
 _IRRELEVANT = {"benchmark.identity", "benchmark.provenance", "benchmark.progress", "benchmark.errors",
                "benchmark.store", "benchmark.config", "benchmark.stop"}  # fmt: skip
 _PACKAGES = ("methods", "benchmark")
 
-# Fields that change neither the weights nor the scores of one (method, seed).
+# Fields that do not change the weights of one (method, seed).
 _FREE = {
     "data": {"folder", "cache"},  # the fingerprint of the pack stands for them
     "train": {"seeds", "device", "threads", "checkpoint_seconds"},
-    "scoring": {"samples", "paddle_model"},
 }
 
 
-def identity(
-    entry: Registration, options: dict[str, Any], seed: int, config: Config, fingerprint: str, judge: Any
+def training_identity(
+    entry: Registration,
+    options: dict[str, Any],
+    seed: int,
+    config: Config,
+    fingerprint: str,
+    ingredients: dict[str, str],
 ) -> str:
-    """Hash of everything the result of one method and seed depends on (64 hexadecimal digits)."""
+    """Hash of everything the weights of one method and seed depend on (64 hexadecimal digits).
+
+    ``fingerprint``: of the plates; ``ingredients``: :meth:`methods.Method.ingredients`.
+    """
     content = config.model_dump(mode="json")
     for section, names in _FREE.items():
         content[section] = {k: v for k, v in content[section].items() if k not in names}
@@ -50,23 +59,32 @@ def identity(
         "seed": seed,
         "data": content["data"],
         "train": content["train"],
-        "scoring": content["scoring"],
         "fingerprint": fingerprint,
-        "judge": judge,
-        "source": source_hash(entry.method.__module__, *ENGINE),
+        "source": source_hash(entry.method.__module__, *TRAINING),
     }
+    return _hash({**parts, "ingredients": ingredients} if ingredients else parts)
+
+
+def scoring_identity(fingerprint: str, judges: list[dict[str, Any] | None]) -> str:
+    """Hash of everything that scores depend on beside the weights: plates, judges and source."""
+    return _hash({"fingerprint": fingerprint, "judges": judges, "source": source_hash(*SCORING)})
+
+
+def _hash(parts: dict[str, Any]) -> str:
     return hashlib.sha256(json.dumps(parts, sort_keys=True, default=str).encode()).hexdigest()
 
 
-def current_source(name: str) -> str | None:
-    """Hash of the source that a result of this method would be computed with now; None for a method
-    that is not registered (a plug-in that was not named). The upper bound depends on the engine alone."""
+def current_source(name: str) -> dict[str, str] | None:
+    """Hashes of the source that a result of this method would be computed with now; None for a method
+    that is not registered (a plug-in that was not named). The upper bound depends on the scoring alone."""
+    scoring = {"scoring": source_hash(*SCORING)}
     if name == UPPER_BOUND:
-        return source_hash(*ENGINE)
+        return scoring
     try:
-        return source_hash(methods.get(name).method.__module__, *ENGINE)
+        module = methods.get(name).method.__module__
     except methods.UnknownMethod:
         return None
+    return {"training": source_hash(module, *TRAINING), **scoring}
 
 
 def source_hash(*modules: str) -> str:

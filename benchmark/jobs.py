@@ -3,102 +3,32 @@
 from __future__ import annotations
 
 import gc
-import os
 import time
 import traceback
 from collections.abc import Callable
-from dataclasses import asdict, dataclass
-from functools import cached_property
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-import pandas as pd
 import torch
 from PIL import Image
-from safetensors.torch import save_file
 
-from benchmark import evaluation, ocr
+from benchmark import evaluation, scoring, training
 from benchmark.config import Config
-from benchmark.data import pack, synthetic
+from benchmark.cost import macs
 from benchmark.data.pack import Plates
-from benchmark.data.patches import PatchSampler
-from benchmark.data.splits import Counts
 from benchmark.degradation import SCALE
-from benchmark.errors import UserError, first_line
-from benchmark.identity import ENGINE, identity, source_hash
+from benchmark.errors import first_line
+from benchmark.exhibits import save_exhibits
+from benchmark.identity import current_source, training_identity
 from benchmark.progress import Progress
 from benchmark.provenance import provenance
-from benchmark.session import Interrupted, TrainingSession, write_atomically
+from benchmark.session import Interrupted
+from benchmark.setting import Setting, configure_torch, make_judges, prepare_plates, resolve_device
 from benchmark.stop import Stop
-from benchmark.store import SCHEMA, UPPER_BOUND, Run, clear, write_result, write_text
+from benchmark.store import SCHEMA, UPPER_BOUND, Result, Run, clear, write_result, write_text
 from methods import Method, Registration
-
-
-@dataclass
-class Setting:
-    """What all jobs of a run share: configuration, place, plates and judge."""
-
-    config: Config
-    run: Run
-    device: torch.device
-    plates: Plates
-    data_name: str
-    judge: ocr.Judge | None
-    stop: Stop
-
-    @cached_property
-    def test(self) -> Plates:
-        """The plates that are scored."""
-        return self.plates.split("test")
-
-    @cached_property
-    def test_batches(self) -> evaluation.PlateBatches:
-        """The same on the device, degraded once for all methods."""
-        return evaluation.PlateBatches(self.test, self.device)
-
-    @cached_property
-    def validation_batches(self) -> evaluation.PlateBatches:
-        """The plates that choose the weights: the test plates under the paper's protocol."""
-        if self.config.data.protocol == "paper":
-            return self.test_batches
-        return evaluation.PlateBatches(self.plates.split("val"), self.device)
-
-
-def prepare_plates(config: Config, results: Path, say: Callable[[str], None]) -> tuple[Plates, str]:
-    """The pack of the configuration's plates and the data's name; synthetic plates are drawn first."""
-    data = config.data
-    cache = data.cache or results / "packs"
-    try:
-        cache.mkdir(parents=True, exist_ok=True)
-        folder, name = data.folder, data.folder.resolve().name if data.folder else "synthetic"
-        if folder is None:
-            total = data.train_plates + data.val_plates + data.test_plates
-            folder = cache / f"synthetic-v{synthetic.GENERATOR_VERSION}-{total}-seed{data.seed}"
-            say(f"synthetic plates: {total} in {folder}")
-            synthetic.synthesize(folder, total, data.seed)
-        counts = Counts(data.train_plates, data.val_plates, data.test_plates)
-        plates = pack.prepare(folder, cache, counts=counts, protocol=data.protocol, seed=data.seed, say=say)
-    except PermissionError as error:
-        raise UserError(
-            f"cannot write to {error.filename}: choose another place with --set data.cache=FOLDER"
-        ) from None
-    return plates, name
-
-
-def resolve_device(name: str) -> torch.device:
-    """The device of ``--device``. Raises UserError for one that is not there."""
-    if name == "auto":
-        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
-    try:
-        device = torch.device(name)
-    except RuntimeError:
-        raise UserError(f"no device {name!r}: use auto, cpu, cuda or cuda:N") from None
-    if device.type == "cuda" and (not torch.cuda.is_available() or (device.index or 0) >= torch.cuda.device_count()):
-        raise UserError(f"no CUDA device for --device {name}: use --device cpu, or auto to take what there is")
-    if device.type not in ("cpu", "cuda"):
-        raise UserError(f"device {name!r} is not supported: use auto, cpu, cuda or cuda:N")
-    return device
 
 
 def run_jobs(config: Config, entries: list[Registration], run: Run, say: Callable[[str], None] = print) -> list[str]:
@@ -115,10 +45,10 @@ def run_jobs(config: Config, entries: list[Registration], run: Run, say: Callabl
         f"{name}: {splits.get('train', 0)} training, {splits.get('val', 0)} validation, {splits['test']} test plates"
         f" ({plates.info['grown']} under 64 px grown, {plates.info['skipped']} skipped); device {device}"
     )
-    judge = ocr.make_judge(config.scoring.ocr, model_dir=config.scoring.paddle_model)
+    judge, second = make_judges(config)
     failed: list[str] = []
     with Stop().installed() as stop:
-        setting = Setting(config, run, device, plates, name, judge, stop)
+        setting = Setting(config, run, device, plates, name, judge, second, stop)
         score_upper_bound(setting)
         for seed in range(config.train.seeds):
             for entry in entries:
@@ -129,51 +59,43 @@ def run_jobs(config: Config, entries: list[Registration], run: Run, say: Callabl
     return failed
 
 
-def configure_torch(config: Config) -> None:
-    """Set torch's process-wide switches: threads, precision, determinism."""
-    if config.train.threads:
-        torch.set_num_threads(config.train.threads)
-    torch.backends.cuda.matmul.allow_tf32 = config.train.precision == "tf32"
-    torch.backends.cudnn.allow_tf32 = config.train.precision == "tf32"
-    if config.train.deterministic:
-        os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
-        torch.use_deterministic_algorithms(True)
-
-
 def run_job(setting: Setting, entry: Registration, seed: int) -> bool:
-    """Train and score one method with one seed, unless its result is there. False if it failed."""
+    """Train and score one method with one seed, as far as its result is not there. False if it failed."""
     progress = Progress(entry.name if setting.config.train.seeds == 1 else f"{entry.name} seed {seed}")
-    options = setting.config.options(entry.family)
-    folder = setting.run.place(entry.name, seed)
-    known = identity(
-        entry,
-        options,
-        seed,
-        setting.config,
-        setting.plates.fingerprint,
-        setting.judge.describe() if setting.judge else None,
-    )
+    folder, known = setting.run.place(entry.name, seed), ""
     present = setting.run.result(entry.name, seed)
-    if present is not None and present.complete and present.info.get("identity") == known:
-        progress.note("is there already")
-        return True
-    if present is not None and present.complete:
-        progress.note("made with another configuration, data or source: computing it anew")
-    if (present is not None and present.complete) or not (folder / "checkpoint.pt").is_file():
-        clear(folder)  # otherwise the session takes the checkpoint up, if it is of this identity
-    (folder / "result.json").unlink(missing_ok=True)
     start = time.monotonic()
+    trained = False
     try:
-        torch.manual_seed(seed)
-        method = entry.create(options).to(setting.device)
-        info = describe(setting, entry, seed, known, method)
-        compute(setting, method, seed, folder, known, info, progress)
+        known = training_identity(
+            entry,
+            setting.config.options(entry.family),
+            seed,
+            setting.config,
+            setting.plates.fingerprint,
+            create(setting, entry).ingredients(),
+        )
+        trained = present is not None and present.complete and present.info["identity"] == known
+        if present is not None and trained:
+            if present.info.get("scoring_identity") == setting.scoring_identity:
+                progress.note("is there already")
+                return True
+            progress.note("scoring the weights that are there: judge, metrics or test plates are others")
+            info = rescore(setting, entry, present)
+        else:
+            if present is not None and present.complete:
+                progress.note("made with another configuration, data or source: computing it anew")
+            if (present is not None and present.complete) or not (folder / "checkpoint.pt").is_file():
+                clear(folder)  # otherwise the session takes the checkpoint up, if it is of this identity
+            (folder / "result.json").unlink(missing_ok=True)
+            info = compute(setting, entry, seed, folder, known, progress)
     except (Interrupted, KeyboardInterrupt):
         progress.note("stopped; the same command goes on from here")
         raise Interrupted(setting.stop.signal) from None
     except Exception as error:  # one method must not take the others along
         progress.note(f"FAILED: {first_line(error)}")
-        store_failure(setting, entry, seed, folder, known, error)
+        if not trained:  # otherwise the result stays as it is: its weights are worth more than an error
+            store_failure(setting, entry, seed, folder, known, error)
         return False
     finally:
         gc.collect()
@@ -181,6 +103,11 @@ def run_job(setting: Setting, entry: Registration, seed: int) -> bool:
             torch.cuda.empty_cache()
     progress.note(f"{outcome(info['scores']['best'])}, {time.monotonic() - start:.0f} s")
     return True
+
+
+def create(setting: Setting, entry: Registration) -> Method:
+    """A new method as configured."""
+    return entry.create(setting.config.options(entry.family))
 
 
 def outcome(scores: dict[str, Any]) -> str:
@@ -191,82 +118,105 @@ def outcome(scores: dict[str, Any]) -> str:
 
 
 def compute(
-    setting: Setting,
-    method: Method,
-    seed: int,
-    folder: Path,
-    known: str,
-    info: dict[str, Any],
-    progress: Progress,
-) -> None:
-    """Train, choose the best weights on validation plates, score, store."""
-    config, device = setting.config, setting.device
-    sampler = PatchSampler(setting.plates.split("train"), config.train.batch_size, seed, device)
-    session = TrainingSession(
-        config.train,
-        sampler,
-        lambda method: evaluation.validate(method.upscale, setting.validation_batches),
-        folder,
-        known,
-        report=progress.update,
-        should_stop=setting.stop,
-    )
+    setting: Setting, entry: Registration, seed: int, folder: Path, known: str, progress: Progress
+) -> dict[str, Any]:
+    """Train, choose the best weights on validation plates, score, store. Returns the content of ``result.json``."""
     with setting.stop.between_iterations():
-        method.train(session)
-    if not session.history:
-        session.record(method)  # a method without training has a validation score all the same
-    session.checkpoint(method)  # a finished training is not repeated because scoring was killed
-    pd.DataFrame(session.history).to_csv(folder / "history.csv", index=False)
+        method, session = training.train(
+            lambda: create(setting, entry),
+            setting.config.train,
+            setting.plates.split("train"),
+            setting.validation_batches,
+            seed,
+            folder,
+            known,
+            report=progress.update,
+            should_stop=setting.stop,
+        )
+    info = describe(setting, entry, seed, known, method) | {
+        "iterations": session.iteration,
+        "best_iteration": session.best_iteration,
+    }
+    return store_scores(setting, entry, method, folder, info, session.clocks)
 
+
+def rescore(setting: Setting, entry: Registration, present: Result) -> dict[str, Any]:
+    """Score the stored weights of a result again, with what scores now. Returns the new ``result.json``."""
+    method = create(setting, entry).to(setting.device)
+    info = present.info | {
+        "schema": SCHEMA,
+        "source": current_source(entry.name),
+        "config": setting.config.model_dump(mode="json"),
+        "judge": setting.judges[0],
+        "second_judge": setting.judges[1],
+        "scoring_provenance": provenance(setting.device),
+    }
+    return store_scores(setting, entry, method, present.folder, info, info["clocks"])
+
+
+def store_scores(
+    setting: Setting,
+    entry: Registration,
+    method: Method,
+    folder: Path,
+    info: dict[str, Any],
+    clocks: dict[str, float],
+) -> dict[str, Any]:
+    """Score the last and the best weights in ``folder`` and store the result. Returns what was stored."""
     start = time.perf_counter()
     scores = {}
-    if session.best_iteration != session.iteration:
-        scores["last"] = score(setting, method, None)
-        method.load_weights({k: v.to(device) for k, v in session.best_weights.items()})
-    scores["best"] = score(setting, method, folder)
+    if (folder / training.LAST).is_file():
+        training.load_weights(method, folder / training.LAST)
+        scores["last"], _ = score(setting, method, None)
+    training.load_weights(method, folder / training.BEST)
+    scores["best"], milliseconds = score(setting, method, folder)
     scores.setdefault("last", scores["best"])
-    weights = {k: v.detach().cpu().contiguous() for k, v in method.weights().items()}
-    write_atomically(folder / "weights.safetensors", lambda path: save_file(weights, path))
-
-    info["iterations"] = session.iteration
-    info["best_iteration"] = session.best_iteration
-    info["scores"] = scores
-    info["clocks"] = {**session.clocks, "scoring": time.perf_counter() - start}
+    info = info | {
+        "scoring_identity": setting.scoring_identity,
+        "scores": scores,
+        "cost": {"macs": macs(create(setting, entry)), "milliseconds": milliseconds, "device": setting.device.type},
+        "clocks": {**clocks, "scoring": time.perf_counter() - start},
+    }
     write_result(folder, info)
     for leftover in ("checkpoint.pt", "error.txt"):
         (folder / leftover).unlink(missing_ok=True)
+    return info
 
 
-def score(setting: Setting, method: Method, folder: Path | None) -> dict[str, Any]:
-    """Summary of the method's scores on the test plates; with a folder, rows and samples go there."""
+def score(setting: Setting, method: Method, folder: Path | None) -> tuple[dict[str, Any], float]:
+    """Summary of the method's scores on the test plates, and milliseconds of upscaling a plate.
+
+    With a folder, rows and samples go there.
+    """
+    start = time.perf_counter()
     images = evaluation.upscale_plates(method.upscale, setting.test_batches)
-    frame = evaluation.score_plates(images, setting.test, setting.judge)
+    milliseconds = 1000.0 * (time.perf_counter() - start) / len(images)
+    frame = scoring.score_plates(images, setting.test, setting.judge, setting.second)
     if folder is not None:
-        frame.to_csv(folder / "plates.csv", index=False)
         save_samples(folder / "samples", images, setting.test, setting.config.scoring.samples)
-    return evaluation.summarise(frame)
+        write_text(folder / "plates.csv", frame.to_csv(index=False))
+    return scoring.summarise(frame), milliseconds
 
 
 def score_upper_bound(setting: Setting) -> None:
-    """Score the HR plates themselves, as the row that no method can pass."""
+    """Score the HR plates themselves, as the row that no method can pass, and show what is trained on."""
     folder = setting.run.place(UPPER_BOUND, 0)
-    judge = setting.judge.describe() if setting.judge else None
-    facts = [source_hash(*ENGINE), setting.plates.fingerprint, judge]
     present = setting.run.result(UPPER_BOUND, 0)
-    if present is not None and present.info.get("identity") == repr(facts):
+    if present is not None and present.info.get("scoring_identity") == setting.scoring_identity:
         return
     clear(folder)
     start = time.perf_counter()
-    frame = evaluation.score_plates([plate.hr for plate in setting.test], setting.test, setting.judge)
-    frame.to_csv(folder / "plates.csv", index=False)
+    frame = scoring.score_plates([plate.hr for plate in setting.test], setting.test, setting.judge, setting.second)
+    write_text(folder / "plates.csv", frame.to_csv(index=False))
+    save_exhibits(folder / "exhibits", setting.plates.split("train"), setting.config.train.batch_size)
     info = common_facts(setting) | {
         "method": UPPER_BOUND,
         "title": "HR (upper bound)",
         "groups": ["bound"],
         "seed": 0,
-        "identity": repr(facts),
-        "source": source_hash(*ENGINE),
-        "scores": {"best": evaluation.summarise(frame)},
+        "scoring_identity": setting.scoring_identity,
+        "source": current_source(UPPER_BOUND),
+        "scores": {"best": scoring.summarise(frame)},
         "clocks": {"scoring": time.perf_counter() - start},
     }
     write_result(folder, info)
@@ -285,7 +235,8 @@ def describe(setting: Setting, entry: Registration, seed: int, known: str, metho
         "parameters": method.parameters(),
         "paper_parameters": entry.method.paper_parameters,
         "identity": known,
-        "source": source_hash(entry.method.__module__, *ENGINE),
+        "ingredients": method.ingredients(),
+        "source": current_source(entry.name),
         "notes": method.notes(),
     }
 
@@ -307,7 +258,8 @@ def common_facts(setting: Setting) -> dict[str, Any]:
             "grown": info["grown"],
             "skipped": info["skipped"],
         },
-        "judge": setting.judge.describe() if setting.judge else None,
+        "judge": setting.judges[0],
+        "second_judge": setting.judges[1],
         "provenance": provenance(setting.device),
         "notes": [],
     }

@@ -1,6 +1,7 @@
 """How close an upscaled plate is to the original, and what every score of a plate is called.
 
-All pictures are uint8 H×W×3 RGB. Nothing is cut off at the border before comparing.
+All pictures are uint8 H×W×3 RGB. Nothing is cut off at the border before comparing. Scores that
+need no original (noise, blur, compression) are in :mod:`benchmark.distortions`.
 
 PSNR of two identical pictures is infinite and is returned as ``math.inf``. Summaries are stored as
 JSON, which has no infinity: there it is null beside a count above 0, and tables print "∞".
@@ -16,6 +17,8 @@ from typing import Literal
 import numpy as np
 from PIL import Image
 from scipy.ndimage import correlate1d
+
+from benchmark import distortions
 
 STUDIO_GAIN = 20.0 * math.log10(255.0 / 219.0)
 """1.32 dB: what PSNR gains when luma is squeezed into 16–235 and the peak stays 255."""
@@ -119,6 +122,16 @@ def _readings(judge: Literal["first", "second"]) -> list[Metric]:
     ]
 
 
+def _alone(function: Callable[[np.ndarray], float]) -> Callable[[np.ndarray, np.ndarray], float]:
+    """A score of the upscaled picture alone, which needs no reference."""
+
+    def score(sr: np.ndarray, hr: np.ndarray) -> float:
+        _check(sr, hr)
+        return function(sr)
+
+    return score
+
+
 METRICS: dict[str, Metric] = {
     metric.name: metric
     for metric in (
@@ -126,6 +139,9 @@ METRICS: dict[str, Metric] = {
         Metric("psnr_y", "PSNR_Y", "dB", True, 2, psnr_y),
         Metric("psnr_y_studio", "PSNR_Y (16–235)", "dB", True, 2, psnr_y_studio),
         Metric("ssim", "SSIM", "", True, 4, ssim),
+        Metric("noise", "Noise", "", False, 2, _alone(distortions.noise)),
+        Metric("blur", "Blur", "", False, 3, _alone(distortions.blur)),
+        Metric("compression", "Compression", "", False, 3, _alone(distortions.compression)),
         *_readings("first"),
         *_readings("second"),
     )

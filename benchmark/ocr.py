@@ -11,9 +11,12 @@ import hashlib
 import importlib.util
 import json
 import os
+import re
 import subprocess
 import sys
 import tempfile
+import threading
+import time
 import unicodedata
 import weakref
 from collections.abc import Callable, Sequence
@@ -55,7 +58,7 @@ class Judge(Protocol):
 
 
 def make_judge(name: str, *, model_dir: Path | None = None, threads: int | None = None) -> Judge | None:
-    """The judge called ``rapid`` or ``paddle``; None for ``none``.
+    """The judge called ``rapid``, ``paddle`` or ``crnn``; None for ``none``.
 
     ``threads``: CPU threads to read with, all of them when None. ``model_dir``: folder of a
     PaddleOCR recognition model; without one PaddleOCR downloads PP-OCRv4_mobile_rec on first use.
@@ -64,9 +67,13 @@ def make_judge(name: str, *, model_dir: Path | None = None, threads: int | None 
     threads = threads or os.cpu_count() or 1
     if name == "none":
         return None
-    if name not in ("rapid", "paddle"):
-        raise UserError(f"no judge {name!r} (known: rapid, paddle, none)")
+    if name not in ("rapid", "paddle", "crnn"):
+        raise UserError(f"no judge {name!r} (known: rapid, paddle, crnn, none)")
     _check_opencv()
+    if name == "crnn":
+        from benchmark.readers.crnn import CrnnJudge
+
+        return CrnnJudge(threads)
     return RapidJudge(threads) if name == "rapid" else PaddleJudge(model_dir, threads)
 
 
@@ -208,9 +215,10 @@ def _rapid_recogniser(model: Path) -> Callable[[Sequence[np.ndarray]], list[Read
 # -- PaddleOCR -------------------------------------------------------------------------------------
 
 _PADDLE_MODEL_HINT = (
-    "put a PaddleOCR recognition model (the folder with inference.yml) somewhere and name it with "
-    "`--set scoring.paddle_model=DIR`"
+    "put a PaddleOCR recognition model (the folder with inference.yml and inference.pdiparams) somewhere and "
+    "name it with `--set scoring.paddle_model=DIR`"
 )
+_PADDLE_START = 300.0  # seconds that the worker may take to load, and to download a model of some megabytes
 
 
 class PaddleJudge:
@@ -218,17 +226,30 @@ class PaddleJudge:
 
     Paddle and torch in one process disagree about OpenMP and CUDA libraries. The process is
     started by the first ``read`` or ``describe`` and ends with this one, however this one ends.
-    ``command`` replaces the worker's command line.
+
+    ``model``: folder of an exported recognition model; None: PP-OCRv4_mobile_rec, from PaddleOCR's
+    cache or downloaded. ``device``: ``cpu``, ``gpu`` or ``gpu:N``, whatever the methods run on: on the
+    CPU a reading is the same on every machine. ``command`` replaces the worker's command line.
+    Raises UserError for a folder without a model, and where PaddleOCR is missing; ``read`` and
+    ``describe`` raise it where PaddleOCR does not start.
     """
 
-    def __init__(self, model: Path | None = None, threads: int = 1, command: Sequence[str] | None = None) -> None:
-        if model is not None and not (model / "inference.yml").is_file():
-            raise UserError(f"no inference.yml in {model}: {_PADDLE_MODEL_HINT}")
+    def __init__(
+        self,
+        model: Path | None = None,
+        threads: int = 1,
+        command: Sequence[str] | None = None,
+        device: str = "cpu",
+    ) -> None:
+        for file in ("inference.yml", "inference.pdiparams"):
+            if model is not None and not (model / file).is_file():
+                raise UserError(f"no {file} in {model}: {_PADDLE_MODEL_HINT}")
         if command is None:
             if importlib.util.find_spec("paddleocr") is None:
                 raise UserError("PaddleOCR is not installed: `pip install '.[paddle]'`, or use `--ocr rapid`")
-            command = [sys.executable, "-m", "benchmark.ocr_paddle", "--threads", str(threads)]
+            command = [sys.executable, "-m", "benchmark.ocr_paddle", "--threads", str(threads), "--device", device]
             command += ["--model", str(model.resolve())] if model is not None else []
+        self._model = model
         self._command = list(command)
         self._worker: subprocess.Popen[bytes] | None = None
         self._errors: IO[bytes] | None = None
@@ -267,11 +288,21 @@ class PaddleJudge:
             start_new_session=True,  # Ctrl-C is this process's business
         )
         weakref.finalize(self, _stop, self._worker)
+        begun = time.monotonic()
+        limit = threading.Timer(_PADDLE_START, self._worker.kill)  # a download may hang for ever
+        limit.daemon = True
+        limit.start()
         try:
             self._about = self._answer(self._worker)
         except RuntimeError as error:
             self.close()
-            raise UserError(f"PaddleOCR does not start ({error}): {_PADDLE_MODEL_HINT}") from None
+            late = time.monotonic() - begun >= _PADDLE_START
+            reason = f"no answer within {_PADDLE_START:g} s" if late else error
+            if self._model is not None:
+                raise UserError(f"PaddleOCR does not start with the model in {self._model}: {reason}") from None
+            raise UserError(f"PaddleOCR does not start ({reason}): {_PADDLE_MODEL_HINT}") from None
+        finally:
+            limit.cancel()
         return self._worker
 
     def _ask(self, request: bytes) -> dict[str, Any]:
@@ -296,7 +327,8 @@ class PaddleJudge:
     def _last_words(self) -> str:
         assert self._errors is not None
         self._errors.seek(0)
-        lines = self._errors.read().decode(errors="replace").strip().splitlines()
+        text = re.sub(r"\x1b\[[0-9;]*m", "", self._errors.read().decode(errors="replace"))  # PaddleX writes in colours
+        lines = text.strip().splitlines()
         return lines[-1].strip() if lines else "it said nothing"
 
 

@@ -21,7 +21,7 @@ import pandas as pd
 
 from benchmark.errors import UserError
 
-SCHEMA = 1
+SCHEMA = 2
 UPPER_BOUND = "hr"
 """Name under which the HR plates themselves are scored: what a perfect method would reach."""
 RESERVED = {"packs", "report"}

@@ -133,6 +133,43 @@ def test_a_method_with_a_known_score_through_everything(call: Call, make_ccpd: M
     assert {row["method"]: row["status"] for row in json.loads(out)} == {"hr": "complete", "shifted": "complete"}
 
 
+def test_other_judges_score_the_weights_that_are_there(
+    call: Call, make_ccpd: MakeCcpd, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    data, results = make_ccpd(), tmp_path / "results"
+    options = ["--methods", "espcn", "--data", data, "--results", results, "--iterations", "12", *COUNTS,
+               "--set", "train.validations=2"]  # fmt: skip
+    assert call("run", *options, "--ocr", "none")[0] == 0
+    folder = results / "quick-ccpd" / "espcn" / "seed0"
+    before = json.loads((folder / "result.json").read_text())
+    weights = (folder / "weights.safetensors").read_bytes()
+
+    def never(*_: object, **__: object) -> None:
+        raise AssertionError("trained again")
+
+    monkeypatch.setattr("benchmark.training.train", never)
+    code, out, err = call("run", *options, "--ocr", "rapid", "--set", "scoring.second=none")
+    assert code == 0 and "scoring the weights that are there" in out + err, err
+    after = json.loads((folder / "result.json").read_text())
+    assert after["identity"] == before["identity"] and after["scoring_identity"] != before["scoring_identity"]
+    assert after["judge"]["name"] == "rapid" and before["judge"] is None
+    pictures = ["psnr", "psnr_y", "ssim", "blur"]
+    for which in ("best", "last"):
+        assert [after["scores"][which][m] for m in pictures] == [before["scores"][which][m] for m in pictures]
+    assert (folder / "weights.safetensors").read_bytes() == weights
+    assert after["clocks"]["training"] == before["clocks"]["training"]
+    assert pd.read_csv(folder / "plates.csv")["confidence"].notna().all()
+
+    def broken(*_: object, **__: object) -> None:
+        raise RuntimeError("the judge is ill")
+
+    monkeypatch.setattr("benchmark.scoring.score_plates", broken)
+    monkeypatch.setattr("benchmark.jobs.score_upper_bound", lambda setting: None)
+    code, _, err = call("run", *options, "--ocr", "none")
+    assert code == 1 and "espcn" in err
+    assert json.loads((folder / "result.json").read_text()) == after  # what is there is worth more than an error
+
+
 def test_training_scoring_keeping_and_upscaling(call: Call, make_ccpd: MakeCcpd, tmp_path: Path) -> None:
     results, data = tmp_path / "results", make_ccpd()
     run = ["run", "--methods", "espcn,bicubic", "--data", data, "--results", results, "--iterations", 6,

@@ -19,17 +19,10 @@ from torch.nn import functional as F
 from benchmark import evaluation
 from benchmark.data.ccpd import crop_box, parse_name
 from benchmark.data.pack import Plate
-from benchmark.evaluation import (
-    PLATE_COLUMNS,
-    PlateBatches,
-    low_resolution,
-    score_plates,
-    summarise,
-    upscale_plates,
-    validate,
-)
+from benchmark.evaluation import PlateBatches, low_resolution, upscale_plates, validate
 from benchmark.metrics import METRICS, psnr
 from benchmark.ocr import RapidJudge, Reading
+from benchmark.scoring import PLATE_COLUMNS, READING_COLUMNS, score_plates, summarise
 
 CORNERS = np.array([[120, 60], [4, 60], [4, 4], [120, 4]], dtype=np.float32)
 
@@ -189,11 +182,20 @@ def test_readings(raw: str, plate: int, tail: int, confidence: float) -> None:
     assert (row["plate_correct"], row["tail_correct"], row["confidence"]) == (plate, tail, confidence)
 
 
-def test_without_a_judge_the_last_five_columns_are_empty() -> None:
+def test_a_second_judge_has_columns_of_its_own() -> None:
+    plates = make_plates((64, 160), texts=["皖A12345"])
+    first, second = FakeJudge(Reading("皖A12345", 0.9)), FakeJudge(Reading("皖A12346", 0.8))
+    row = score_plates([plates[0].hr], plates, first, second).iloc[0]
+    assert (row["read"], row["plate_correct"], row["confidence"]) == ("皖A12345", 1, 0.9)
+    assert (row["read_second"], row["plate_correct_second"], row["confidence_second"]) == ("皖A12346", 0, 0.8)
+    assert row["character_accuracy_second"] == pytest.approx(6 / 7) and row["tail_correct_second"] == 0
+
+
+def test_without_judges_their_columns_are_empty() -> None:
     plates = make_plates((64, 64), (64, 72))
     frame = score_plates(upscale_plates(nearest, plates), plates, None)
     assert tuple(frame.columns) == PLATE_COLUMNS
-    assert frame[list(PLATE_COLUMNS[-5:])].isna().all(axis=None)
+    assert frame[[c + suffix for c in READING_COLUMNS for suffix in ("", "_second")]].isna().all(axis=None)
     assert summarise(frame)["confidence"] == {"median": None, "sd": None, "mean": None, "n": 0}
     assert frame.to_csv(index=False).splitlines()[1].endswith(",,,,,")
 

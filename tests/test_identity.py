@@ -13,13 +13,13 @@ from benchmark import identity
 from benchmark.config import load
 
 
-def known(*assignments: str, seed: int = 0, method: str = "srcnn", fingerprint: str = "f", judge: object = None) -> str:
+def known(*assignments: str, seed: int = 0, method: str = "srcnn", fingerprint: str = "f", **ingredients: str) -> str:
     config = load("quick", assignments)
     entry = methods.get(method)
-    return identity.identity(entry, config.options(entry.family), seed, config, fingerprint, judge)
+    return identity.training_identity(entry, config.options(entry.family), seed, config, fingerprint, ingredients)
 
 
-@pytest.mark.parametrize("free", ["train.threads=1", "train.seeds=3", "data.cache=elsewhere", "scoring.samples=0"])
+@pytest.mark.parametrize("free", ["train.threads=1", "train.seeds=3", "data.cache=elsewhere", "scoring.ocr=none"])
 def test_what_changes_no_number_changes_no_identity(free: str) -> None:
     assert known() == known(free)
 
@@ -32,9 +32,15 @@ def test_a_changed_field_changes_the_identity(change: str) -> None:
     assert known() != known(change)
 
 
-def test_method_seed_data_and_judge_are_in_the_identity() -> None:
-    others = [known(seed=1), known(method="espcn"), known(fingerprint="g"), known(judge={"name": "x"})]
+def test_method_seed_data_and_ingredients_are_in_the_identity() -> None:
+    others = [known(seed=1), known(method="espcn"), known(fingerprint="g"), known(embedder="0123")]
     assert len({known(), *others}) == 5
+
+
+def test_judges_are_in_the_identity_of_the_scoring() -> None:
+    judges = [{"name": "x"}, None]
+    known = [identity.scoring_identity(*facts) for facts in (("f", judges), ("g", judges), ("f", judges[::-1]))]
+    assert len(set(known)) == 3 and identity.scoring_identity("f", [{"name": "x"}, None]) == known[0]
 
 
 def test_options_of_another_family_are_not_in_the_identity() -> None:
@@ -68,9 +74,10 @@ def test_source_counts_as_parsed_and_helpers_count(package: Path) -> None:
     assert source() != before
 
 
-def test_the_engine_is_in_the_source_of_every_method() -> None:
-    files = identity._closure(("methods.pecl", *identity.ENGINE))
-    assert {"methods.base", "methods.pecl", "benchmark.session", "benchmark.degradation", "benchmark.metrics"} <= set(
-        files
-    )
-    assert "methods.swinir" not in files and "benchmark.provenance" not in files
+def test_training_and_scoring_have_sources_of_their_own() -> None:
+    training = set(identity._closure(("methods.pecl", *identity.TRAINING)))
+    scoring = set(identity._closure(identity.SCORING))
+    assert {"methods.base", "methods.pecl", "benchmark.session", "benchmark.degradation"} <= training
+    assert {"benchmark.metrics", "benchmark.distortions", "benchmark.ocr", "benchmark.degradation"} <= scoring
+    assert not training & {"methods.swinir", "benchmark.metrics", "benchmark.ocr", "benchmark.jobs"}
+    assert not scoring & {"methods.pecl", "benchmark.session", "benchmark.provenance", "benchmark.jobs"}

@@ -1,0 +1,119 @@
+"""What all jobs of a run share: configuration, device, plates and judges."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from benchmark import evaluation, ocr
+from benchmark.config import Config
+from benchmark.data import pack, synthetic
+from benchmark.data.pack import Plates
+from benchmark.data.splits import Counts
+from benchmark.errors import UserError
+from benchmark.identity import scoring_identity
+from benchmark.stop import Stop
+from benchmark.store import Run
+
+
+@dataclass
+class Setting:
+    """What all jobs of a run share: configuration, place, plates and judges."""
+
+    config: Config
+    run: Run
+    device: torch.device
+    plates: Plates
+    data_name: str
+    judge: ocr.Judge | None
+    second: ocr.Judge | None
+    stop: Stop
+
+    @cached_property
+    def judges(self) -> list[dict[str, Any] | None]:
+        """What the judges say of themselves."""
+        return [judge.describe() if judge else None for judge in (self.judge, self.second)]
+
+    @property
+    def scoring_identity(self) -> str:
+        return scoring_identity(self.plates.fingerprint, self.judges)
+
+    @cached_property
+    def test(self) -> Plates:
+        """The plates that are scored."""
+        return self.plates.split("test")
+
+    @cached_property
+    def test_batches(self) -> evaluation.PlateBatches:
+        """The same on the device, degraded once for all methods."""
+        return evaluation.PlateBatches(self.test, self.device)
+
+    @cached_property
+    def validation_batches(self) -> evaluation.PlateBatches:
+        """The plates that choose the weights: the test plates under the paper's protocol."""
+        if self.config.data.protocol == "paper":
+            return self.test_batches
+        return evaluation.PlateBatches(self.plates.split("val"), self.device)
+
+
+def prepare_plates(config: Config, results: Path, say: Callable[[str], None]) -> tuple[Plates, str]:
+    """The pack of the configuration's plates and the data's name; synthetic plates are drawn first."""
+    data = config.data
+    cache = data.cache or results / "packs"
+    try:
+        cache.mkdir(parents=True, exist_ok=True)
+        folder, name = data.folder, data.folder.resolve().name if data.folder else "synthetic"
+        if folder is None:
+            total = data.train_plates + data.val_plates + data.test_plates
+            folder = cache / f"synthetic-v{synthetic.GENERATOR_VERSION}-{total}-seed{data.seed}"
+            say(f"synthetic plates: {total} in {folder}")
+            synthetic.synthesize(folder, total, data.seed)
+        counts = Counts(data.train_plates, data.val_plates, data.test_plates)
+        plates = pack.prepare(folder, cache, counts=counts, protocol=data.protocol, seed=data.seed, say=say)
+    except PermissionError as error:
+        raise UserError(
+            f"cannot write to {error.filename}: choose another place with --set data.cache=FOLDER"
+        ) from None
+    return plates, name
+
+
+def resolve_device(name: str) -> torch.device:
+    """The device of ``--device``. Raises UserError for one that is not there."""
+    if name == "auto":
+        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    try:
+        device = torch.device(name)
+    except RuntimeError:
+        raise UserError(f"no device {name!r}: use auto, cpu, cuda or cuda:N") from None
+    if device.type == "cuda" and (not torch.cuda.is_available() or (device.index or 0) >= torch.cuda.device_count()):
+        raise UserError(f"no CUDA device for --device {name}: use --device cpu, or auto to take what there is")
+    if device.type not in ("cpu", "cuda"):
+        raise UserError(f"device {name!r} is not supported: use auto, cpu, cuda or cuda:N")
+    return device
+
+
+def make_judges(config: Config) -> tuple[ocr.Judge | None, ocr.Judge | None]:
+    """The first and the second judge of a configuration. A judge is not its own second, and where
+    nobody was asked to read nobody reads."""
+    names = config.scoring.ocr, config.scoring.second
+    first = ocr.make_judge(names[0], model_dir=config.scoring.paddle_model)
+    if first is None or names[0] == names[1]:
+        return first, None
+    return first, ocr.make_judge(names[1], model_dir=config.scoring.paddle_model)
+
+
+def configure_torch(config: Config) -> None:
+    """Set torch's process-wide switches: threads, precision, determinism."""
+    if config.train.threads:
+        torch.set_num_threads(config.train.threads)
+    torch.backends.cuda.matmul.allow_tf32 = config.train.precision == "tf32"
+    torch.backends.cudnn.allow_tf32 = config.train.precision == "tf32"
+    if config.train.deterministic:
+        os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
+        torch.use_deterministic_algorithms(True)
