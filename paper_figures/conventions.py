@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from paper_figures import paper, text
-from paper_figures.results import Results, Row
+from paper_figures.results import HR, Results, Row
 
 SCORING = (
     "Scores are taken per plate on the output rounded to 8 bits, no border cropped. PSNR is over RGB. PSNR_Y is "
@@ -67,17 +69,34 @@ def budget(results: Results) -> str:
 
 
 def judge(results: Results) -> str:
-    """Who read the plates, and what the reading columns mean."""
+    """Who read the plates, how well they read the original ones, and what the reading columns mean."""
     info = results.reference.get("judge")
     if not info or not results.has_readings:
         return "No plate was read (no OCR judge), so the reading columns are left out."
+    sentences = [f"Judge: {_reader(info)}{_bound(results, 'plate_correct')}."]
+    second = results.reference.get("second_judge")
+    if second and results.has_second_readings:
+        sentences.append(f"Second judge: {_reader(second)}{_bound(results, 'plate_correct_second')}.")
     size = "×".join(str(side) for side in info.get("input") or ()) or "unknown"
-    return (
-        f"Judge: {info.get('name')} ({info.get('version')}; model {info.get('model')}, SHA-256 "
-        f"{_short(info.get('sha256'))}), shown the plate rectified to {size} px. OCR confidence (the paper's OCR ρ) is "
-        "the judge's own, 0 where it reads nothing, and is not accuracy. Plate accuracy: all characters right; "
-        "character accuracy: 1 − normalised edit distance; without province: all characters but the first right."
+    sentences.append(
+        f"A judge is shown the plate rectified to {size} px. OCR confidence (the paper's OCR ρ) is the judge's own, 0 "
+        "where it reads nothing, and is not accuracy. Plate accuracy: all characters right; character accuracy: 1 − "
+        "normalised edit distance; without province: all characters but the first right."
     )
+    return " ".join(sentences)
+
+
+def _reader(info: dict[str, Any]) -> str:
+    return (
+        f"{info.get('name')} ({info.get('version')}; model {info.get('model')}, SHA-256 {_short(info.get('sha256'))})"
+    )
+
+
+def _bound(results: Results, metric: str) -> str:
+    """What a judge makes of the HR plates of this run, where they were read."""
+    bound = results.row(HR)
+    summary = bound.scores.get(metric) if bound else None
+    return f", which reads {100 * summary.mean:.1f} % of the HR plates" if summary else ""
 
 
 def pooling(results: Results) -> str:

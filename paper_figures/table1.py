@@ -10,7 +10,7 @@ import pandas as pd
 from benchmark.metrics import METRICS
 from paper_figures import conventions, paper, text
 from paper_figures.drawing import Drawing
-from paper_figures.results import READING, Results, Row
+from paper_figures.results import READING, SECOND_READING, Results, Row
 from paper_figures.tables import Cell, Column, Table, ranks, to_latex, to_markdown
 
 NAME = "table1"
@@ -60,12 +60,14 @@ def tables(results: Results) -> list[Table]:
             *_beside_paper(rows, "confidence"),
             *(score_column(rows, m) for m in ("plate_correct", "character_accuracy", "tail_correct")),
         ]),
+        ("Reading by the second judge", [score_column(rows, metric) for metric in SECOND_READING]),
         ("Mean PSNR with its 95 % interval, and iterations to the best weights", _mean_and_convergence(rows)),
     ]  # fmt: skip
-    if not results.has_readings:
-        del parts[1]
+    left_out = {1: not results.has_readings, 2: not results.has_second_readings}
     names = method_column(results)
-    return [Table(title, [names, *columns], rules(rows)) for title, columns in parts]
+    return [
+        Table(title, [names, *columns], rules(rows)) for i, (title, columns) in enumerate(parts) if not left_out.get(i)
+    ]
 
 
 def short(results: Results, wide: bool) -> Table:
@@ -122,7 +124,8 @@ def score_column(rows: list[Row], metric: str, deviation: bool = False) -> Colum
         if deviation and summary is not None and not math.isnan(summary.sd):
             cell += f" ± {text.number(kind.factor * summary.sd, kind.decimals)}"
         cells.append(Cell(cell, rank, "*" if summary is not None and summary.lacking else ""))
-    return Column(kind.label + (f" ({kind.unit})" if kind.unit else ""), cells)
+    label = kind.label.removesuffix(", second judge")  # the table's title says so
+    return Column(label + (f" ({kind.unit})" if kind.unit else ""), cells)
 
 
 def _ranks(rows: list[Row], metric: str) -> list[int]:
