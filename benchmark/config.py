@@ -88,6 +88,8 @@ class Scoring(_Section):
     """A second judge, so that no verdict hangs on one; it does not read where ``ocr`` is none."""
     paddle_model: Path | None = None
     """Folder of a recognition model for ``ocr=paddle``; none: the one PaddleOCR downloads."""
+    paddle_device: str = "cpu"
+    """Where PaddleOCR reads, as it calls devices: cpu, gpu or gpu:N."""
     samples: Annotated[int, Field(ge=0)] = 8
     """Plates per method kept as pictures (LR enlarged, SR and HR side by side)."""
 

@@ -289,8 +289,13 @@ def store_failure(
 
 
 def save_samples(folder: Path, images: list[np.ndarray], plates: Plates, count: int) -> None:
-    """The first ``count`` test plates as pictures: LR enlarged without smoothing, SR, HR."""
+    """``count`` test plates as pictures: LR enlarged without smoothing, SR, HR.
+
+    They are spread evenly over the test plates, whose order is that of their names: small plates come first.
+    """
     folder.mkdir(exist_ok=True)
-    for plate, sr in zip(plates, images[:count]):
+    count = min(count, len(plates))
+    for index in (int((i + 0.5) * len(plates) / count) for i in range(count)):
+        plate, sr = plates[index], images[index]
         blocks = evaluation.low_resolution(plate.hr).repeat(SCALE, axis=0).repeat(SCALE, axis=1)
         Image.fromarray(np.concatenate([blocks, sr, plate.hr], axis=1)).save(folder / f"{plate.index:04}.png")

@@ -57,12 +57,14 @@ class Judge(Protocol):
         """``name``, ``version``, ``model``, ``sha256`` of the model file, ``input`` [width, height]."""
 
 
-def make_judge(name: str, *, model_dir: Path | None = None, threads: int | None = None) -> Judge | None:
+def make_judge(
+    name: str, *, model_dir: Path | None = None, paddle_device: str = "cpu", threads: int | None = None
+) -> Judge | None:
     """The judge called ``rapid``, ``paddle`` or ``crnn``; None for ``none``.
 
     ``threads``: CPU threads to read with, all of them when None. ``model_dir``: folder of a
     PaddleOCR recognition model; without one PaddleOCR downloads PP-OCRv4_mobile_rec on first use.
-    Raises UserError, naming the remedy, where the judge cannot work.
+    ``paddle_device``: cpu, gpu or gpu:N. Raises UserError, naming the remedy, where the judge cannot work.
     """
     threads = threads or os.cpu_count() or 1
     if name == "none":
@@ -74,7 +76,9 @@ def make_judge(name: str, *, model_dir: Path | None = None, threads: int | None 
         from benchmark.readers.crnn import CrnnJudge
 
         return CrnnJudge(threads)
-    return RapidJudge(threads) if name == "rapid" else PaddleJudge(model_dir, threads)
+    if name == "paddle":
+        return PaddleJudge(model_dir, threads, device=paddle_device)
+    return RapidJudge(threads)
 
 
 # -- around the judge ------------------------------------------------------------------------------

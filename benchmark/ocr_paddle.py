@@ -1,7 +1,7 @@
 """The process in which PaddleOCR runs: ``python -m benchmark.ocr_paddle [--model DIR]``.
 
-It imports nothing of this project. On start it writes one line of JSON: ``version``, ``model``
-and ``sha256``, or ``error``. Then, for every batch on its input, three little-endian uint32
+It imports nothing of this project. On start it writes one line of JSON: ``version``, ``model``,
+``sha256`` and ``device``, or ``error``. Then, for every batch on its input, three little-endian uint32
 (plates, height, width) and the uint8 RGB pixels, it writes one line: ``readings``, a list of
 [text, confidence], or ``error``. It ends when its input does.
 """
@@ -10,8 +10,10 @@ from __future__ import annotations
 
 import argparse
 import hashlib
+import importlib.util
 import json
 import os
+import re
 import struct
 import sys
 from collections.abc import Callable, Sequence
@@ -33,12 +35,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--model", type=Path, help="folder of a recognition model; none: PaddleOCR's own")
     parser.add_argument("--threads", type=int, default=1)
+    parser.add_argument("--device", default="cpu", help="as PaddleOCR calls it: cpu, gpu or gpu:N")
     options = parser.parse_args(arguments)
     # Paddle prints to standard output, from Python and from C++. Keep the channel to ourselves.
     channel = os.fdopen(os.dup(1), "wb")
     os.dup2(2, 1)
     try:
-        recognise, about = load(options.model, options.threads)
+        recognise, about = load(options.model, options.threads, options.device)
     except Exception as error:
         _send(channel, {"error": _one_line(error)})
         return 1
@@ -47,10 +50,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
     return 0
 
 
-def load(folder: Path | None, threads: int) -> tuple[Recognise, dict[str, Any]]:
-    """PaddleOCR's recogniser, and what to say of it in a result."""
+def load(folder: Path | None, threads: int, device: str = "cpu") -> tuple[Recognise, dict[str, Any]]:
+    """PaddleOCR's recogniser, and what to say of it in a result. Raises whatever PaddleOCR raises."""
     if folder is not None:
         os.environ["PADDLE_PDX_DISABLE_MODEL_SOURCE_CHECK"] = "True"  # nothing to look for outside
+    # Paddle's library of model hosters imports torch where it finds it: keep it out of this process.
+    sys.modules["torch"] = None  # type: ignore[assignment]
+    version = f"paddleocr {metadata.version('paddleocr')}, {_paddle_version()}"
+    _check_device(device)
     from paddleocr import TextRecognition
 
     name = DEFAULT_MODEL if folder is None else _model_name(folder)
@@ -59,7 +66,7 @@ def load(folder: Path | None, threads: int) -> tuple[Recognise, dict[str, Any]]:
     network = TextRecognition(
         model_name=name,
         model_dir=None if folder is None else str(folder),
-        device="cpu",
+        device=device,
         cpu_threads=threads,
         enable_mkldnn=False,
     )
@@ -71,9 +78,10 @@ def load(folder: Path | None, threads: int) -> tuple[Recognise, dict[str, Any]]:
 
     parameters = Path(network.paddlex_predictor.model_dir) / "inference.pdiparams"
     about = {
-        "version": f"paddleocr {metadata.version('paddleocr')}, {_paddle_version()}",
+        "version": version,
         "model": name,
         "sha256": hashlib.sha256(parameters.read_bytes()).hexdigest(),
+        "device": device,
     }
     return recognise, about
 
@@ -98,7 +106,10 @@ def _model_name(folder: Path) -> str:
     import yaml
 
     settings = yaml.safe_load((folder / "inference.yml").read_text(encoding="utf-8"))
-    return str(settings["Global"]["model_name"])
+    try:
+        return str(settings["Global"]["model_name"])
+    except (KeyError, TypeError):
+        raise ValueError("its inference.yml has no Global.model_name; PaddleOCR 3 writes one when exporting") from None
 
 
 def _paddle_version() -> str:
@@ -107,7 +118,22 @@ def _paddle_version() -> str:
             return f"{package} {metadata.version(package)}"
         except metadata.PackageNotFoundError:
             continue
+    if importlib.util.find_spec("paddle") is None:
+        raise RuntimeError("PaddlePaddle is not installed: `pip install '.[paddle]'`")
     return "paddlepaddle of unknown version"
+
+
+def _check_device(device: str) -> None:
+    """Refuse a GPU that is not there: PaddleX would go on with the CPU and only log it."""
+    if device == "cpu":
+        return
+    if not re.fullmatch(r"gpu(:\d+)?", device):
+        raise ValueError(f"no device {device!r}: use cpu, gpu or gpu:N")
+    import paddle
+
+    count = paddle.device.cuda.device_count() if paddle.device.is_compiled_with_cuda() else 0
+    if int(device.partition(":")[2] or 0) >= count:
+        raise RuntimeError(f"no device {device!r}: {_paddle_version()} sees {count} GPUs")
 
 
 def _send(channel: BinaryIO, answer: dict[str, Any]) -> None:

@@ -16,7 +16,7 @@ import torch
 
 _PACKAGES = (
     "torch", "torchvision", "timm", "numpy", "pillow", "scipy", "pandas", "pyarrow", "rapidocr",
-    "onnxruntime", "opencv-python", "paddleocr",
+    "onnxruntime", "opencv-python", "opencv-contrib-python", "paddleocr", "paddlepaddle", "paddlepaddle-gpu",
 )  # fmt: skip
 
 

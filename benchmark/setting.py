@@ -101,11 +101,13 @@ def resolve_device(name: str) -> torch.device:
 def make_judges(config: Config) -> tuple[ocr.Judge | None, ocr.Judge | None]:
     """The first and the second judge of a configuration. A judge is not its own second, and where
     nobody was asked to read nobody reads."""
-    names = config.scoring.ocr, config.scoring.second
-    first = ocr.make_judge(names[0], model_dir=config.scoring.paddle_model)
-    if first is None or names[0] == names[1]:
-        return first, None
-    return first, ocr.make_judge(names[1], model_dir=config.scoring.paddle_model)
+
+    def make(name: str) -> ocr.Judge | None:
+        return ocr.make_judge(name, model_dir=config.scoring.paddle_model, paddle_device=config.scoring.paddle_device)
+
+    first = make(config.scoring.ocr)
+    second = config.scoring.second if config.scoring.second != config.scoring.ocr else "none"
+    return first, make(second) if first is not None else None
 
 
 def configure_torch(config: Config) -> None:

@@ -225,7 +225,7 @@ def test_judges_refuse_what_is_not_rectified(judge: RapidJudge) -> None:
 def test_make_judge() -> None:
     assert make_judge("none") is None
     assert isinstance(make_judge("rapid", threads=1), RapidJudge)
-    with pytest.raises(UserError, match="rapid, paddle, none"):
+    with pytest.raises(UserError, match="rapid, paddle, crnn, none"):
         make_judge("tesseract")
 
 

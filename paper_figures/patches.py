@@ -1,0 +1,56 @@
+"""Figure 5 of the paper: pairs of HR and LR training patches."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from paper_figures import conventions, pictures, samples, style
+from paper_figures.drawing import Drawing, NothingToDraw
+from paper_figures.pictures import Block, Tile
+from paper_figures.results import Results
+
+NAME = "patches"
+TITLE = "Training patches"
+NEEDS = "table1"
+PICTURES = True
+
+
+def draw(results: Results) -> Drawing:
+    """HR patches, and below each the LR patch that is made of it."""
+    data = samples.exhibits(results, "patches.csv", ("hr", "lr", "iteration", "position"))
+    lost: list[str] = []
+    high, low = ([_picture(results, file, lost) for file in data[column]] for column in ("hr", "lr"))
+    if all(pixels is None for pixels in high):
+        raise NothingToDraw(lost[0])
+    blocks = [
+        Block([Tile(pixels, blocks=True) for pixels in high], f"HR{_size(high)}"),
+        Block([Tile(pixels, blocks=True) for pixels in low], f"LR{_size(low)}, pixels enlarged"),
+    ]
+    with style.style():
+        figure = pictures.draw(blocks, columns=len(data), tallest=1.0)
+    return Drawing(data=data, caption=caption(results, lost), figure=figure)
+
+
+def _picture(results: Results, file: str, lost: list[str]) -> np.ndarray | None:
+    try:
+        return samples.exhibit(results, file)
+    except NothingToDraw as reason:
+        lost.append(str(reason))
+        return None
+
+
+def _size(found: list[np.ndarray | None]) -> str:
+    sizes = {f", {pixels.shape[1]}×{pixels.shape[0]} px" for pixels in found if pixels is not None}
+    return sizes.pop() if len(sizes) == 1 else ""
+
+
+def caption(results: Results, lost: list[str]) -> str:
+    """Where the patches come from."""
+    found = [
+        "The first training patches of seed 0, which every method sees in the same order (the CSV has the iteration, "
+        "and the place in its batch): random windows of HR plates, not flipped or turned, and their LR patches.",
+        conventions.DEGRADATION.replace("plates", "patches"),
+        pictures.NOTICE,
+        conventions.data(results),
+    ]
+    return " ".join([*found, *pictures.not_shown(lost)])
