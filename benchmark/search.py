@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import itertools
 import json
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +17,7 @@ import pandas as pd
 
 from benchmark import evaluation, training
 from benchmark.config import Config, load
+from benchmark.data.pack import Plates
 from benchmark.errors import UserError
 from benchmark.identity import training_identity
 from benchmark.progress import Progress
@@ -80,41 +81,37 @@ def search(
     }
     rows: list[dict[str, Any]] = []
     with Stop().installed() as stop:
-        for number, seed in _jobs(len(tried), base.train.seeds):
-            place = folder / f"{number:02}" / f"seed{seed}"
-            rows.append(
-                {**tried[number], "seed": seed, **_train(entry, configs[number], plates, validation, seed, place, stop)}
-            )
-            pd.DataFrame(rows).to_csv(folder / RECORD, index=False)
-            write_text(folder / "search.json", json.dumps(conditions, indent=1, ensure_ascii=False) + "\n")
+        for seed in range(base.train.seeds):  # outermost: cut short, everything has been tried once
+            for values, config in zip(tried, configs):
+                outcome = _outcome(entry, config, plates, validation, seed, folder, stop)
+                rows.append({**values, "seed": seed, **outcome})
+                write_text(folder / RECORD, pd.DataFrame(rows).to_csv(index=False))
+                write_text(folder / "search.json", json.dumps(conditions, indent=1, ensure_ascii=False) + "\n")
     return pd.DataFrame(rows)
 
 
-def _jobs(combinations: int, seeds: int) -> Iterator[tuple[int, int]]:
-    """Seeds outermost: a search that is cut short has tried everything once before anything twice."""
-    return ((number, seed) for seed in range(seeds) for number in range(combinations))
-
-
-def _train(
+def _outcome(
     entry: Registration,
     config: Config,
-    plates: Any,
+    plates: Plates,
     validation: evaluation.PlateBatches,
     seed: int,
     folder: Path,
     stop: Stop,
 ) -> dict[str, Any]:
-    """Best validation PSNR and its iteration, trained or read from what was trained before."""
+    """Best validation PSNR and its iteration, trained or read from what was trained before.
+
+    A training's folder is named after its identity, so that a wider search finds it again.
+    """
     options = config.options(entry.family)
     ingredients = entry.create(options).ingredients()
     identity = training_identity(entry, options, seed, config, plates.fingerprint, ingredients)
-    done = folder / "outcome.json"
+    place = folder / "trainings" / identity[:16]
+    done = place / "outcome.json"
     if done.is_file():
-        outcome: dict[str, Any] = json.loads(done.read_text(encoding="utf-8"))
-        if outcome["identity"] == identity:
-            return outcome
-    folder.mkdir(parents=True, exist_ok=True)
-    progress = Progress(f"{entry.name} {folder.parent.name} seed {seed}")
+        return dict(json.loads(done.read_text(encoding="utf-8")))
+    place.mkdir(parents=True, exist_ok=True)
+    progress = Progress(f"{entry.name} {identity[:6]} seed {seed}")
     with stop.between_iterations():
         _, session = training.train(
             lambda: entry.create(options),
@@ -122,14 +119,15 @@ def _train(
             plates.split("train"),
             validation,
             seed,
-            folder,
+            place,
             identity,
             report=progress.update,
             should_stop=stop,
         )
     outcome = {"val_psnr": session.best_psnr, "best_iteration": session.best_iteration, "identity": identity}
     write_text(done, json.dumps(outcome) + "\n")
-    (folder / "checkpoint.pt").unlink(missing_ok=True)
+    for leftover in ("checkpoint.pt", training.BEST, training.LAST):
+        (place / leftover).unlink(missing_ok=True)
     progress.note(f"{session.best_psnr:.3f} dB on validation plates")
     return outcome
 
