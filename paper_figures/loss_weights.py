@@ -1,12 +1,18 @@
-"""What becomes of PECL's two losses: the pixel loss's weight, and the distance of the embeddings."""
+"""What becomes of PECL's two losses: their weights, the terms, and the distance of the embeddings."""
 
 from __future__ import annotations
 
+import math
+from dataclasses import dataclass
+
 import pandas as pd
 from matplotlib.axes import Axes
+from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
 
-from paper_figures import conventions, style
+from paper_figures import conventions, style, text
 from paper_figures.drawing import Drawing, NothingToDraw
+from paper_figures.grid import DIMENSIONS, find
+from paper_figures.panels import blocks
 from paper_figures.results import Results, Row
 from paper_figures.style import Label, Look
 
@@ -17,66 +23,152 @@ NEEDS = "readings"
 COLUMNS = ("w_pixel", "w_contrastive", "pixel", "contrastive", "distance", "dead_gradient")
 """What methods with PECL's loss write to their history."""
 
+_PANELS = {
+    "w_pixel": ("Weight of the pixel loss", "w (pixel), 1 − w (contrastive)"),
+    "distance": ("Distance of the embeddings", "D(SR, HR), batch mean"),
+    "pixel": ("Pixel term", "mean squared error"),
+    "contrastive": ("Contrastive term", "unweighted"),
+}
+DECADES = 6
+"""The terms' log axes show at most so many decades; what is lower, zero too, lies on the lower edge."""
+
 
 def draw(results: Results) -> Drawing:
-    """Left: weight of the pixel loss along training. Right: embedding distance of SR and HR patches."""
+    """One block for the readings of PECL, and one for the ablation with the printed term where it was run."""
     history = results.history
     if any(column not in history for column in COLUMNS):
         raise NothingToDraw("no result has PECL's two losses in its history")
     history = history[history["w_pixel"].notna() & (history["iteration"] > 0)]
-    rows = [row for row in results.rows if row.name in set(history["method"])]
-    if not rows:
+    named = _blocks(results, set(history["method"]))
+    if not named:
         raise NothingToDraw("no result has PECL's two losses in its history")
-    looks = style.row_looks(results.competitors)
+    curves = [curve for block in named.values() for curve in block]
+    shown = history[history["method"].isin([curve.row.name for curve in curves])]
     with style.style():
-        figure, (left, right) = style.new_figure(style.PAGE, max(2.6, 0.9 + 0.128 * len(rows)), 2)
-        width = style.label_width([_name(row) for row in rows])
-        style.place(figure, (left, right), 0.53, width, 0.42, 0.24)
-        left.set(title="Weight of the pixel loss", ylabel="w (pixel), 1 − w (contrastive)")
-        left.set_ylim(-0.04, 1.04)
-        right.set(title="Distance of the embeddings", ylabel="D(SR, HR), mean over the batch")
-        for axes, column in ((left, "w_pixel"), (right, "distance")):
-            _panel(axes, rows, history, column, looks)
-    return Drawing(data=frame(history), caption=caption(results, rows, history), figure=figure)
+        right = style.label_width([curve.label for curve in curves])
+        figure, axes = blocks(list(named) if len(named) > 1 else [""], 2, 2, right, 1.45)
+        for block, panels in zip(named.values(), axes, strict=True):
+            for one, column in zip([one for line in panels for one in line], _PANELS, strict=True):
+                _panel(one, block, shown, column)
+            for one in panels[-1]:
+                one.set_xlabel("iteration")
+    return Drawing(data=frame(shown), caption=caption(results, [curve.row for curve in curves], shown), figure=figure)
 
 
-def _panel(axes: Axes, rows: list[Row], history: pd.DataFrame, column: str, looks: dict[str, Look]) -> None:
-    axes.set_xlabel("iteration")
+@dataclass(frozen=True)
+class Curve:
+    """A training, the name at its curve, and how it is drawn."""
+
+    row: Row
+    label: str
+    look: Look
+
+
+def _blocks(results: Results, trained: set[str]) -> dict[str, list[Curve]]:
+    """The curves by heading, of the trainings with both losses.
+
+    The ablation's cells have fixed weights, so that only ``pecl`` itself is drawn of them. The cells of the ablation
+    with the printed term have a block of their own.
+    """
+    grids = [grid for term in ("attract", "printed") if (grid := find(results, term)) is not None]
+    cells = {row.name for grid in grids for row in grid.rows if row.only_ablation}
+    rows = [row for row in results.rows if row.name in trained and row.name not in cells]
+    looks = style.row_looks(results.competitors)
+    plain = Look(style.GREY, "o", "-")
+    found = {
+        "Readings of PECL": [
+            Curve(row, style.shorten(row.title) + row.marks, looks.get(row.name, plain)) for row in rows
+        ]
+    }
+    for grid in grids:
+        if grid.term == "printed":
+            curves = [_cell(row, *key) for key, row in sorted(grid.cells.items()) if row.name in trained]
+            found[f"The ablation {grid.heading[0].lower()}{grid.heading[1:]}"] = curves
+    return {heading: curves for heading, curves in found.items() if curves}
+
+
+def _cell(row: Row, distance: str, dimension: int) -> Curve:
+    """A cell of a grid has the colour of its dimension and the dashes of its distance."""
+    look = style.looks([str(d) for d in DIMENSIONS])[str(dimension)]
+    dash = (0, (1.5, 1)) if distance == "euclidean" else "-"
+    return Curve(row, f"{distance.capitalize()} {dimension}{row.marks}", Look(look.colour, look.marker, dash))
+
+
+def _panel(axes: Axes, curves: list[Curve], history: pd.DataFrame, column: str) -> None:
+    title, unit = _PANELS[column]
+    axes.set(title=title, ylabel=unit)
+    history = history[history["method"].isin([curve.row.name for curve in curves])]
     style.iteration_axis(axes, float(history["iteration"].min()), float(history["iteration"].max()) * 1.03)
+    floor = _scale(axes, history[column], column)
     labels = []
-    for row in rows:
-        look, mine = looks[row.name], history[history["method"] == row.name]
+    for curve in curves:
+        look, mine = curve.look, history[history["method"] == curve.row.name]
+        mine = mine.assign(**{column: mine[column].clip(lower=floor)})
         for _, one in mine.groupby("seed"):
-            axes.plot(one["iteration"], one[column], color=look.colour, ls=look.dash)
+            few = "." if len(one) <= 12 else ""
+            axes.plot(one["iteration"], one[column], color=look.colour, ls=look.dash, marker=few)
             dead = one[one["dead_gradient"] == 1].head(1)
-            axes.plot(dead["iteration"], dead[column], marker="X", color=look.colour, mec="white", ls="", zorder=3)
-        last = mine[mine["iteration"] == mine["iteration"].max()]
-        labels.append(Label(float(last["iteration"].iloc[0]), float(last[column].mean()), _name(row), look.colour))
-    if column == "distance":
-        axes.set_ylim(bottom=0)
+            axes.plot(
+                dead["iteration"], dead[column], marker="X", ms=7, color=look.colour, mec="black", mew=0.6, ls="",
+                zorder=4, clip_on=False,
+            )  # fmt: skip
+        last = mine.loc[mine["iteration"] == mine["iteration"].max()]
+        end = float(last[column].mean())
+        if math.isfinite(end):
+            labels.append(Label(float(last["iteration"].iloc[0]), end, curve.label, look.colour))
     style.label_right(axes, labels)
 
 
-def _name(row: Row) -> str:
-    return style.shorten(row.title) + row.marks
+def _scale(axes: Axes, values: pd.Series, column: str) -> float:
+    """Set the panel's vertical axis; returns what its lower values are raised to."""
+    top = float(values.max())
+    if column == "w_pixel":
+        axes.set_ylim(-0.04, 1.04)
+    elif column == "distance" or not top > 0.0 or math.isinf(top):
+        axes.set_ylim(0.0, 1.1 * top if 0.0 < top < math.inf else 1.0)
+    else:
+        low = max(float(values[values > 0].min()), top * 10.0**-DECADES)
+        if (values < low).any():
+            low /= 2.0  # what lies on the edge lies below everything that does not
+        axes.set_yscale("log")
+        axes.set_ylim(low / 1.15, top * 1.4)
+        axes.yaxis.set_major_locator(LogLocator(numticks=5))
+        axes.yaxis.set_major_formatter(FuncFormatter(lambda y, _: f"{y:g}"))
+        axes.yaxis.set_minor_formatter(NullFormatter())
+        return low
+    return -math.inf
 
 
 def frame(history: pd.DataFrame) -> pd.DataFrame:
-    """The numbers behind the figure, and both terms: one line a (method, seed, validation)."""
+    """The numbers behind the figure: one line a (method, seed, validation)."""
     return history[["method", "seed", "iteration", *COLUMNS]].reset_index(drop=True)
 
 
 def caption(results: Results, rows: list[Row], history: pd.DataFrame) -> str:
-    """What is drawn, and who got stuck."""
-    dead = history[history["dead_gradient"] == 1].groupby("method")["iteration"].min()
+    """What is drawn, whose weight ran out, and who got stuck."""
     found = [
-        "Left: weight of the pixel loss; the contrastive term has the rest. Right: distance of the embeddings of "
-        "super-resolved and true patches, in the distance each method uses. Values are those of the training batch "
-        "just before a validation; the axis is logarithmic.",
-        *(
-            f"{row.title} received no gradient at all at iteration {int(dead[row.name]):,} (cross)."
-            for row in rows
-            if row.name in dead
-        ),
+        "Weight of the pixel loss (the contrastive term has the rest), distance of the embeddings of super-resolved "
+        "and true patches, in the distance each method uses, and the two terms before they are weighted; log axes, on "
+        "which zero lies on the lower edge. Values are those of the training batch just before a validation.",
+        *_fates(rows, history),
     ]
+    if any(len(row.seeds) > 1 for row in rows):
+        found.append("Every seed has its own curve; iterations are those of the first seed that got there.")
     return " ".join([*found, *conventions.marks(results), conventions.budget(results), conventions.data(results)])
+
+
+def _fates(rows: list[Row], history: pd.DataFrame) -> list[str]:
+    """Which learned weights ran out and whose gradient died, each with the first validation that shows it."""
+    learned = history.groupby("method")["w_pixel"].transform("nunique") > 1
+    events = {
+        "The pixel loss has no weight left": learned & (history["w_pixel"] == 0.0),
+        "The contrastive term has no weight left": learned & (history["w_contrastive"] == 0.0),
+        "No gradient at all (cross)": history["dead_gradient"] == 1,
+    }
+    found = []
+    for what, when in events.items():
+        first = history[when].groupby("method")["iteration"].min()
+        who = [f"{text.one_line(row.title)} {int(first[row.name]):,}" for row in rows if row.name in first]
+        if who:
+            found.append(f"{what}, first seen at iteration: {'; '.join(who)}.")
+    return found

@@ -1,7 +1,8 @@
 """The report: finds the tables and figures of this folder, draws them, writes ``<run>/report/``.
 
 A file of this folder with ``NAME``, ``TITLE``, ``NEEDS`` (the group of methods it shows) and
-``draw(results)`` is a table or figure; nothing else has to be told about it.
+``draw(results)`` is a table or figure; nothing else has to be told about it. Those that show plates say
+``PICTURES = True`` and can be left out.
 """
 
 from __future__ import annotations
@@ -10,36 +11,47 @@ import difflib
 import importlib
 import os
 import pkgutil
-import shlex
+import traceback
 from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 from functools import cache
 from pathlib import Path
 from types import ModuleType
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from rich.console import Console
 from rich.text import Text
 
 import methods
 import paper_figures
-from benchmark.errors import UserError
+from benchmark.errors import UserError, first_line
 from benchmark.store import Run
-from paper_figures import style, table1, tables, text
+from paper_figures import html, origins, style, table1, tables, text
 from paper_figures.drawing import Drawing, NothingToDraw
+from paper_figures.missing import Missing, by_command, missing_methods, run_command
 from paper_figures.results import Results, load
 
 FOLDER = "report"
 """Where a run's report is written, below the run."""
 
 PAGE = "report.md"
-"""The page that shows everything."""
+"""The page that shows everything, for a viewer of Markdown beside its pictures."""
+
+HTML = "report.html"
+"""The same, and the plates, for a browser: one file."""
 
 WIDE = 116
 """Terminals of this many columns get the wide table."""
 
 # First things first; a file that is not named here follows in alphabetical order.
-_ORDER = ("table1", "convergence", "loss_weights", "plate_height")
+_ORDER = (
+    "claims", "table1", "comparisons", "forest", "paper_comparison", "convergence", "qualitative",
+    "ablation", "ablation_psnr", "ablation_reading", "contrast_euclidean", "contrast_manhattan", "qualitative_ablation",
+    "distortion_maps", "distortion_scores", "readings", "loss_weights", "calibration", "calibration_table",
+    "plate_height", "cost", "training_plates", "patches",
+)  # fmt: skip
+_TRACE = "error.txt"
+_SUFFIXES = ("csv", "md", "tex", "pdf", "png", "html", _TRACE)
 
 
 class Artefact(NamedTuple):
@@ -48,13 +60,6 @@ class Artefact(NamedTuple):
     name: str
     title: str
     files: list[Path]
-
-
-class Missing(NamedTuple):
-    """Something that is not in the report, and the command that supplies it."""
-
-    what: str
-    command: str
 
 
 @dataclass(frozen=True)
@@ -67,8 +72,13 @@ class Report:
     missing: list[Missing]
     stale: list[str]
     problems: list[str]
+    broken: dict[str, Exception] = field(default_factory=dict)
+    """What failed by a fault of this program's, by name; ``problems`` has a line on each."""
+    left_out: list[str] = field(default_factory=list)
+    """Titles of what shows plates, where those were not wanted."""
     page: Path | None = None
-    """The page that shows everything; None where only a part was asked for."""
+    """The pages that show everything, Markdown and HTML; None where only a part was asked for."""
+    html: Path | None = None
 
 
 @cache
@@ -76,7 +86,7 @@ def _modules() -> dict[str, ModuleType]:
     found: dict[str, ModuleType] = {}
     for info in pkgutil.iter_modules(paper_figures.__path__):
         module = importlib.import_module(f"paper_figures.{info.name}")
-        if hasattr(module, "draw"):
+        if hasattr(module, "NAME") and hasattr(module, "draw"):
             found[module.NAME] = module
     place = {name: i for i, name in enumerate(_ORDER)}
     return dict(sorted(found.items(), key=lambda item: (place.get(item[0], len(place)), item[0])))
@@ -88,39 +98,58 @@ def names() -> list[str]:
 
 
 def titles() -> dict[str, str]:
-    """Name → title of every table and figure."""
+    """Name → title of every table and figure, in the order of the report."""
     return {name: module.TITLE for name, module in _modules().items()}
 
 
-def build(run: Run, only: list[str] | None = None, allow_mixed: bool = False) -> Report:
+def build(run: Run, only: list[str] | None = None, allow_mixed: bool = False, pictures: bool = True) -> Report:
     """Draw everything (or ``only`` these) from the stored results of ``run`` and write the files.
+
+    Without ``pictures`` nothing that shows plates is drawn. What fails by a fault of this program's is
+    in ``broken``, with its traceback in ``NAME.error.txt``; the rest is written all the same.
 
     Raises UserError for an unknown name, for a run without results, for results that do not belong
     in one table (unless ``allow_mixed``, which marks them), and where nothing can be written.
     """
     modules = _chosen(only)
     results = load(run, allow_mixed)
-    folder = run.folder / FOLDER
-    artefacts: list[Artefact] = []
+    left_out = [] if pictures else [name for name, module in modules.items() if getattr(module, "PICTURES", False)]
     drawings: dict[str, Drawing] = {}
-    missing: list[Missing] = _missing_methods(results, {module.NEEDS for module in modules.values()})
-    for name, module in modules.items():
+    contents: dict[str, dict[str, bytes]] = {}
+    broken: dict[str, Exception] = {}
+    missing = missing_methods(results, {module.NEEDS for module in modules.values()})
+    for name in [name for name in modules if name not in left_out]:
+        module = modules[name]
         try:
-            drawings[name] = module.draw(results)
+            drawing = module.draw(results)
+            contents[name] = _encode(drawing)
+            drawings[name] = drawing
         except NothingToDraw as reason:
             missing.append(Missing(f"{module.TITLE}: {reason}", run_command(results, methods.names(module.NEEDS))))
+        except Exception as error:  # a fault in one figure must not cost the reader the others
+            broken[name] = error
+    problems = [*results.problems, *(f"methods in {name}.py are unavailable: {reason}"
+                                     for name, reason in methods.unavailable().items())]  # fmt: skip
+    problems += [_fault(modules[name].TITLE, name, error) for name, error in broken.items()]
+    report = Report(
+        folder=run.folder / FOLDER,
+        results=results,
+        artefacts=[],
+        missing=missing,
+        stale=[row.title for row in results.rows if row.stale],
+        problems=problems,
+        broken=broken,
+        left_out=[modules[name].TITLE for name in left_out] + [html.BROWSER] * (not pictures and only is None),
+    )
     try:
-        folder.mkdir(parents=True, exist_ok=True)
-        for name, drawing in drawings.items():
-            artefacts.append(Artefact(name, modules[name].TITLE, _write(folder, name, drawing)))
-        stale = [row.title for row in results.rows if row.stale]
-        broken = [f"methods in {name}.py are unavailable: {reason}" for name, reason in methods.unavailable().items()]
-        report = Report(folder, results, artefacts, missing, stale, [*results.problems, *broken])
-        if only is None:
-            report = replace(report, page=_write_file(folder / PAGE, _page(report, drawings).encode()))
+        report.folder.mkdir(parents=True, exist_ok=True)
+        for name in modules:
+            files = _write(report.folder, name, contents.get(name, {}), broken.get(name))
+            if name in drawings:
+                report.artefacts.append(Artefact(name, modules[name].TITLE, files))
+        return report if only else _with_pages(report, drawings, contents, pictures)
     except OSError as error:
-        raise UserError(f"cannot write the report to {folder}: {error.strerror}") from None
-    return report
+        raise UserError(f"cannot write the report to {report.folder}: {error.strerror}") from None
 
 
 def _chosen(only: Iterable[str] | None) -> dict[str, ModuleType]:
@@ -136,14 +165,32 @@ def _chosen(only: Iterable[str] | None) -> dict[str, ModuleType]:
     return {name: modules[name] for name in modules if name in only}
 
 
+def _fault(title: str, name: str, error: Exception) -> str:
+    """One line on what failed."""
+    reason = text.one_line(first_line(error))
+    kind = "" if reason == type(error).__name__ else f"{type(error).__name__}: "
+    return f"{title} could not be made: {kind}{reason} (traceback in {name}.{_TRACE})"
+
+
 # -- files -----------------------------------------------------------------------------------------
 
 
-def _write(folder: Path, name: str, drawing: Drawing) -> list[Path]:
+def _encode(drawing: Drawing) -> dict[str, bytes]:
+    """The files of a table or figure, by suffix."""
     contents = {suffix: content.encode() for suffix, content in drawing.texts.items()}
     contents["csv"] = drawing.data.to_csv(index=False, float_format="%.6g", lineterminator="\n").encode()
     if drawing.figure is not None:
         contents |= {suffix: style.encode(drawing.figure, suffix) for suffix in ("pdf", "png")}
+    return contents
+
+
+def _write(folder: Path, name: str, contents: dict[str, bytes], error: Exception | None = None) -> list[Path]:
+    """Write the files of ``name``; those of an earlier report that this one does not renew are removed."""
+    if error is not None:
+        contents = {**contents, _TRACE: "".join(traceback.format_exception(error)).encode()}
+    for suffix in _SUFFIXES:
+        if suffix not in contents:
+            (folder / f"{name}.{suffix}").unlink(missing_ok=True)
     return [_write_file(folder / f"{name}.{suffix}", content) for suffix, content in contents.items()]
 
 
@@ -154,8 +201,25 @@ def _write_file(path: Path, content: bytes) -> Path:
     return path
 
 
+def _with_pages(
+    report: Report, drawings: dict[str, Drawing], contents: dict[str, dict[str, bytes]], pictures: bool
+) -> Report:
+    """The report with both its pages written."""
+    figures = {name: files["png"] for name, files in contents.items() if "png" in files}
+    pages: dict[str, bytes] = {}
+    error = None
+    try:
+        pages["html"] = html.page(report, drawings, figures, pictures).encode()
+    except Exception as fault:  # as for a figure: the files and the other page are worth having without it
+        error = report.broken[HTML] = fault
+        report.problems.append(_fault("The HTML page", Path(HTML).stem, fault))
+    pages["md"] = _page(report, drawings).encode()
+    _write(report.folder, Path(PAGE).stem, pages, error)
+    return replace(report, page=report.folder / PAGE, html=None if error else report.folder / HTML)
+
+
 def _page(report: Report, drawings: dict[str, Drawing]) -> str:
-    """The page: every table and figure with its caption, then what is missing."""
+    """The Markdown page: every table and figure with its caption, then what is missing."""
     blocks = [f"# {text.markdown(report.results.folder.resolve().name)}: ×8 license-plate super-resolution"]
     for artefact in report.artefacts:
         drawing = drawings[artefact.name]
@@ -165,93 +229,18 @@ def _page(report: Report, drawings: dict[str, Drawing]) -> str:
         blocks.append("Files: " + ", ".join(f"[{f.name}]({f.name})" for f in artefact.files))
     if report.missing:
         blocks.append("## Missing")
-        blocks.append("\n".join(f"- {text.markdown(m.what)}: `{m.command.replace('`', '')}`" for m in report.missing))
+        for command, gaps in by_command(report.missing).items():
+            listed = "\n".join(f"- {text.markdown(what)}" for what in gaps)
+            blocks.append(f"{listed}\n\n`{command.replace('`', '')}`")
+    if report.left_out:
+        blocks.append("## Left out, as asked (`--no-pictures`)")
+        blocks.append("\n".join(f"- {text.markdown(title)}" for title in report.left_out))
     if report.problems:
         blocks.append("## Found on the way")
         blocks.append("\n".join(f"- {text.markdown(problem)}" for problem in report.problems))
-    blocks.append("## Provenance\n\n" + _provenance(report.results))
+    facts = [f"- {name}: {text.markdown(fact)}" for name, fact in origins.facts(report.results).items()]
+    blocks.append("## Provenance\n\n" + "\n".join(facts))
     return "\n\n".join(block.strip("\n") for block in blocks) + "\n"
-
-
-def _provenance(results: Results) -> str:
-    lines = []
-    for key, value in _origins(results).items():
-        lines.append(f"- {key}: {text.markdown(value)}")
-    return "\n".join(lines)
-
-
-def _origins(results: Results) -> dict[str, str]:
-    """Commits, hardware and dates the results come from, each value once."""
-
-    def all_of(*path: str) -> list[str]:
-        found: dict[str, None] = {}
-        for info in results.infos:
-            value: Any = info.get("provenance")
-            for part in path:
-                value = value.get(part) if isinstance(value, dict) else None
-            if value is not None:
-                found[str(value)] = None
-        return list(found)
-
-    dates = sorted(all_of("date"))
-    commits = [f"{c[:12]}" for c in all_of("commit")]
-    dirty = " (with uncommitted changes)" if "True" in all_of("dirty") else ""
-    return {
-        "commit": (", ".join(commits) or "not in a checkout") + dirty,
-        "command": "; ".join(all_of("command")) or "unknown",
-        "device": ", ".join(all_of("hardware", "device")) or "unknown",
-        "torch": ", ".join(all_of("versions", "torch")) or "unknown",
-        "dates": " to ".join(dict.fromkeys((dates[0], dates[-1]))) if dates else "unknown",
-    }
-
-
-# -- what is missing -------------------------------------------------------------------------------
-
-
-def _missing_methods(results: Results, groups: set[str]) -> list[Missing]:
-    """Methods of ``groups`` without a result, failures, and seeds that only some methods have."""
-    failed = {failure.name for failure in results.failures}
-    there = {row.name for row in results.rows}
-    expected = [name for name in methods.names() if set(methods.get(name).groups) & groups]
-    missing = [
-        Missing(f"{failure.title}, seed {failure.seed}, failed: {failure.error}", run_command(results, [failure.name]))
-        for failure in results.failures
-    ]
-    absent = [name for name in expected if name not in there | failed]
-    if absent:
-        listed = ", ".join(methods.get(name).title for name in absent)
-        missing.append(Missing(f"no result of {listed}", run_command(results, absent)))
-    for row in results.rows:
-        lacking = [str(seed) for seed in results.seeds if seed not in row.seeds]
-        if row.trained and lacking and row.name not in failed:
-            missing.append(Missing(f"{row.title} lacks seed {', '.join(lacking)}", run_command(results, [row.name])))
-    return missing
-
-
-def run_command(results: Results, wanted: Iterable[str]) -> str:
-    """The command behind the results at hand, with ``--methods`` replaced by ``wanted``."""
-    provenance = results.reference.get("provenance")
-    recorded = provenance.get("command") if isinstance(provenance, dict) else None
-    start = ["python", "-m", "benchmark", "run"]
-    try:
-        words = shlex.split(str(recorded))
-    except ValueError:  # an unbalanced quote: not a command this program recorded
-        words = start
-    words = _set_option(words if words[:4] == start else start, "--methods", ",".join(wanted))
-    if max(results.seeds) > 0:
-        words = _set_option(words, "--seeds", str(max(results.seeds) + 1))
-    return shlex.join(words)
-
-
-def _set_option(words: list[str], option: str, value: str) -> list[str]:
-    """The command with ``option value`` right behind ``run`` and nowhere else."""
-    kept, skip = [], False
-    for word in words:
-        if skip or word == option:
-            skip = not skip
-        elif not word.startswith(option + "="):
-            kept.append(word)
-    return [*kept[:4], option, value, *kept[4:]]
 
 
 # -- the terminal ----------------------------------------------------------------------------------
@@ -266,9 +255,14 @@ def show(report: Report, console: Console | None = None) -> None:
         console.print(Text(line, style="dim"))
     for problem in report.problems:
         console.print(Text(f"note: {text.one_line(problem)}", style="yellow"), soft_wrap=True)
-    for what, command in report.missing:
-        console.print(Text(f"missing: {text.one_line(what)}\n    {command}", style="yellow"), soft_wrap=True)
+    for command, gaps in by_command(report.missing).items():
+        listed = "\n".join(f"missing: {text.one_line(what)}" for what in gaps)
+        console.print(Text(f"{listed}\n    {command}", style="yellow"), soft_wrap=True)
+    if report.left_out:
+        console.print(Text(f"left out, as asked: {'; '.join(report.left_out)}"), soft_wrap=True)
     files = sum(len(artefact.files) for artefact in report.artefacts)
     console.print(Text(f"written: {text.plural(files, 'file')} in {report.folder}"), soft_wrap=True)
+    if report.html is not None:
+        console.print(Text(f"open: {report.html}"), soft_wrap=True)
     if report.page is not None:
         console.print(Text(f"read: {report.page}"), soft_wrap=True)

@@ -26,6 +26,8 @@ class Cell:
 class Column:
     header: str
     cells: list[Cell]
+    prose: bool = False
+    """Sentences: flush left, and broken into lines in LaTeX."""
 
 
 @dataclass(frozen=True)
@@ -58,7 +60,9 @@ def ranks(values: Sequence[float | None], digits: int, higher_is_better: bool = 
 def to_markdown(table: Table) -> str:
     """A pipe table; bold and underline as HTML, which every Markdown viewer shows."""
     lines = ["| " + " | ".join(text.markdown(c.header) for c in table.columns) + " |"]
-    lines.append("|" + "|".join(":---" if i == 0 else "---:" for i in range(len(table.columns))) + "|")
+    lines.append(
+        "|" + "|".join(":---" if i == 0 or column.prose else "---:" for i, column in enumerate(table.columns)) + "|"
+    )
     for row in table.rows:
         lines.append("| " + " | ".join(_markdown_cell(cell) for cell in row) + " |")
     return "\n".join(lines) + "\n"
@@ -72,7 +76,9 @@ def _markdown_cell(cell: Cell) -> str:
 
 def to_latex(table: Table) -> str:
     """A booktabs ``tabular`` (needs ``\\usepackage{booktabs}``)."""
-    lines = [rf"\begin{{tabular}}{{@{{}}l{'r' * (len(table.columns) - 1)}@{{}}}}", r"\toprule"]
+    width = 0.5 / max(1, sum(column.prose for column in table.columns))
+    kinds = "".join(rf"p{{{width:.2f}\linewidth}}" if column.prose else "r" for column in table.columns[1:])
+    lines = [rf"\begin{{tabular}}{{@{{}}l{kinds}@{{}}}}", r"\toprule"]
     lines.append(" & ".join(text.latex(c.header) for c in table.columns) + r" \\")
     lines.append(r"\midrule")
     for i, row in enumerate(table.rows):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import math
 import re
+import shutil
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -12,21 +13,28 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pytest
-from fake_results import METHODS, PATTERN, PLATES, Fake, make_run, write
+from fake_results import ABLATION, METHODS, PATTERN, PLATES, Fake, make_run, pecl_options, write
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.text import Annotation
 from rich.console import Console
+from test_figures_pictures import make_exhibits, with_samples
 
 import methods
 from benchmark.errors import UserError
 from benchmark.store import Result, Run, find_run
-from paper_figures import convergence, paper, report, style, table1, tables, text
+from paper_figures import convergence, paper, plate_height, report, style, table1, tables, text
 from paper_figures.results import Results, load
 
 BY_NAME = {fake.name: fake for fake in METHODS}
 
 
-FIGURES = ["convergence", "loss_weights", "plate_height"]
+READINGS = tuple(
+    replace(BY_NAME["pecl-printed"], name=name, title=title, groups=("readings",), options=pecl_options(**options))
+    for name, title, options in (("pecl-learned", "PECL (learned weights)", {"weights": "learned"}),
+                                 ("pecl-release", "PECL (released network)", {"network": "release"}))
+)  # fmt: skip
+FEW = {module.NAME: module for module in (table1, convergence, plate_height)}
+"""Tables and figures for tests of the report itself."""
 
 
 def build(run: Run, only: str | None = "table1", **options: Any) -> report.Report:
@@ -54,35 +62,71 @@ def csv(run: Run) -> pd.DataFrame:
 
 @pytest.fixture(scope="module")
 def whole(tmp_path_factory: pytest.TempPathFactory) -> report.Report:
-    return report.build(make_run(tmp_path_factory.mktemp("runs") / "demo"))
+    """Everything there is to draw, from results that lack nothing."""
+    run = with_samples(make_run(tmp_path_factory.mktemp("runs") / "demo", (*METHODS, *READINGS, *ABLATION)))
+    make_exhibits(run)
+    for file in run.folder.glob("*/*/plates.csv"):  # intervals need plates of more than one number
+        pd.read_csv(file).assign(text=[f"皖A1234{i}" for i in range(PLATES)]).to_csv(file, index=False)
+    return report.build(run)
 
 
-def test_everything_is_written_and_nothing_is_missing(whole: report.Report) -> None:
-    written = sorted(path.name for path in whole.folder.iterdir())
-    assert written == sorted(
-        ["report.md", "table1.md", "table1.csv", "table1.tex"]
-        + [f"{name}.{suffix}" for name in FIGURES for suffix in ("pdf", "png", "csv")]
-    )
-    assert [artefact.name for artefact in whole.artefacts] == report.names() == ["table1", *FIGURES]
-    assert all(path.is_file() for artefact in whole.artefacts for path in artefact.files)
-    assert (whole.missing, whole.stale, whole.problems) == ([], [], [])
+@pytest.fixture
+def few(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(report, "_modules", lambda: FEW)
 
 
-def test_the_page_shows_table_figure_captions_and_provenance(whole: report.Report) -> None:
+def test_nothing_is_broken_and_nothing_is_missing(whole: report.Report) -> None:
+    for error in whole.broken.values():
+        raise error
+    assert (whole.missing, whole.stale, whole.problems, whole.left_out) == ([], [], [], [])
+    assert [artefact.name for artefact in whole.artefacts] == report.names()
+    assert report.names()[:2] == ["claims", "table1"] and set(report._ORDER) == set(report.names())
+
+
+def test_every_artefact_has_its_files_and_nothing_else_is_written(whole: report.Report) -> None:
+    pages = {report.PAGE, report.HTML}
+    assert {path.name for path in whole.folder.iterdir()} == pages | {f.name for a in whole.artefacts for f in a.files}
+    for artefact in whole.artefacts:
+        suffixes = {file.suffix for file in artefact.files}
+        assert ".csv" in suffixes and (suffixes >= {".pdf", ".png"} or suffixes >= {".md", ".tex"}), artefact.name
+        assert all(file.stat().st_size for file in artefact.files)
+
+
+def test_both_pages_show_every_table_and_figure(whole: report.Report) -> None:
     page = (whole.folder / report.PAGE).read_text(encoding="utf-8")
     for part in ("| MSRN |", "](convergence.png)", "[table1.csv](table1.csv)", "0123456789ab", "## Provenance"):
         assert part in page
     assert "## Missing" not in page
+    html = (whole.folder / report.HTML).read_text(encoding="utf-8")
+    for artefact in whole.artefacts:
+        assert f'<section id="{artefact.name}"' in html and f"\n## {text.markdown(artefact.title)}\n" in page
+        assert all(f'href="{file.name}"' in html for file in artefact.files)
+    assert html.count('<span class="plot"><img src="data:') == sum(
+        any(file.suffix == ".png" for file in artefact.files) for artefact in whole.artefacts
+    )
+    assert len(html) < 15_000_000
 
 
-def test_equal_results_give_equal_bytes(whole: report.Report) -> None:
+@pytest.mark.usefixtures("few")
+def test_equal_results_give_equal_bytes(tmp_path: Path) -> None:
     def content() -> dict[str, bytes]:
-        return {path.name: path.read_bytes() for path in whole.folder.iterdir()}
+        return {path.name: path.read_bytes() for path in report.build(run).folder.iterdir()}
 
+    run = make_run(tmp_path / "demo")
     before = content()
-    report.build(Run(whole.folder.parent))
     assert content() == before
     assert b"CreationDate" not in before["convergence.pdf"]
+
+
+@pytest.mark.usefixtures("few")
+def test_what_an_earlier_report_left_goes_when_it_can_no_longer_be_drawn(tmp_path: Path) -> None:
+    run = make_run(tmp_path, (BY_NAME["bicubic"], BY_NAME["espcn"]))
+    folder = report.build(run).folder
+    (folder / "mine.txt").write_text("kept")
+    shutil.rmtree(tmp_path / "espcn")
+    report.build(run)
+    assert not list(folder.glob("convergence.*")) and (folder / "mine.txt").is_file()
+    assert (folder / "table1.csv").is_file()
 
 
 def test_only_draws_what_is_asked_for(tmp_path: Path) -> None:
@@ -129,10 +173,10 @@ def test_mean_interval_and_iterations(tmp_path: Path) -> None:
     half = 1.96 * 2.0 / math.sqrt(PLATES)
     markdown = table(make_run(tmp_path))
     expected = [f"{20.31 - half:.2f} – {20.31 + half:.2f}", "888", "—", "1"]
-    assert cells(markdown, "MSRN", 2)[1:] == ["20.31", *expected]
-    assert cells(markdown, "ESRGAN", 2)[3:5] == ["555", "155k"]
-    assert cells(markdown, "PECL", 2)[4] == "≈900k"
-    assert cells(markdown, "Bicubic")[1] == "—" and cells(markdown, "Bicubic", 2)[3] == "—"
+    assert cells(markdown, "MSRN", 3)[1:] == ["20.31", *expected]
+    assert cells(markdown, "ESRGAN", 3)[3:5] == ["555", "155k"]
+    assert cells(markdown, "PECL", 3)[4] == "≈900k"
+    assert cells(markdown, "Bicubic")[1] == "—" and cells(markdown, "Bicubic", 3)[3] == "—"
 
 
 def test_seeds_are_pooled(tmp_path: Path) -> None:
@@ -220,6 +264,7 @@ def test_footnotes_are_numbered_once_in_the_order_of_rows(tmp_path: Path) -> Non
 HOSTILE = r"a|b_c & $x$ {y} #1 50% ~^\ <script> [l](http://e) *s* `q`" + "\nnext 皖"
 
 
+@pytest.mark.usefixtures("few")
 def test_hostile_text_stays_text(tmp_path: Path) -> None:
     run = make_run(tmp_path, (*METHODS[:2], replace(BY_NAME["espcn"], title=HOSTILE, notes=(HOSTILE,))))
     build(run, None)
@@ -234,7 +279,7 @@ def test_hostile_text_stays_text(tmp_path: Path) -> None:
     escaped = (
         r"a\textbar{}b\_c \& \$x\$ \{y\} \#1 50\% \textasciitilde{}\textasciicircum{}\textbackslash{} \textless{}script"
     )
-    assert latex.count(escaped) == 5  # three tables, the footnote, the paper's cells
+    assert latex.count(escaped) == 6  # four tables, the footnote, the paper's cells
     assert csv(run).loc["espcn", "title"] == HOSTILE
     console = Console(width=140, record=True, file=open("/dev/null", "w"))  # noqa: SIM115
     report.show(build(make_run(tmp_path / "m", (replace(BY_NAME["espcn"], title="[bold]x[/bold]"),))), console)
@@ -266,9 +311,8 @@ def test_what_is_missing_comes_with_its_command(tmp_path: Path) -> None:
     assert command == (
         "python -m benchmark run --methods srcnn,msrn,esrgan,tbsrn,swinir,pecl --preset quick --results out"
     )
-    build(run, None)  # the whole report also shows other readings of PECL
-    everything = command.replace("pecl", "pecl,pecl-printed")
-    assert everything in (tmp_path / "report" / "report.md").read_text(encoding="utf-8")
+    built = report.build(run, ["table1", "readings"])  # which also shows other readings of PECL
+    assert "pecl,pecl-printed,pecl-learned,pecl-release" in built.missing[0].command
 
 
 @pytest.mark.parametrize(
@@ -477,6 +521,7 @@ def test_odd_histories_are_drawn_and_named(tmp_path: Path) -> None:
     assert any(t.get_text() == "An unreasonably long…" for t in drawing.figure.axes[1].texts)
 
 
+@pytest.mark.usefixtures("few")
 def test_without_a_trained_method_the_figure_is_missing(tmp_path: Path) -> None:
     built = build(make_run(tmp_path, (BY_NAME["bicubic"], BY_NAME["hr"])), None)
     assert [artefact.name for artefact in built.artefacts] == ["table1", "plate_height"]

@@ -1,0 +1,195 @@
+"""The ablation as a table: MSE alone, and PECL with both distances at four dimensions."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import pandas as pd
+
+from benchmark.metrics import METRICS, SECOND
+from paper_figures import conventions, statistics, text
+from paper_figures.comparisons import TIE, UNKNOWN, Comparison, compare, probability, shown
+from paper_figures.documents import left_out, to_float, to_page
+from paper_figures.drawing import Drawing
+from paper_figures.grid import Grid, grids, remarks
+from paper_figures.results import Results, Row
+from paper_figures.table1 import shown as score
+from paper_figures.tables import Cell, Column, Table, ranks
+
+NAME = "ablation"
+TITLE = "Ablation: distance and dimension of the embedding"
+NEEDS = "ablation"
+
+QUALITY = ("psnr", "psnr_y", "ssim")
+READING = ("confidence", "plate_correct")
+COMPARED = ("psnr", "plate_correct", "plate_correct" + SECOND)
+"""Scores whose paired difference to MSE alone is shown."""
+
+_RULES = (1, 5)  # above the Euclidean rows, and above the Manhattan ones
+_BETTER, _WORSE = "+", text.MINUS
+
+
+def draw(results: Results) -> Drawing:
+    """Markdown, LaTeX and CSV; a block of tables for each grid."""
+    found = grids(results)
+    compared = {grid.term: _compare(results, grid) for grid in found}
+    parts = [part for grid in found for part in _parts(grid, compared[grid.term], len(found) > 1)]
+    sentences = caption(results, found, [c for block in compared.values() for c in block])
+    return Drawing(
+        data=pd.concat([frame(grid, compared[grid.term]) for grid in found], ignore_index=True).convert_dtypes(),
+        caption=" ".join(sentences),
+        body=to_page(parts, sentences),
+        texts={
+            "md": f"# {TITLE}\n\n{to_page(parts, sentences)}",
+            "tex": to_float(TITLE, NAME, parts, sentences),
+        },
+    )
+
+
+def _compare(results: Results, grid: Grid) -> list[Comparison]:
+    """Every cell against MSE alone; the tests of one score and grid are corrected together."""
+    if grid.mse is None:
+        return []
+    cells = list(grid.cells.values())
+    return [one for metric in COMPARED for one in compare(results, cells, grid.mse, metric)]
+
+
+# -- tables ----------------------------------------------------------------------------------------
+
+
+def _parts(grid: Grid, compared: list[Comparison], several: bool) -> list[Table]:
+    where = f"{grid.heading}. " if several else ""
+    best = Column("best at iteration", [Cell(text.iterations(r.best_iteration if r else None)) for _, r in grid.places])
+    seeds = Column("seeds", [Cell(str(len(row.seeds)) if row else text.DASH) for _, row in grid.places])
+    parts = [
+        Table(
+            f"{where}Image quality: median ± standard deviation over test plates, mean paired difference to MSE alone",
+            [_names(grid), *(_scores(grid, m) for m in QUALITY), *_differences(grid, compared, "psnr"), best, seeds],
+            _RULES,
+        )
+    ]
+    for suffix, whose in (("", ""), (SECOND, " by the second judge")):
+        metrics = [m + suffix for m in READING if any(row and m + suffix in row.scores for _, row in grid.places)]
+        if metrics:
+            columns = [_scores(grid, metric, whose) for metric in metrics]
+            columns += _differences(grid, compared, "plate_correct" + suffix)
+            title = f"{where}Reading{whose}: confidence (median), accuracy (mean), mean paired difference to MSE alone"
+            parts.append(Table(title, [_names(grid), *columns], _RULES))
+    return parts
+
+
+def _names(grid: Grid) -> Column:
+    """The cell that is a method of its own, as ``pecl`` is, is named with its title."""
+    return Column("Loss", [
+        Cell(f"{place} ({row.title})" if row and not row.only_ablation else place, marks=row.marks if row else "")
+        for place, row in grid.places
+    ])  # fmt: skip
+
+
+def _scores(grid: Grid, metric: str, drop: str = "") -> Column:
+    kind = METRICS[metric]
+    values = [score(row, metric) if row else None for _, row in grid.places]
+    cells = []
+    for value, rank, (_, row) in zip(values, ranks(values, kind.decimals), grid.places, strict=True):
+        summary = row.scores.get(metric) if row else None
+        written = text.number(value, kind.decimals)
+        if summary is not None and kind.statistic == "median" and not math.isnan(summary.sd):
+            written += f" ± {text.number(kind.factor * summary.sd, kind.decimals)}"
+        cells.append(Cell(written, rank, "*" if summary is not None and summary.lacking else ""))
+    label = kind.label.replace(", second judge", "") if drop else kind.label
+    return Column(label + (f" ({kind.unit})" if kind.unit else ""), cells)
+
+
+def _differences(grid: Grid, compared: list[Comparison], metric: str) -> list[Column]:
+    """Mean difference with its interval and a mark for its verdict, and the corrected p-value."""
+    mine = {one.row.name: one for one in compared if one.metric == metric}
+    there = [mine.get(row.name) if row else None for _, row in grid.places]
+    kind = METRICS[metric]
+    unit = "points" if kind.unit == "%" else kind.unit
+    label = kind.label.replace(", second judge", "")
+    return [
+        Column(f"{label} − MSE's ({unit})", [
+            Cell(shown(one.found, metric), marks=_mark(one)) if one else Cell() for one in there
+        ]),
+        Column("p", [Cell(probability(one.corrected)) if one else Cell() for one in there]),
+    ]  # fmt: skip
+
+
+def _mark(one: Comparison) -> str:
+    if one.verdict == UNKNOWN:
+        return ""
+    if one.verdict == TIE:
+        return "="
+    return _BETTER if one.found.above() else _WORSE
+
+
+# -- caption and CSV -------------------------------------------------------------------------------
+
+
+def caption(results: Results, found: list[Grid], compared: list[Comparison]) -> list[str]:
+    """What is compared with what, what was resampled and tested, the confound, and the conditions."""
+    pooled = ", those of all seeds pooled" if len(results.seeds) > 1 else ""
+    sentences = [
+        "PECL's network, trained with the pixel loss alone (MSE) and with the contrastive term in two distances at "
+        "four dimensions d of the embedding. Bold is best and underlined second; numbers equal as shown share the "
+        "mark.",
+        *_statistics(compared),
+        *remarks(found),
+        "± is the standard deviation over plates" + pooled + ".",
+        conventions.SCORING,
+        conventions.DEGRADATION,
+        conventions.data(results),
+        conventions.budget(results),
+        conventions.selection(results),
+        conventions.judge(results),
+        *conventions.marks(results),
+    ]
+    rows = {row.name: row for grid in found for row in grid.rows}.values()
+    return [*sentences, *left_out(list(rows), _metrics())]
+
+
+def _metrics() -> list[str]:
+    return [*QUALITY, *(metric + suffix for suffix in ("", SECOND) for metric in READING)]
+
+
+def _statistics(compared: list[Comparison]) -> list[str]:
+    known = [one for one in compared if one.found.known]
+    if not known:
+        return ["No difference to MSE alone has an interval: MSE alone, or a second plate text, is missing."]
+    tests = dict.fromkeys(one.test.name for one in known)
+    return [
+        "Differences are to MSE alone on the same plates: the mean, its interval, and p after Holm's correction over "
+        f"the cells of one table ({' and '.join(tests)} on plate texts; p speaks of plates, not of seeds). + and − "
+        "mark a difference where interval and test agree at 5 %, = a tie.",
+        statistics.resampled(max(known, key=lambda one: (one.found.seeds, one.found.plates)).found),
+    ]
+
+
+def frame(grid: Grid, compared: list[Comparison]) -> pd.DataFrame:
+    """All numbers of one grid, unrounded, in the unit of the stored scores; a row that is missing has a line."""
+    mine = {(one.row.name, one.metric): one for one in compared}
+    lines = []
+    for place, row in grid.places:
+        line: dict[str, Any] = {"term": grid.term, "loss": place, "method": row.name if row else None}
+        if row is not None:
+            line |= {key: row.options.get(key) for key in ("distance", "dimension") if row is not grid.mse}
+            line |= {"seeds": " ".join(map(str, row.seeds)), "parameters": row.parameters}
+            line |= {"best_iteration": row.best_iteration, "stale": row.stale, "differs": "; ".join(row.differs)}
+            line |= _numbers(row, {m: one for m in COMPARED if (one := mine.get((row.name, m))) is not None})
+        lines.append(line)
+    return pd.DataFrame(lines)
+
+
+def _numbers(row: Row, compared: dict[str, Comparison]) -> dict[str, Any]:
+    numbers: dict[str, Any] = {}
+    for metric in _metrics():
+        if metric in row.scores:
+            summary = row.scores[metric]
+            numbers |= {f"{metric}_{k}": getattr(summary, k) for k in ("median", "sd", "mean", "n", "lacking")}
+        if metric in compared:
+            one = compared[metric]
+            values = {"": one.found.value, "_low": one.found.low, "_high": one.found.high, "_p": one.test.p}
+            numbers |= {f"{metric}_difference{name}": value for name, value in values.items()}
+            numbers |= {f"{metric}_difference_p_holm": one.corrected, f"{metric}_verdict": one.verdict}
+    return numbers

@@ -1,0 +1,96 @@
+"""Calibration error and confident mistakes of every method, a table for each judge."""
+
+from __future__ import annotations
+
+import math
+
+import pandas as pd
+
+from paper_figures import conventions, text
+from paper_figures.confidence import BINS, CONFIDENT, Judge, confidently_wrong, ece, judges, wilson
+from paper_figures.drawing import Drawing, NothingToDraw
+from paper_figures.results import Results
+from paper_figures.tables import Cell, Column, Table, ranks, to_latex, to_markdown
+
+NAME = "calibration_table"
+TITLE = "Calibration error and confident mistakes"
+NEEDS = "table1"
+
+
+def draw(results: Results) -> Drawing:
+    """Markdown, LaTeX and CSV."""
+    found = judges(results)
+    data = frame(results, found)
+    if data.empty:
+        raise NothingToDraw("no plate was read (no OCR judge)")
+    tables = [_table(results, data[data["judge"] == number], judge) for number, judge in enumerate(found, 1)]
+    sentences = caption(results)
+    body = "\n\n".join(
+        [*(f"### {text.markdown(t.title)}\n\n{to_markdown(t)}" for t in tables), text.markdown(sentences)]
+    )
+    latex = "\n".join([f"% {text.latex(t.title)}\n{to_latex(t)}" for t in tables]) + f"\n{text.latex(sentences)}\n"
+    return Drawing(
+        data=data, caption=sentences, body=body, texts={"md": f"# {text.markdown(TITLE)}\n\n{body}\n", "tex": latex}
+    )
+
+
+def frame(results: Results, found: list[Judge]) -> pd.DataFrame:
+    """One line a (judge, method); shares from 0 to 1."""
+    lines = []
+    for number, judge in enumerate(found, 1):
+        for row in results.main_rows:
+            readings = judge.readings(results, row)
+            if readings.empty:
+                continue
+            trust, right = readings["confidence"], readings["correct"]
+            wrong, texts = confidently_wrong(trust, right), readings["text"].nunique()
+            low, high = wilson(wrong, texts)
+            lines.append({
+                "judge": number, "judge_name": judge.name, "method": row.name, "plates": len(readings),
+                "plate_texts": texts, "mean_confidence": trust.mean(), "accuracy": right.mean(),
+                "ece": ece(trust, right), "confidently_wrong": wrong,
+                "confidently_wrong_low": low, "confidently_wrong_high": high,
+            })  # fmt: skip
+    return pd.DataFrame(lines)
+
+
+def _table(results: Results, data: pd.DataFrame, judge: Judge) -> Table:
+    by_name = data.set_index("method")
+    rows = [row for row in results.main_rows if row.name in by_name.index]
+    lines = [by_name.loc[row.name] for row in rows]
+    competing = [math.nan if row.is_bound else line["ece"] for row, line in zip(rows, lines)]
+    sure = [math.nan if row.is_bound else 100 * line["confidently_wrong"] for row, line in zip(rows, lines)]
+    columns = [
+        Column("Method", [Cell(row.title, marks=row.marks) for row in rows]),
+        Column("Mean confidence", [Cell(text.number(line["mean_confidence"], 3)) for line in lines]),
+        Column("Plate accuracy (%)", [Cell(text.number(100 * line["accuracy"], 1)) for line in lines]),
+        Column("ECE", [
+            Cell(text.number(line["ece"], 3), rank)
+            for line, rank in zip(lines, ranks(competing, 3, higher_is_better=False))
+        ]),
+        Column(f"Wrong at confidence ≥ {CONFIDENT:g} (%)", [
+            Cell(_share(line), rank) for line, rank in zip(lines, ranks(sure, 1, higher_is_better=False))
+        ]),
+    ]  # fmt: skip
+    bound = tuple(i for i, row in enumerate(rows) if row.is_bound and i)
+    return Table(f"{'Second' if judge.suffix else 'First'} judge: {judge.name}", columns, bound)
+
+
+def _share(line: pd.Series) -> str:
+    value, low, high = (text.number(100 * line["confidently_wrong" + end], 1) for end in ("", "_low", "_high"))
+    return f"{value} [{low}, {high}]"
+
+
+def caption(results: Results) -> str:
+    """What the columns are, and the conditions."""
+    seeds = "of all seeds" if len(results.seeds) > 1 else f"of seed {results.seeds[0]}"
+    return " ".join([
+        f"Test plates {seeds} pooled. ECE: expected calibration error, the difference of accuracy and mean confidence "
+        f"in {BINS} bins of equal width, averaged over plates (Guo et al. 2017). A low ECE does not make a good "
+        "method: one that is never read, with confidence near 0, has it too. Last column: share of all plates that are "
+        f"not completely right although the judge's confidence is {CONFIDENT:g} or more, with Wilson's 95 % interval "
+        "(n the number of different plate texts). Bold is best, underlined second; HR plates are no competitor.",
+        *conventions.marks(results),
+        conventions.data(results),
+        conventions.judge(results),
+    ])  # fmt: skip

@@ -1,0 +1,224 @@
+"""Paired differences of every method to PECL and to the best, with intervals, tests, and ties as ties."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import pandas as pd
+
+from benchmark.metrics import METRICS
+from paper_figures import conventions, statistics, text
+from paper_figures.documents import to_float, to_page
+from paper_figures.drawing import Drawing, NothingToDraw
+from paper_figures.results import Results, Row
+from paper_figures.statistics import Interval, Test
+from paper_figures.tables import Cell, Column, Table
+
+NAME = "comparisons"
+TITLE = "Paired differences to PECL and to the best method"
+NEEDS = "table1"
+
+PECL = "pecl"
+METRICS_SHOWN = ("psnr", "plate_correct", "plate_correct_second")
+
+BETTER, WORSE, TIE, UNKNOWN = "better", "worse", "tie", text.DASH
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """``row`` minus ``reference`` in one score, over the plates and seeds that both have."""
+
+    row: Row
+    reference: Row
+    metric: str
+    found: Interval
+    """In the unit of the stored scores."""
+    test: Test
+    corrected: float
+    """The test's p-value after Holm's correction; NaN where nothing could be tested."""
+
+    @property
+    def verdict(self) -> str:
+        """``better`` or ``worse`` where interval and corrected test agree, ``tie`` where they do not, else a dash."""
+        if not self.found.known or math.isnan(self.corrected):
+            return UNKNOWN
+        if self.corrected >= 1 - statistics.LEVEL or not (self.found.above() or self.found.below()):
+            return TIE
+        return BETTER if self.found.above() == METRICS[self.metric].higher_is_better else WORSE
+
+
+def plates(results: Results, row: Row) -> pd.DataFrame:
+    """The plates of a method, without the column ``seed`` where it does not depend on one."""
+    mine = results.plates[results.plates["method"] == row.name]
+    return mine if row.trained else mine.drop(columns="seed")
+
+
+def compare(results: Results, rows: list[Row], reference: Row, metric: str) -> list[Comparison]:
+    """Every row but the reference against it, Holm-corrected over these; rows without the score are left out."""
+    rows = [row for row in rows if row.name != reference.name and metric in row.scores and metric in reference.scores]
+    theirs = plates(results, reference)
+    paired = [statistics.pairs(plates(results, row), theirs, metric) for row in rows]
+    tests = [statistics.wilcoxon(pair) for pair in paired]
+    corrected = statistics.holm([test.p for test in tests])
+    return [
+        Comparison(row, reference, metric, statistics.interval(pair, "difference"), test, p)
+        for row, pair, test, p in zip(rows, paired, tests, corrected, strict=True)
+    ]
+
+
+def best(results: Results) -> Row | None:
+    """The competitor with the highest median PSNR; None where no median is finite."""
+    rows = [row for row in results.competitors if math.isfinite(row.scores["psnr"].median)]
+    return max(rows, key=lambda row: row.scores["psnr"].median, default=None)
+
+
+def references(results: Results) -> list[Row]:
+    """PECL (``pecl``) and the best, each once."""
+    found = [row for row in (results.row(PECL), best(results)) if row is not None]
+    return list({row.name: row for row in found}.values())
+
+
+def draw(results: Results) -> Drawing:
+    """One table a reference."""
+    compared = [
+        (reference, comparison)
+        for reference in references(results)
+        for metric in METRICS_SHOWN
+        for comparison in compare(results, contenders(results), reference, metric)
+    ]
+    if not compared:
+        raise NothingToDraw("fewer than two methods have scores to compare")
+    by_reference: dict[str, list[Comparison]] = {}
+    for reference, comparison in compared:
+        by_reference.setdefault(reference.name, []).append(comparison)
+    parts = [part for found in by_reference.values() for part in _tables(results, found)]
+    sentences = caption(results, list(by_reference.values()))
+    return Drawing(
+        data=frame([comparison for _, comparison in compared]),
+        caption=" ".join(sentences),
+        body=to_page(parts, sentences),
+        texts={
+            "md": f"# {TITLE}\n\n{to_page(parts, sentences)}",
+            "tex": to_float(TITLE, NAME, parts, sentences),
+        },
+    )
+
+
+def contenders(results: Results) -> list[Row]:
+    """Table 1's methods, then those of the ablation alone."""
+    competitors = results.competitors
+    names = {row.name for row in competitors}
+    return competitors + [row for row in results.rows if not row.is_bound and row.name not in names]
+
+
+# -- numbers as text -------------------------------------------------------------------------------
+
+
+def shown(found: Interval, metric: str, unit: bool = False) -> str:
+    """``+0.31 [+0.10, +0.52]`` in the unit of tables, accuracies in percentage points; ``unit`` adds it."""
+    kind = METRICS[metric]
+
+    def one(value: float) -> str:
+        return text.number(kind.factor * value, kind.decimals, sign=True)
+
+    name = ("points" if kind.unit == "%" else kind.unit) if unit else ""
+    value = one(found.value) + (f" {name}" if name else "")
+    return f"{value} [{one(found.low)}, {one(found.high)}]" if found.known else value
+
+
+def probability(p: float) -> str:
+    """``0.012``, ``< 0.001``, or a dash."""
+    return "< 0.001" if p < 0.001 else text.number(p, 3)
+
+
+# -- the table -------------------------------------------------------------------------------------
+
+
+def _tables(results: Results, found: list[Comparison]) -> list[Table]:
+    """One table, and one for the second judge: beside the first they would be wider than a page."""
+    first = [comparison for comparison in found if METRICS[comparison.metric].judge != "second"]
+    second = [comparison for comparison in found if METRICS[comparison.metric].judge == "second"]
+    parts = ((first, ""), (second, ", second judge"))
+    return [_table(results, part, whose) for part, whose in parts if part]
+
+
+def _table(results: Results, found: list[Comparison], whose: str) -> Table:
+    reference = found[0].reference
+    rows = [row for row in contenders(results) if any(c.row.name == row.name for c in found)]
+    columns = [Column("Method", [Cell(row.title, marks=row.marks) for row in rows])]
+    for metric in METRICS_SHOWN:
+        mine = {c.row.name: c for c in found if c.metric == metric}
+        if not mine:
+            continue
+        kind = METRICS[metric]
+        heading = f"{kind.label.removesuffix(whose)} ({'points' if kind.unit == '%' else kind.unit})"
+        there = [mine.get(row.name) for row in rows]
+        columns += [
+            Column(heading, [Cell(shown(c.found, metric), marks="*" * bool(c.found.left_out)) if c else Cell()
+                             for c in there]),
+            Column("p", [Cell(probability(c.corrected) if c else text.DASH) for c in there]),
+            Column("verdict", [Cell(c.verdict if c else text.DASH, rank=_rank(c)) for c in there]),
+        ]  # fmt: skip
+    place = "the best by median PSNR" if best(results) == reference else "the paper's method"
+    first = next((i for i, row in enumerate(rows) if row.only_ablation), 0)
+    return Table(f"Method minus {reference.title} ({place}){whose}", columns, (first,) if first else ())
+
+
+def _rank(comparison: Comparison | None) -> int:
+    """Bold for what differs."""
+    return int(comparison is not None and comparison.verdict in (BETTER, WORSE))
+
+
+def caption(results: Results, by_reference: list[list[Comparison]]) -> list[str]:
+    """What was compared, resampled and tested, one sentence after the other."""
+    everything = [comparison for found in by_reference for comparison in found]
+    most = max((c.found for c in everything), key=lambda found: (found.seeds, found.clusters))
+    titles = " and ".join(found[0].reference.title for found in by_reference)
+    judged = any(c.metric != "psnr" for c in everything)
+    sizes = sorted({len([c for c in found if c.metric == metric]) for found in by_reference
+                    for metric in METRICS_SHOWN} - {0})  # fmt: skip
+    count = " or ".join(str(size) for size in sizes)
+    sentences = [
+        f"Mean of the paired differences to {titles} on the same plates and seeds, with its 95 % interval.",
+        statistics.resampled(most),
+        "p: two-sided, one value a plate text (averaged over seeds and photographs): Wilcoxon's signed-rank test"
+        + (" for PSNR, the exact sign test (McNemar's with one seed) for accuracies" if judged else "")
+        + f"; corrected by Holm over the {count} comparisons of one score with one reference. It speaks of plates, not "
+        "of seeds.",
+        f"Better or worse (bold): the interval leaves out 0 and p < {1 - statistics.LEVEL:.2g}. Everything else is a "
+        "tie.",
+    ]
+    top = best(results)
+    if top is not None and any(found[0].reference == top for found in by_reference):
+        if len(by_reference) == 1 and top.name == PECL:
+            sentences.append(f"{top.title} has the best median PSNR itself, so it is the only reference.")
+        else:
+            sentences.append(f"{top.title} was found best on these same plates, which flatters it slightly.")
+    if results.row(PECL) is None:
+        sentences.append("There is no result of PECL.")
+    left_out = [c for c in everything if c.found.left_out]
+    if left_out:
+        listed = "; ".join(f"{c.row.title} and {c.reference.title}, {METRICS[c.metric].label}: {c.found.left_out}"
+                           for c in left_out)  # fmt: skip
+        sentences.append(f"* pairs without a finite difference are left out: {listed}.")
+    if any(c.verdict == UNKNOWN for c in everything):
+        sentences.append(f"{text.DASH}: fewer than two plate texts in common, so nothing can be said.")
+    return [*sentences, *conventions.marks(results), conventions.data(results)]
+
+
+def frame(compared: list[Comparison]) -> pd.DataFrame:
+    """One line a (reference, score, method), unrounded, in the unit of the stored scores."""
+    return pd.DataFrame(
+        [
+            {
+                "reference": c.reference.name, "metric": c.metric, "method": c.row.name, "title": c.row.title,
+                "difference": c.found.value, "low": c.found.low, "high": c.found.high, "p": c.test.p,
+                "p_holm": c.corrected, "verdict": c.verdict if c.verdict != UNKNOWN else "", "test": c.test.name,
+                "plates": c.found.plates, "texts": c.found.clusters, "seeds": c.found.seeds,
+                "left_out": c.found.left_out, "stale": c.row.stale or c.reference.stale,
+                "differs": "; ".join((*c.row.differs, *c.reference.differs)),
+            }
+            for c in compared
+        ]
+    )  # fmt: skip

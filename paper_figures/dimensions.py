@@ -1,0 +1,131 @@
+"""Scores over the embedding's dimension: the panels of Fig. 8 and 9, and the numbers behind them."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.ticker import FixedLocator, FuncFormatter, NullLocator
+
+from benchmark.metrics import METRICS
+from paper_figures import statistics, style
+from paper_figures.grid import DIMENSIONS, DISTANCES, MSE, Grid, keys
+from paper_figures.results import Results, Row
+from paper_figures.statistics import Interval
+from paper_figures.style import Label
+
+LEVEL, DIFFERENCE = "score", "difference to MSE"
+DODGE = 0.05
+"""The two distances' points stand this far beside the dimension's place, so that their bars do not overlap."""
+
+# -- numbers ---------------------------------------------------------------------------------------
+
+
+def frame(results: Results, found: Sequence[Grid], metrics: Sequence[str], quantities: Sequence[str]) -> pd.DataFrame:
+    """One line a (grid, metric, quantity, row): mean over plates, or of the paired difference to MSE alone.
+
+    ``mean`` with its 95 % interval ``low`` … ``high``, and for scores the ``median``, in the unit of tables;
+    ``plates``, ``texts`` and ``seeds`` that stand behind the interval, ``left_out`` values that were not numbers.
+    A row that a grid lacks has a line without numbers.
+    """
+    lines: list[dict[str, Any]] = []
+    for grid in found:
+        rows = [("none", math.nan, grid.mse), *((*key, grid.cells.get(key)) for key in keys())]
+        for metric in metrics:
+            for quantity in quantities:
+                for distance, dimension, row in rows if quantity == LEVEL else rows[1:]:
+                    lines.append({
+                        "term": grid.term, "metric": metric, "quantity": quantity, "distance": distance,
+                        "dimension": dimension, "method": row.name if row else "",
+                        **_numbers(results, row, grid.mse, metric, quantity),
+                    })  # fmt: skip
+    return pd.DataFrame(lines).astype({"dimension": "Int64"})
+
+
+def _numbers(results: Results, row: Row | None, mse: Row | None, metric: str, quantity: str) -> dict[str, Any]:
+    if row is None or (quantity == DIFFERENCE and mse is None):
+        return dict.fromkeys(("mean", "low", "high", "median"), math.nan)
+    factor = METRICS[metric].factor
+    mine = plates(results, row)
+    if quantity == DIFFERENCE:
+        assert mse is not None
+        one, median = statistics.difference(mine, plates(results, mse), metric), math.nan
+    else:
+        one = statistics.interval(mine, metric)
+        median = row.scores[metric].median if metric in row.scores else math.nan
+    return {
+        "mean": factor * one.value, "low": factor * one.low, "high": factor * one.high, "median": factor * median,
+        "plates": one.plates, "texts": one.clusters, "seeds": one.seeds, "left_out": one.left_out,
+    }  # fmt: skip
+
+
+def plates(results: Results, row: Row) -> pd.DataFrame:
+    return results.plates[results.plates["method"] == row.name]
+
+
+# -- panels ----------------------------------------------------------------------------------------
+
+
+def panel(axes: Axes, grid: Grid, data: pd.DataFrame, metric: str, quantity: str) -> None:
+    """One metric and quantity of :func:`frame` over the dimension; MSE alone is a line, its interval a band."""
+    kind = METRICS[metric]
+    data = data[(data["term"] == grid.term) & (data["metric"] == metric) & (data["quantity"] == quantity)]
+    suffix = " minus MSE's, plate by plate" if quantity == DIFFERENCE else ""
+    axes.set(title=kind.label + suffix, ylabel=f"mean ({kind.unit})" if kind.unit else "mean")
+    looks = style.looks(DISTANCES)
+    named: list[Label] = []
+    mse = data[data["distance"] == "none"]
+    right = len(DIMENSIONS) - 0.75
+    if len(mse) and np.isfinite(mse["mean"].iloc[0]):
+        one = mse.iloc[0]
+        axes.axhline(one["mean"], color=style.GREY, lw=0.9, ls=(0, (4, 2)), zorder=1)
+        axes.axhspan(*_ends(one), color=style.GREY, alpha=0.13, lw=0, zorder=0.5)
+        named.append(Label(right, one["mean"], MSE + (grid.mse.marks if grid.mse else ""), style.GREY))
+    elif not len(mse):
+        axes.axhline(0.0, color=style.GREY, lw=0.9, ls=(0, (4, 2)), zorder=1)
+        named.append(Label(right, 0.0, MSE, style.GREY))
+    for distance, shift in zip(DISTANCES, (-DODGE, DODGE), strict=True):
+        mine, look = data[data["distance"] == distance], looks[distance]
+        x, mean = np.arange(len(DIMENSIONS)) + shift, mine["mean"].to_numpy(float)
+        low, high = mine["low"].to_numpy(float), mine["high"].to_numpy(float)
+        axes.fill_between(x, low, high, color=look.colour, alpha=0.13, lw=0)
+        axes.vlines(x, low, high, color=look.colour, lw=0.9)
+        axes.plot(x, mean, color=look.colour, ls=look.dash, marker=look.marker, mec="white", zorder=3)
+        known = np.flatnonzero(np.isfinite(mean))
+        if len(known):
+            named.append(Label(float(x[known[-1]]), float(mean[known[-1]]), distance.capitalize(), look.colour))
+    axes.xaxis.set_major_locator(FixedLocator(range(len(DIMENSIONS))))
+    axes.xaxis.set_minor_locator(NullLocator())
+    axes.xaxis.set_major_formatter(FuncFormatter(lambda x, _: str(DIMENSIONS[round(x)])))
+    axes.set_xlim(-0.25, right)
+    axes.margins(y=0.12)
+    low, high = axes.get_ylim()
+    lacking = max(0.0, 20 * 0.1**kind.decimals - (high - low)) / 2  # equal scores must look equal, not noisy
+    axes.set_ylim(low - lacking, high + lacking)
+    style.label_right(axes, named)
+
+
+def _ends(line: pd.Series) -> tuple[float, float]:
+    """The interval, or nothing where there is none."""
+    return (line["low"], line["high"]) if np.isfinite(line["low"]) else (line["mean"], line["mean"])
+
+
+# -- captions --------------------------------------------------------------------------------------
+
+
+def intervals(data: pd.DataFrame) -> str:
+    """What was resampled, and where there is no interval."""
+    known = data[data["low"].notna()]
+    if known.empty:
+        return "No intervals: there are fewer than two different plate texts to resample."
+    first = known.iloc[0]
+    found = Interval(math.nan, 0.0, 0.0, int(first["plates"]), int(first["texts"]), int(known["seeds"].max()))
+    sentence = f"Bars and bands: {statistics.resampled(found)}"
+    fewer = known.loc[known["seeds"] < found.seeds, "method"].unique()
+    if len(fewer):
+        sentence += f" One seed only, so nothing on other seeds: {', '.join(fewer)}."
+    return sentence

@@ -1,0 +1,187 @@
+"""What a claim is decided with: verdicts, what is there to compare, and how sure one may be.
+
+With one seed, intervals over plates say nothing about training anew. How much that can change was measured
+with the quick preset on synthetic plates: two seeds of PECL ended 1.03 dB apart, four of ESPCN at most
+0.09 dB; over the second half of their training they had all moved by 0.6 dB or more. So with one
+seed a difference counts only beyond that movement (:func:`allowance`).
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+import numpy as np
+
+import methods
+from benchmark import config
+from benchmark.metrics import METRICS
+from paper_figures import grid, text
+from paper_figures.comparisons import TIE, UNKNOWN, Comparison
+from paper_figures.grid import Grid
+from paper_figures.missing import run_command
+from paper_figures.results import Results, Row
+
+HOLDS, FAILS, OPEN = "holds", "does not hold", "not decidable here"
+
+FLOOR = 0.05
+"""With one seed no difference below this many standard deviations over plates counts (0.1 dB at 2 dB)."""
+SEEDS = 3
+"""What "more seeds" asks for first."""
+
+
+@dataclass(frozen=True)
+class Reading:
+    """Which PECL is tested: a registered method, and the term and group of its ablation."""
+
+    name: str
+    term: str
+    group: str
+
+
+DESCRIBED = Reading("pecl", "attract", "ablation")
+PRINTED = Reading("pecl-printed", "printed", "ablation-printed")
+
+
+@dataclass(frozen=True)
+class Finding:
+    """What became of a claim: ``evidence`` in numbers; where undecided, why, and the command that would help."""
+
+    outcome: str
+    evidence: str = ""
+    reason: str = ""
+    command: str = ""
+
+
+class Undecidable(Exception):
+    """There is too little to test. Arguments: why, and the command that supplies what is missing."""
+
+
+# -- what is there ---------------------------------------------------------------------------------
+
+
+def need(results: Results, *names: str) -> list[Row]:
+    """The rows of these names. Raises Undecidable where one is missing or was made under other conditions."""
+    absent = [name for name in names if results.row(name) is None]
+    if absent:
+        titles = ", ".join(methods.get(name).title for name in absent)
+        raise Undecidable(f"no result of {titles}", run_command(results, absent))
+    rows = [row for row in results.rows if row.name in names]
+    odd = [row for row in rows if row.differs]
+    if odd:
+        why = f"made under other conditions than the rest: {', '.join(title(row) for row in odd)}"
+        raise Undecidable(why, run_command(results, [row.name for row in odd]))
+    return sorted(rows, key=lambda row: names.index(row.name))
+
+
+def rivals() -> list[str]:
+    """Table 1's methods other than PECL."""
+    return [name for name in methods.names("table1") if methods.get(name).family != grid.FAMILY]
+
+
+def mse_alone(results: Results, pecl: Row) -> Row:
+    """PECL's network trained with the pixel loss alone. Raises Undecidable where there is none."""
+    for row in results.rows:
+        same = row.family == grid.FAMILY and row.options.get("network") == pecl.options.get("network")
+        if same and row.options.get("term") == "none" and not row.differs:
+            return row
+    raise Undecidable("no result of PECL's network with MSE alone", run_command(results, ["pecl-mse"]))
+
+
+def whole_grid(results: Results, reading: Reading) -> Grid:
+    """The ablation of a reading: all eight cells, and MSE alone. Raises Undecidable where something is missing."""
+    found = grid.find(results, reading.term)
+    lacking = [name for name, row in found.places if row is None] if found else ["cells"]
+    if found is None or lacking:
+        members = ["pecl-mse", *(name for name in methods.names(reading.group) if name != "pecl-mse")]
+        absent = [name for name in members if results.row(name) is None]
+        raise Undecidable(f"no result of the ablation's {'; '.join(lacking)}", run_command(results, absent or members))
+    need(results, *(row.name for row in found.rows))
+    return found
+
+
+# -- how sure one may be ---------------------------------------------------------------------------
+
+
+def weigh(results: Results, comparison: Comparison) -> tuple[str, str]:
+    """The verdict of a comparison, and why it is a tie or nothing. With one seed it must exceed the allowance."""
+    found, verdict = comparison.found, comparison.verdict
+    if verdict == UNKNOWN:
+        return UNKNOWN, f"only {text.plural(found.clusters, 'plate text')} in common"
+    if verdict == TIE:
+        return TIE, "a tie"
+    room = one_seed(results, comparison)
+    return (TIE, anew(room, comparison.metric)) if abs(found.value) <= room else (verdict, "")
+
+
+def one_seed(results: Results, comparison: Comparison) -> float:
+    """The allowance for a difference that rests on one seed; 0 for one that does not."""
+    row, other = comparison.row, comparison.reference
+    if comparison.found.seeds > 1 or not (row.trained or other.trained):
+        return 0.0
+    return allowance(results, row, other, comparison.metric)
+
+
+def allowance(results: Results, row: Row, other: Row, metric: str) -> float:
+    """What another seed may change in a difference of two methods, in the unit of the stored scores.
+
+    The most that either one's validation PSNR moved over the second half of training, at least ``FLOOR``
+    standard deviations over plates; carried over to other scores in standard deviations over plates.
+    """
+    spread = max(one.scores["psnr"].sd for one in (row, other))
+    if not spread > 0:
+        return math.inf
+    share = max(FLOOR, moved(results, row) / spread, moved(results, other) / spread)
+    return share * max(one.scores[metric].sd for one in (row, other))
+
+
+def moved(results: Results, row: Row) -> float:
+    """Range of a method's validation PSNR over the second half of its training, dB; 0 where none is stored."""
+    mine = results.history[results.history["method"] == row.name]
+    late = mine[(mine["iteration"] >= mine["iteration"].max() / 2) & np.isfinite(mine["val_psnr"].astype(float))]
+    return max((float(one.max() - one.min()) for _, one in late.groupby("seed")["val_psnr"]), default=0.0)
+
+
+def anew(room: float, metric: str) -> str:
+    """Why a difference within the allowance decides nothing."""
+    kind = METRICS[metric]
+    unit = {"%": " points", "": ""}.get(kind.unit, f" {kind.unit}")
+    return f"one seed, and training anew may change {text.number(kind.factor * room, kind.decimals)}{unit}"
+
+
+# -- what would decide it --------------------------------------------------------------------------
+
+
+def remedy(results: Results, rows: Iterable[Row]) -> str:
+    """The command for more of the same: seeds first, then the next larger budget, then seeds again."""
+    names = [row.name for row in rows]
+    seeds = len(results.seeds)
+    larger = larger_budget(results)
+    if seeds < SEEDS:
+        return run_command(results, names, {"--seeds": str(SEEDS)})
+    return run_command(results, names, larger or {"--seeds": str(seeds + 2)})
+
+
+def larger_budget(results: Results) -> dict[str, str]:
+    """Options of the smallest preset with a larger budget than this run's; empty where there is none."""
+    presets = {name: config.load(name).train for name in config.presets()}
+    sizes = {name: train.iterations * train.batch_size for name, train in presets.items()}
+    larger = [name for name in sorted(sizes, key=lambda name: sizes[name]) if sizes[name] > patches(results) > 0]
+    if not larger:
+        return {}
+    own = presets.get(str(results.setting("preset")))
+    by_hand = own is not None and own.iterations != results.setting("train.iterations")
+    return {"--preset": larger[0]} | ({"--iterations": str(presets[larger[0]].iterations)} if by_hand else {})
+
+
+def patches(results: Results) -> int:
+    """Patches that a training saw, iterations × batch size; 0 where nothing was trained or it is not known."""
+    iterations = max((row.iterations for row in results.rows if row.trained), default=0)
+    batch = results.setting("train.batch_size")
+    return iterations * batch if isinstance(batch, int) else 0
+
+
+def title(row: Row) -> str:
+    """A row as evidence names it, with † and ‡."""
+    return text.one_line(row.title) + row.marks

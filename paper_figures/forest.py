@@ -1,0 +1,82 @@
+"""The paired differences to PECL as a forest plot: a point and its interval for each method and score."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from matplotlib.axes import Axes
+
+from benchmark.metrics import METRICS
+from paper_figures import comparisons, conventions, statistics, style
+from paper_figures.comparisons import BETTER, WORSE, Comparison
+from paper_figures.drawing import Drawing, NothingToDraw
+from paper_figures.results import Results, Row
+
+NAME = "forest"
+TITLE = "Differences to PECL with their intervals"
+NEEDS = "table1"
+
+
+def draw(results: Results) -> Drawing:
+    """One panel a score. PECL is the reference, or the best method where PECL is missing."""
+    reference = next(iter(comparisons.references(results)), None)
+    rows = comparisons.contenders(results)
+    compared = [
+        comparison
+        for metric in comparisons.METRICS_SHOWN
+        for comparison in (comparisons.compare(results, rows, reference, metric) if reference else [])
+    ]
+    known = [comparison for comparison in compared if comparison.found.known]
+    if reference is None or not known:
+        raise NothingToDraw("fewer than two methods share two plates or more")
+    names = {comparison.row.name for comparison in known}
+    figure = _figure(results, [row for row in rows if row.name in names], known)
+    return Drawing(comparisons.frame(compared), caption(results, reference, known), figure)
+
+
+def _figure(results: Results, rows: list[Row], found: list[Comparison]) -> Any:
+    metrics = [metric for metric in comparisons.METRICS_SHOWN if any(c.metric == metric for c in found)]
+    names = [style.shorten(row.title) + row.marks for row in rows]
+    left = style.label_width(names) - style.STRIP / 72 + 0.08
+    panel = (style.PAGE - left - 0.1) / max(2, len(metrics))
+    width, height = left + panel * len(metrics) + 0.1, 0.75 + 0.155 * len(rows)
+    looks = style.row_looks(results.competitors)
+    with style.style():
+        figure, panels = style.new_figure(width, height, len(metrics))
+        for i, (axes, metric) in enumerate(zip(panels, metrics, strict=True)):
+            axes.set_position(((left + i * panel) / width, 0.45 / height, (panel - 0.14) / width, 1 - 0.72 / height))
+            mine = {c.row.name: c for c in found if c.metric == metric}
+            _panel(axes, [mine.get(row.name) for row in rows], metric, looks)
+            axes.set_yticks(range(len(rows)), names if i == 0 else [""] * len(rows))
+    return figure
+
+
+def _panel(axes: Axes, found: list[Comparison | None], metric: str, looks: dict[str, style.Look]) -> None:
+    kind = METRICS[metric]
+    axes.axvline(0.0, color=style.GREY, lw=0.9, zorder=1)
+    plain = style.Look(style.GREY, "o", "-")
+    for y, comparison in enumerate(found):
+        if comparison is None:
+            continue
+        look, values = looks.get(comparison.row.name, plain), comparison.found
+        low, value, high = (kind.factor * v for v in (values.low, values.value, values.high))
+        differs = comparison.verdict in (BETTER, WORSE)
+        axes.plot((low, high), (y, y), color=look.colour, lw=1.3, solid_capstyle="butt")
+        axes.plot(value, y, marker=look.marker, color=look.colour, mew=0.9, mfc=look.colour if differs else "white")
+    unit = "points" if kind.unit == "%" else kind.unit
+    reference = style.shorten(next(c for c in found if c is not None).reference.title)
+    axes.set(title=kind.label, xlabel=f"method minus {reference} ({unit})", ylim=(len(found) - 0.4, -0.6))
+    axes.tick_params(axis="y", length=0)
+    axes.grid(axis="y", visible=False)
+
+
+def caption(results: Results, reference: Row, found: list[Comparison]) -> str:
+    """What is drawn and what was resampled; the tests are in the table."""
+    most = max((c.found for c in found), key=lambda one: (one.seeds, one.clusters))
+    sentences = [
+        f"Mean of the paired differences to {reference.title} on the same plates and seeds, with 95 % intervals. "
+        "Filled: better or worse (the interval leaves out 0, and the test agrees after Holm's correction); hollow: a "
+        "tie.",
+        statistics.resampled(most),
+    ]
+    return " ".join([*sentences, *conventions.marks(results), conventions.data(results)])

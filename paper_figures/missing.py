@@ -1,0 +1,73 @@
+"""What is not in a report, and the command that supplies it."""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Iterable
+from typing import NamedTuple
+
+import methods
+from paper_figures.results import Results
+
+
+class Missing(NamedTuple):
+    """Something that is not in the report, and the command that supplies it."""
+
+    what: str
+    command: str
+
+
+def missing_methods(results: Results, groups: set[str]) -> list[Missing]:
+    """Methods of ``groups`` without a result, failures, and seeds that only some methods have."""
+    failed = {failure.name for failure in results.failures}
+    there = {row.name for row in results.rows}
+    expected = [name for name in methods.names() if set(methods.get(name).groups) & groups]
+    missing = [
+        Missing(f"{failure.title}, seed {failure.seed}, failed: {failure.error}", run_command(results, [failure.name]))
+        for failure in results.failures
+    ]
+    absent = [name for name in expected if name not in there | failed]
+    if absent:
+        listed = ", ".join(methods.get(name).title for name in absent)
+        missing.append(Missing(f"no result of {listed}", run_command(results, absent)))
+    for row in results.rows:
+        lacking = [str(seed) for seed in results.seeds if seed not in row.seeds]
+        if row.trained and lacking and row.name not in failed:
+            missing.append(Missing(f"{row.title} lacks seed {', '.join(lacking)}", run_command(results, [row.name])))
+    return missing
+
+
+def by_command(missing: Iterable[Missing]) -> dict[str, list[str]]:
+    """What each command would supply."""
+    found: dict[str, list[str]] = {}
+    for what, command in missing:
+        found.setdefault(command, []).append(what)
+    return found
+
+
+def run_command(results: Results, wanted: Iterable[str], options: dict[str, str] | None = None) -> str:
+    """The command behind the results at hand, with ``--methods`` replaced by ``wanted``, and ``options`` set."""
+    provenance = results.reference.get("provenance")
+    recorded = provenance.get("command") if isinstance(provenance, dict) else None
+    start = ["python", "-m", "benchmark", "run"]
+    try:
+        words = shlex.split(str(recorded))
+    except ValueError:  # an unbalanced quote: not a command this program recorded
+        words = start
+    words = _set_option(words if words[:4] == start else start, "--methods", ",".join(wanted))
+    if max(results.seeds) > 0:
+        words = _set_option(words, "--seeds", str(max(results.seeds) + 1))
+    for option, value in (options or {}).items():
+        words = _set_option(words, option, value)
+    return shlex.join(words)
+
+
+def _set_option(words: list[str], option: str, value: str) -> list[str]:
+    """The command with ``option value`` right behind ``run`` and nowhere else."""
+    kept, skip = [], False
+    for word in words:
+        if skip or word == option:
+            skip = not skip
+        elif not word.startswith(option + "="):
+            kept.append(word)
+    return [*kept[:4], option, value, *kept[4:]]

@@ -1,0 +1,260 @@
+"""The paper's numbers against ours, method by method, with what is known of the reason where they differ."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import Any
+
+import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
+
+from benchmark.metrics import METRICS
+from paper_figures import conventions, paper, statistics, style, text
+from paper_figures.documents import to_float, to_page
+from paper_figures.drawing import Drawing, NothingToDraw
+from paper_figures.paper import PaperValue
+from paper_figures.paper_reasons import conditions, reasons
+from paper_figures.results import Results, Row
+from paper_figures.tables import Cell, Column, Table
+
+NAME = "paper_comparison"
+TITLE = "The paper's numbers against ours"
+NEEDS = "table1"
+
+PARAMETERS, BEST = "parameters", "best_iteration"
+SHOWN = ("psnr", "psnr_y", "confidence", PARAMETERS, BEST)
+"""Columns of the paper's Table 1, in order."""
+_LABELS = {PARAMETERS: "Parameters", BEST: "Iterations to the best"}
+BESIDE = 3
+"""Panels in a row."""
+
+
+@dataclass(frozen=True)
+class Pair:
+    """One cell: ours (NaN where there is none) with its interval, and the paper's (None where not transcribed).
+
+    In the unit of tables. The interval of a score is the bootstrap's of its median; ``best_iteration`` has the range of
+    its seeds; what has neither has NaN.
+    """
+
+    row: Row
+    metric: str
+    ours: float
+    low: float
+    high: float
+    printed: PaperValue | None
+
+    @property
+    def deviation(self) -> float:
+        """Ours minus the paper's."""
+        return self.ours - self.printed.value if self.printed else math.nan
+
+
+def draw(results: Results) -> Drawing:
+    """A dot plot a metric that has any printed value, the table of all cells, and the table of reasons."""
+    rows = [row for row in results.competitors if any((row.name, metric) in paper.values() for metric in SHOWN)]
+    if not rows:
+        raise NothingToDraw("no method whose numbers are transcribed from the paper has a result")
+    found = [pair(results, row, metric) for row in rows for metric in SHOWN]
+    metrics = [m for m in SHOWN if any(one.printed for one in found if one.metric == m)]
+    parts, sentences = [_cells(rows, found), _deviations(found), _conditions(results)], caption(results, rows, found)
+    page = to_page(parts, sentences)
+    return Drawing(
+        data=frame(found),
+        caption=" ".join(sentences),
+        figure=figure(results, rows, found, metrics),
+        body=to_page(parts, sentences, f"{NAME}.png"),
+        texts={"md": f"# {TITLE}\n\n{page}", "tex": to_float(TITLE, NAME, parts, sentences)},
+    )
+
+
+def pair(results: Results, row: Row, metric: str) -> Pair:
+    """Ours and the paper's value of one cell."""
+    printed = paper.value(row.name, metric)
+    low, high = math.nan, math.nan
+    if metric == PARAMETERS:
+        return Pair(row, metric, float(row.parameters or math.nan), low, high, printed)
+    if metric == BEST:
+        best = math.nan if row.best_iteration is None else row.best_iteration
+        if len(row.seeds) > 1 and row.trained:
+            low, high = min(row.best_iterations), max(row.best_iterations)
+        return Pair(row, metric, best, low, high, printed)
+    if metric not in row.scores:
+        return Pair(row, metric, math.nan, low, high, printed)
+    plates = results.plates[results.plates["method"] == row.name]
+    median = statistics.interval(plates if row.trained else plates.drop(columns="seed"), metric, "median")
+    factor = METRICS[metric].factor
+    return Pair(row, metric, factor * median.value, factor * median.low, factor * median.high, printed)
+
+
+# -- tables ----------------------------------------------------------------------------------------
+
+
+def _label(metric: str) -> str:
+    return _LABELS.get(metric) or METRICS[metric].label
+
+
+def _shown(metric: str, value: float, sign: bool = False) -> str:
+    if metric == PARAMETERS:
+        return text.count(None if math.isnan(value) else value)
+    if metric == BEST:
+        return text.iterations(None if math.isnan(value) else value)
+    return text.number(value, METRICS[metric].decimals, sign=sign)
+
+
+def _deviation(one: Pair) -> str:
+    """Of a score the difference, of a count the factor."""
+    if one.metric not in (PARAMETERS, BEST):
+        return _shown(one.metric, one.deviation, sign=True)
+    if one.printed is None or not one.ours > 0.0:
+        return text.DASH
+    factor = one.ours / one.printed.value
+    return "= (as rounded)" if _rounds_to(one) else f"×{factor:.3g}"
+
+
+def _rounds_to(one: Pair) -> bool:
+    """Whether ours, rounded as the paper's number is printed, is the paper's number."""
+    assert one.printed is not None
+    unit = {"K": 1e3, "k": 1e3, "M": 1e6}.get(one.printed.text[-1], 1.0)
+    return not one.printed.approximate and round(one.ours / unit) == round(one.printed.value / unit)
+
+
+def _cells(rows: list[Row], found: list[Pair]) -> Table:
+    columns = [Column("Method", [Cell(row.title, marks=row.marks) for row in rows])]
+    for metric in SHOWN:
+        mine = [one for one in found if one.metric == metric]
+        unit = METRICS[metric].unit if metric in METRICS else ""
+        columns += [
+            Column(_label(metric) + (f" ({unit})" if unit else ""), [Cell(_shown(metric, one.ours)) for one in mine]),
+            Column("paper", [Cell(one.printed.text if one.printed else text.DASH) for one in mine]),
+        ]
+    return Table("Ours (median over test plates) beside the paper's", columns)
+
+
+def _deviations(found: list[Pair]) -> Table:
+    """The cells that are transcribed, with their reasons."""
+    there = [one for one in found if one.printed is not None]
+    known = [reasons().get((one.row.name, one.metric)) for one in there]
+    return Table(
+        "Deviations and their known reasons",
+        [
+            Column("Method", [Cell(one.row.title, marks=one.row.marks) for one in there]),
+            Column("cell", [Cell(_label(one.metric)) for one in there]),
+            Column("paper", [Cell(one.printed.text if one.printed else text.DASH) for one in there]),
+            Column("ours", [Cell(_shown(one.metric, one.ours)) for one in there]),
+            Column("deviation", [Cell(_deviation(one)) for one in there]),
+            Column(
+                "known reason, besides the conditions", [Cell(one.text if one else text.DASH) for one in known], True
+            ),
+            Column("source", [Cell(one.source if one else text.DASH) for one in known], True),
+        ],
+    )
+
+
+def _conditions(results: Results) -> Table:
+    found = conditions(results)
+    return Table(
+        "Conditions, which bear on every row",
+        [
+            Column("Condition", [Cell(one.name) for one in found]),
+            Column("paper", [Cell(one.paper) for one in found], True),
+            Column("this run", [Cell(one.ours) for one in found], True),
+            Column("known effect", [Cell(one.effect or text.DASH) for one in found], True),
+        ],
+    )
+
+
+def frame(found: list[Pair]) -> pd.DataFrame:
+    """One line a (method, metric); an empty ``paper`` is a cell that nobody has transcribed."""
+    lines: list[dict[str, Any]] = []
+    for one in found:
+        reason = reasons().get((one.row.name, one.metric)) if one.printed else None
+        lines.append({
+            "method": one.row.name, "title": one.row.title, "metric": one.metric, "ours": one.ours, "low": one.low,
+            "high": one.high, "paper": one.printed.value if one.printed else None,
+            "paper_approximate": one.printed.approximate if one.printed else None, "deviation": one.deviation,
+            "reason": reason.text if reason else None, "source": reason.source if reason else None,
+            "stale": one.row.stale, "differs": "; ".join(one.row.differs),
+        })  # fmt: skip
+    return pd.DataFrame(lines)
+
+
+# -- the dot plots ---------------------------------------------------------------------------------
+
+
+def figure(results: Results, rows: list[Row], found: list[Pair], metrics: list[str]) -> Figure:
+    """One panel a metric: ours filled with its interval, the paper's hollow, joined where both are there."""
+    names = [style.shorten(row.title) + row.marks for row in rows]
+    left, lines = style.label_width(names) - style.STRIP / 72 + 0.08, math.ceil(len(metrics) / BESIDE)
+    panel, tall = (style.PAGE - left - 0.1) / BESIDE, 0.2 * len(rows) + 0.75
+    legend = 0.22
+    looks = style.row_looks(results.competitors)
+    with style.style():
+        made = Figure(figsize=(style.PAGE, lines * tall + legend))
+        width, height = made.get_size_inches()
+        for i, metric in enumerate(metrics):
+            x, y = left + i % BESIDE * panel, height - legend - (i // BESIDE + 1) * tall + 0.42
+            axes = made.add_axes((x / width, y / height, (panel - 0.18) / width, (tall - 0.7) / height))
+            _panel(axes, [one for one in found if one.metric == metric], metric, looks)
+            axes.set_yticks(range(len(rows)), names if i % BESIDE == 0 else [""] * len(rows))
+        text_size = style.FONT - 0.5
+        made.text(
+            left / width, 1 - 0.06 / height, "● ours (colour and shape of the method), with interval    ◇ the paper's",
+            va="top", size=text_size, color=style.GREY,
+        )  # fmt: skip
+    return made
+
+
+def _panel(axes: Axes, found: list[Pair], metric: str, looks: dict[str, style.Look]) -> None:
+    counts = metric in (PARAMETERS, BEST)
+    for y, one in enumerate(found):
+        look = looks[one.row.name]
+        if one.printed is not None:
+            if math.isfinite(one.ours):
+                axes.plot((one.printed.value, one.ours), (y, y), color=style.GREY, lw=0.6, zorder=1)
+            axes.plot(one.printed.value, y, marker="D", ms=5.2, mfc="none", mec="black", mew=0.9, ls="", zorder=4)
+        if math.isfinite(one.low):
+            axes.plot((one.low, one.high), (y, y), color=look.colour, lw=1.6, solid_capstyle="butt", zorder=2)
+        if not counts or one.ours > 0:
+            axes.plot(one.ours, y, marker=look.marker, color=look.colour, mec="white", ls="", zorder=3)
+    unit = METRICS[metric].unit if metric in METRICS else ""
+    axes.set(title=_label(metric), xlabel=unit, ylim=(len(found) - 0.4, -0.6))
+    axes.tick_params(axis="y", length=0)
+    if counts:
+        axes.set_xscale("log")
+        axes.xaxis.set_major_locator(LogLocator(numticks=6))
+        axes.xaxis.set_major_formatter(FuncFormatter(lambda x, _: _tick(metric, x)))
+        axes.xaxis.set_minor_formatter(NullFormatter())
+        axes.margins(x=0.08)
+
+
+def _tick(metric: str, value: float) -> str:
+    return text.iterations(value) if metric == BEST else text.count(value).replace(".00", "").replace(".0", "")
+
+
+# -- caption ---------------------------------------------------------------------------------------
+
+
+def caption(results: Results, rows: list[Row], found: list[Pair]) -> list[str]:
+    """What is compared, what was resampled, which cells are not transcribed, and the conditions."""
+    sentences = [
+        "Ours (filled) against the paper's (hollow); scores are medians over the test plates. Deviation: ours minus "
+        "the paper's for scores, ours as a multiple of the paper's for counts. The paper's scores have no interval.",
+    ]
+    scores = [one for one in found if one.metric in METRICS and math.isfinite(one.low)]
+    if scores:
+        plates = results.plates[results.plates["method"] == scores[0].row.name]
+        sentences.append(f"Medians have {statistics.resampled(statistics.interval(plates, scores[0].metric))}")
+    if len(results.seeds) > 1:
+        sentences.append("Lines of iterations span the seeds.")
+    return [
+        *sentences,
+        conventions.against_paper(rows, {metric: _label(metric) for metric in SHOWN}),
+        conventions.budget(results),
+        conventions.data(results),
+        conventions.selection(results),
+        *conventions.marks(results),
+    ]

@@ -1,0 +1,98 @@
+"""Why our numbers may differ from the paper's: known reasons a cell (``paper_reasons.csv``), and the conditions.
+
+Only what somebody has counted, run or read belongs into the file, with its source; where nothing is known it says so.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+
+import pandas as pd
+
+from paper_figures import text
+from paper_figures.results import Results
+
+FILE = Path(__file__).with_name("paper_reasons.csv")
+
+
+@dataclass(frozen=True)
+class Reason:
+    text: str
+    source: str
+
+
+@dataclass(frozen=True)
+class Condition:
+    """What holds for all rows: in the paper, in this run, and what is known of its effect ("" where nothing is)."""
+
+    name: str
+    paper: str
+    ours: str
+    effect: str = ""
+
+
+@cache
+def reasons() -> dict[tuple[str, str], Reason]:
+    """By (method, metric). Raises ValueError for a line without a source."""
+    table = pd.read_csv(FILE, dtype=str, keep_default_na=False)
+    unsourced = table[table["source"].str.strip() == ""]
+    if len(unsourced):
+        raise ValueError(f"{FILE.name}: no source for {unsourced.iloc[0].to_list()[:2]}")
+    columns = (table[name] for name in ("method", "metric", "reason", "source"))
+    return {(method, metric): Reason(reason, source) for method, metric, reason, source in zip(*columns, strict=True)}
+
+
+def conditions(results: Results) -> list[Condition]:
+    """The paper's conditions beside those of this run."""
+    data = results.reference["data"]
+    same_split = data.get("protocol") == "paper"
+    judge = results.reference.get("judge") or {}
+    return [
+        Condition(
+            "plates",
+            "CCPD, 100,000 for training",
+            f"{data.get('name', 'unnamed')}, {int(data.get('train') or 0):,} for training, "
+            f"{text.plural(int(data.get('test') or 0), 'test plate')}",
+        ),
+        Condition(
+            "split",
+            "at random",
+            "at random" if same_split else "by plate number, none in two parts",
+            ""
+            if same_split
+            else "in a random split of CCPD, 45–50 % of 1,000 test plates have a number seen in training",
+        ),
+        Condition(
+            "selection of weights",
+            "highest PSNR during training; that this was on the test plates cannot be excluded, as one set of 1,000 is "
+            "given for testing and validation",
+            f"highest PSNR on the {'test' if same_split else 'validation'} plates",
+            "selection on the test plates is optimistic",
+        ),
+        Condition(
+            "budget",
+            "1,000,000 iterations, batches of 128 (stated for the paper's own method)",
+            f"{int(results.reference.get('iterations') or 0):,} iterations, batches of "
+            f"{results.setting('train.batch_size')}",
+        ),
+        Condition(
+            "degradation",
+            "×8; how it was interpolated is not known here",
+            "×8, antialiased bicubic (a = −0.5), 8 bits",
+            "without antialiasing, bicubic interpolation alone scores 1–2 dB differently",
+        ),
+        Condition(
+            "PSNR_Y",
+            "range of luma not known here; the authors' evaluation code uses the full one",
+            "full range",
+            "studio range (16–235) gives 1.32 dB more",
+        ),
+        Condition(
+            "judge",
+            "PaddleOCR, its confidence",
+            str(judge.get("name")) if judge else "none",
+            "confidences of two recognisers do not compare",
+        ),
+    ]

@@ -1,0 +1,236 @@
+"""What may be said of other plates and other seeds: intervals, paired differences and tests.
+
+Plates are resampled by their text: photographs of one plate are not independent of each other. All
+seeds are scored on the same plates, so with two seeds or more a resample draws the seeds (the outer
+level) and, once for all of them, the plate texts (Owen, "The pigeonhole bootstrap", Annals of Applied
+Statistics 1(2), 2007). With one seed only plates are drawn, and nothing is said of other seeds
+(``Interval.seeds`` is 1). Resampling is ``scipy.stats.bootstrap``'s, always from the same random numbers.
+
+A value that is not finite (no reading, or the infinite PSNR of identical pictures) is left out and counted.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+import pandas as pd
+from scipy import stats
+
+Statistic = Literal["mean", "median"]
+
+LEVEL = 0.95
+"""Confidence of every interval; 1 − ``LEVEL`` is the level of every test."""
+RESAMPLES = 5000
+"""Resamples behind an interval: its ends are then known to 1/50 of its width."""
+
+_RANDOM = 651_130_657
+_AT_ONCE = 4_000_000  # numbers in memory at a time
+
+
+@dataclass(frozen=True)
+class Interval:
+    """A statistic and its 95 % interval (percentile bootstrap), in the unit of the scores.
+
+    ``low`` and ``high`` are NaN where fewer than two plate texts have a value, ``value`` where none has.
+    ``plates`` and ``clusters`` count the plates and plate texts with a value, ``left_out`` the values
+    that were not finite. ``seeds`` is 1 where nothing can be said of other seeds.
+    """
+
+    value: float
+    low: float
+    high: float
+    plates: int
+    clusters: int
+    seeds: int
+    left_out: int = 0
+
+    @property
+    def known(self) -> bool:
+        """Whether there is an interval."""
+        return math.isfinite(self.low) and math.isfinite(self.high)
+
+    def above(self, threshold: float = 0.0) -> bool:
+        """Whether the whole interval lies above ``threshold``."""
+        return self.low > threshold
+
+    def below(self, threshold: float = 0.0) -> bool:
+        """Whether the whole interval lies below ``threshold``."""
+        return self.high < threshold
+
+
+def interval(frame: pd.DataFrame, metric: str, statistic: Statistic = "mean") -> Interval:
+    """The statistic of a score over plates × seeds, with its interval.
+
+    ``frame`` has one line a (seed, plate): the columns ``index`` (of the plate), ``text``, ``metric`` and, unless
+    the method does not depend on it, ``seed``. A plate without a text counts as a text of its own.
+    """
+    numbers = pd.to_numeric(frame[metric], errors="coerce").to_numpy(float)
+    finite = np.isfinite(numbers)
+    kept, values = frame[finite], numbers[finite]
+    seed_names, seed = np.unique(kept["seed"] if "seed" in kept else np.zeros(len(kept)), return_inverse=True)
+    texts, text = np.unique(_texts(kept), return_inverse=True)
+    sizes = kept["index"].nunique(), len(texts), max(1, len(seed_names)), int((~finite).sum())
+    if not len(values):
+        return Interval(math.nan, math.nan, math.nan, *sizes)
+    value = float(np.mean(values) if statistic == "mean" else np.median(values))
+    if len(texts) < 2:
+        return Interval(value, math.nan, math.nan, *sizes)
+    make = _mean if statistic == "mean" else _median
+    weighted = make(values, seed, text, len(seed_names), len(texts))
+    low, high = _bootstrap(weighted, len(seed_names), len(texts), len(values))
+    return Interval(value, low, high, *sizes)
+
+
+def _texts(frame: pd.DataFrame) -> np.ndarray:
+    """The plate text of every line, as strings that np.unique can sort."""
+    texts = frame["text"] if "text" in frame else [None] * len(frame)
+    alone = "\n{}".format  # no plate text begins with a line break
+    return np.array([t if isinstance(t, str) and t else alone(i) for t, i in zip(texts, frame["index"])], dtype=str)
+
+
+# A statistic by weights: how often each text (resamples × texts) and each seed (resamples × seeds) was drawn.
+_Weighted = Callable[[np.ndarray, np.ndarray], np.ndarray]
+
+
+def _bootstrap(weighted: _Weighted, seeds: int, texts: int, values: int) -> tuple[float, float]:
+    """Ends of the percentile interval when texts, and two seeds or more, are drawn with replacement."""
+
+    def statistic(*drawn: np.ndarray, axis: int = -1) -> np.ndarray:
+        of_text = _times(drawn[0], texts)
+        of_seed = _times(drawn[1], seeds) if seeds > 1 else np.ones((len(of_text), 1))
+        return weighted(of_text, of_seed)
+
+    levels = (np.arange(texts), np.arange(seeds)) if seeds > 1 else (np.arange(texts),)
+    found = stats.bootstrap(
+        levels, statistic, n_resamples=RESAMPLES, batch=max(1, _AT_ONCE // values), vectorized=True,
+        confidence_level=LEVEL, method="percentile", random_state=np.random.default_rng(_RANDOM),
+    ).confidence_interval  # fmt: skip
+    return float(found.low), float(found.high)
+
+
+def _times(drawn: np.ndarray, members: int) -> np.ndarray:
+    """How often each of ``members`` occurs in each line of ``drawn``: lines × members."""
+    lines = drawn.reshape(-1, drawn.shape[-1])
+    offsets = members * np.arange(len(lines))[:, None]
+    return np.bincount((lines + offsets).ravel(), minlength=len(lines) * members).reshape(len(lines), members)
+
+
+def _mean(values: np.ndarray, seed: np.ndarray, text: np.ndarray, seeds: int, texts: int) -> _Weighted:
+    cell = seed * texts + text
+    sums = np.bincount(cell, values, seeds * texts).reshape(seeds, texts).T
+    counts = np.bincount(cell, minlength=seeds * texts).reshape(seeds, texts).T.astype(float)
+
+    def weighted(of_text: np.ndarray, of_seed: np.ndarray) -> np.ndarray:
+        weights = of_text.astype(float)
+        with np.errstate(invalid="ignore"):  # a resample may hold only cells without a value: NaN
+            return ((weights @ sums) * of_seed).sum(1) / ((weights @ counts) * of_seed).sum(1)
+
+    return weighted
+
+
+def _median(values: np.ndarray, seed: np.ndarray, text: np.ndarray, seeds: int, texts: int) -> _Weighted:
+    order = np.argsort(values, kind="stable")
+    values, seed, text = values[order], seed[order], text[order]
+
+    def weighted(of_text: np.ndarray, of_seed: np.ndarray) -> np.ndarray:
+        upto = np.cumsum(of_text[:, text] * of_seed[:, seed], axis=1)
+        total = upto[:, -1:]
+        lower = (upto <= (total - 1) // 2).sum(1)  # the middle one, or the two middle ones
+        upper = (upto <= total // 2).sum(1)
+        known = total[:, 0] > 0
+        last = len(values) - 1
+        middle = (values[np.minimum(lower, last)] + values[np.minimum(upper, last)]) / 2
+        return np.where(known, middle, np.nan)
+
+    return weighted
+
+
+# -- paired differences ----------------------------------------------------------------------------
+
+
+def pairs(a: pd.DataFrame, b: pd.DataFrame, metric: str) -> pd.DataFrame:
+    """Scores of two methods on the same plates: ``a``, ``b`` and ``difference`` (a − b), one line a pair.
+
+    Frames are as for :func:`interval`. Lines are paired by seed, index, name and text as far as both
+    have them: drop the column ``seed`` of a method that does not depend on it, and it is paired with
+    every seed of the other.
+    """
+    keys = ["seed", "index", "name", "text"]
+    mine, theirs = (frame[[k for k in keys if k in frame]].assign(score=frame[metric]) for frame in (a, b))
+    shared = [key for key in keys if key in mine and key in theirs]
+    both = mine.merge(theirs, on=shared, suffixes=("_a", "_b"))
+    both = both.rename(columns={"score_a": "a", "score_b": "b"})
+    with np.errstate(invalid="ignore"):  # ∞ − ∞
+        return both.assign(difference=both["a"].astype(float) - both["b"].astype(float))
+
+
+def difference(a: pd.DataFrame, b: pd.DataFrame, metric: str, statistic: Statistic = "mean") -> Interval:
+    """The mean (or median) of a − b over the pairs of :func:`pairs`, with its interval."""
+    return interval(pairs(a, b, metric), "difference", statistic)
+
+
+@dataclass(frozen=True)
+class Test:
+    """A two-sided test that differences are centred on 0. ``p`` is NaN where there was nothing to test."""
+
+    p: float
+    name: str
+    texts: int
+    left_out: int
+
+
+SIGNED_RANK = "Wilcoxon's signed-rank test"
+SIGN = "the sign test (McNemar's exact test)"
+
+
+def wilcoxon(paired: pd.DataFrame) -> Test:
+    """Test the differences of :func:`pairs`, one a plate text: averaged over seeds, then over photographs.
+
+    Wilcoxon's signed-rank test (Biometrics Bulletin 1(6), 1945; zeros dropped). Where all scores are 0 or 1
+    its ranks are all ties: there the exact sign test is used, which with one seed and one
+    photograph a text is McNemar's exact test (Psychometrika 12(2), 1947). Nothing but ties gives p = 1.
+    """
+    kept = paired[np.isfinite(paired["difference"])]
+    binary = bool(np.isin(kept[["a", "b"]].to_numpy(float), (0.0, 1.0)).all())
+    name = SIGN if binary and len(kept) else SIGNED_RANK
+    plate, line, plate_of = np.unique(kept["index"].to_numpy(), return_index=True, return_inverse=True)
+    text, text_of = np.unique(_texts(kept)[line], return_inverse=True)
+    by_plate = np.bincount(plate_of, kept["difference"], len(plate)) / np.bincount(plate_of, minlength=len(plate))
+    by_text = np.bincount(text_of, by_plate, len(text)) / np.bincount(text_of, minlength=len(text))
+    left_out = len(paired) - len(kept)
+    if not len(by_text):
+        return Test(math.nan, name, 0, left_out)
+    unequal = by_text[~np.isclose(by_text, 0.0, atol=1e-12)]
+    if not len(unequal):
+        p = 1.0
+    elif binary:
+        p = float(stats.binomtest(int((unequal > 0).sum()), len(unequal)).pvalue)
+    else:
+        p = float(stats.wilcoxon(unequal).pvalue)
+    return Test(p, name, len(by_text), left_out)
+
+
+def holm(p_values: Sequence[float]) -> list[float]:
+    """Holm's corrected p-values (Scandinavian Journal of Statistics 6(2), 1979), in the order given.
+
+    NaN stays NaN and does not count as a test.
+    """
+    tested = [i for i, p in enumerate(p_values) if not math.isnan(p)]
+    corrected, largest = list(p_values), 0.0
+    for rank, i in enumerate(sorted(tested, key=lambda i: p_values[i])):
+        largest = max(largest, min(1.0, (len(tested) - rank) * p_values[i]))
+        corrected[i] = largest
+    return corrected
+
+
+def resampled(found: Interval) -> str:
+    """What was resampled for this interval: a sentence for a caption."""
+    texts = f"{found.clusters:,} plate text{'s' if found.clusters != 1 else ''}"
+    start = f"95 % intervals: percentile bootstrap, {RESAMPLES:,} resamples of "
+    if found.seeds > 1:
+        return f"{start}{found.seeds} seeds (outer level) and {texts}."
+    return f"{start}{texts}; one seed, so they say nothing about other seeds."
