@@ -17,7 +17,7 @@ from scipy import stats
 import methods
 from benchmark.metrics import METRICS, SECOND
 from paper_figures import contrast, statistics, text
-from paper_figures.comparisons import BETTER, UNKNOWN, WORSE, Comparison, compare, plates, probability, shown
+from paper_figures.comparisons import BETTER, UNKNOWN, WORSE, Comparison, compare, probability, shown
 from paper_figures.evidence import (
     FAILS,
     HOLDS,
@@ -165,7 +165,7 @@ def manhattan(results: Results, reading: Reading) -> Finding:
     """Claim 5. Paired by plate, pooled over the dimensions; the outer level are the trainings (dimension, seed)."""
     cells = whole_grid(results, reading).cells
     pairs = {
-        d: statistics.pairs(plates(results, cells["manhattan", d]), plates(results, cells["euclidean", d]), "psnr")
+        d: statistics.pairs(results.plates_of(cells["manhattan", d]), results.plates_of(cells["euclidean", d]), "psnr")
         for d in DIMENSIONS
     }
     pooled = pd.concat([pair.assign(seed=[f"{d} {s}" for s in pair["seed"]]) for d, pair in pairs.items()])
@@ -207,9 +207,9 @@ def dimension(results: Results, reading: Reading) -> Finding:
 def _slopes(results: Results, rows: list[Row]) -> pd.DataFrame:
     """One line a (seed, plate): PSNR at each dimension, and its least-squares slope in dB for a doubling of d."""
     shared = [key for key in ("seed", "index", "name", "text") if key in results.plates]
-    table = plates(results, rows[0])[shared]
+    table = results.plates_of(rows[0])[shared]
     for d, row in zip(DIMENSIONS, rows, strict=True):
-        table = table.merge(plates(results, row)[[*shared, "psnr"]].rename(columns={"psnr": d}), on=shared)
+        table = table.merge(results.plates_of(row)[[*shared, "psnr"]].rename(columns={"psnr": d}), on=shared)
     table = table[np.isfinite(table[list(DIMENSIONS)].to_numpy(float)).all(axis=1)]
     x = np.log2(DIMENSIONS) - np.mean(np.log2(DIMENSIONS))
     return table.assign(slope=table[list(DIMENSIONS)].to_numpy(float) @ x / (x @ x))

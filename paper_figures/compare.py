@@ -18,7 +18,7 @@ from rich.text import Text
 from benchmark.errors import UserError
 from benchmark.metrics import METRICS
 from benchmark.store import Run, find_run, write_text
-from paper_figures import comparisons, statistics, tables, text
+from paper_figures import statistics, tables, text
 from paper_figures.documents import to_page
 from paper_figures.results import Results, Row, load
 from paper_figures.statistics import Interval
@@ -98,7 +98,7 @@ def _difference(a: Results, b: Results, name: str, metric: str, together: bool) 
         lacking = before is None and after is None
         return None if lacking else Difference(name, title, metric, before, after, None, False)
     if together and not (one.differs or other.differs):
-        found = statistics.difference(comparisons.plates(b, other), comparisons.plates(a, one), metric)
+        found = statistics.difference(b.plates_of(other), a.plates_of(one), metric)
         if found.plates:
             return Difference(name, title, metric, before, after, found, True)
     plain = after - before if math.isfinite(after) and math.isfinite(before) else math.nan

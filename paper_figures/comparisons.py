@@ -48,17 +48,11 @@ class Comparison:
         return BETTER if self.found.above() == METRICS[self.metric].higher_is_better else WORSE
 
 
-def plates(results: Results, row: Row) -> pd.DataFrame:
-    """The plates of a method, without the column ``seed`` where it does not depend on one."""
-    mine = results.plates[results.plates["method"] == row.name]
-    return mine if row.trained else mine.drop(columns="seed")
-
-
 def compare(results: Results, rows: list[Row], reference: Row, metric: str) -> list[Comparison]:
     """Every row but the reference against it, Holm-corrected over these; rows without the score are left out."""
     rows = [row for row in rows if row.name != reference.name and metric in row.scores and metric in reference.scores]
-    theirs = plates(results, reference)
-    paired = [statistics.pairs(plates(results, row), theirs, metric) for row in rows]
+    theirs = results.plates_of(reference)
+    paired = [statistics.pairs(results.plates_of(row), theirs, metric) for row in rows]
     tests = [statistics.wilcoxon(pair) for pair in paired]
     corrected = statistics.holm([test.p for test in tests])
     return [

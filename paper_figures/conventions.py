@@ -104,11 +104,7 @@ def pooling(results: Results) -> str:
     seeds = results.seeds
     listed = ", ".join(str(seed) for seed in seeds)
     how = ", the plates of all seeds pooled" if len(seeds) > 1 else " only, which says nothing about other seeds"
-    return (
-        f"± is the standard deviation over plates; {'seeds' if len(seeds) > 1 else 'seed'} {listed}{how}. "
-        "The mean's 95 % interval is normal over plates"
-        + (", each averaged over its seeds first." if len(seeds) > 1 else ".")
-    )
+    return f"± is the standard deviation over plates; {'seeds' if len(seeds) > 1 else 'seed'} {listed}{how}."
 
 
 def marks(results: Results) -> list[str]:

@@ -50,10 +50,10 @@ def _numbers(results: Results, row: Row | None, mse: Row | None, metric: str, qu
     if row is None or (quantity == DIFFERENCE and mse is None):
         return dict.fromkeys(("mean", "low", "high", "median"), math.nan)
     factor = METRICS[metric].factor
-    mine = plates(results, row)
+    mine = results.plates_of(row)
     if quantity == DIFFERENCE:
         assert mse is not None
-        one, median = statistics.difference(mine, plates(results, mse), metric), math.nan
+        one, median = statistics.difference(mine, results.plates_of(mse), metric), math.nan
     else:
         one = statistics.interval(mine, metric)
         median = row.scores[metric].median if metric in row.scores else math.nan
@@ -61,10 +61,6 @@ def _numbers(results: Results, row: Row | None, mse: Row | None, metric: str, qu
         "mean": factor * one.value, "low": factor * one.low, "high": factor * one.high, "median": factor * median,
         "plates": one.plates, "texts": one.clusters, "seeds": one.seeds, "left_out": one.left_out,
     }  # fmt: skip
-
-
-def plates(results: Results, row: Row) -> pd.DataFrame:
-    return results.plates[results.plates["method"] == row.name]
 
 
 # -- panels ----------------------------------------------------------------------------------------

@@ -31,18 +31,14 @@ HR = "hr"
 
 @dataclass(frozen=True)
 class Summary:
-    """Scores of one method over plates × seeds.
+    """Scores of one method over plates × seeds, pooled; ``sd`` with n − 1.
 
-    ``median`` and ``sd`` (n − 1) pool the plates of all seeds. ``mean`` and its 95 % interval
-    ``low``…``high`` average each plate over the seeds first, and are normal over plates. ``n`` counts
-    the pooled values, ``lacking`` those that were not a number and are left out.
+    ``n`` counts the values, ``lacking`` those that were not a number and are left out.
     """
 
     median: float
     sd: float
     mean: float
-    low: float
-    high: float
     n: int
     lacking: int
 
@@ -119,6 +115,11 @@ class Results:
 
     def row(self, name: str) -> Row | None:
         return next((row for row in self.rows if row.name == name), None)
+
+    def plates_of(self, row: Row) -> pd.DataFrame:
+        """The plates of one method, without the column ``seed`` where it does not depend on one."""
+        mine = self.plates[self.plates["method"] == row.name]
+        return mine if row.trained else mine.drop(columns="seed")
 
     @property
     def main_rows(self) -> list[Row]:
@@ -318,7 +319,7 @@ def _row(entries: list[_Entry]) -> Row:
         seeds=tuple(entry.seed for entry in entries),
         iterations=int(info.get("iterations") or 0),
         best_iterations=tuple(int(entry.info.get("best_iteration") or 0) for entry in entries),
-        scores=summarise(plates, there),
+        scores={metric: summarise(plates[metric]) for metric in there},
         notes=tuple(dict.fromkeys(str(n) for entry in entries for n in entry.info.get("notes") or ())),
         family=info.get("family") or entries[0].name,
         options=info.get("options") or {},
@@ -328,24 +329,14 @@ def _row(entries: list[_Entry]) -> Row:
     )
 
 
-def summarise(plates: pd.DataFrame, metrics: list[str]) -> dict[str, Summary]:
-    """Pool metrics of one method: ``plates`` has the columns index (of the plate), seed and the metrics."""
-    by_plate = plates.groupby("index")[metrics].mean()
-    return {metric: _summary(plates[metric], by_plate[metric]) for metric in metrics}
-
-
-def _summary(column: pd.Series[Any], means: pd.Series[Any]) -> Summary:
-    values, per_plate = column.dropna().to_numpy(float), means.dropna().to_numpy(float)
+def summarise(column: pd.Series[Any]) -> Summary:
+    """Summary of a score's values."""
+    values = column.dropna().to_numpy(float)
     finite = bool(np.isfinite(values).all())
-    mean = float(per_plate.mean()) if len(per_plate) else math.nan
-    enough = finite and len(per_plate) > 1
-    half = 1.96 * float(per_plate.std(ddof=1)) / math.sqrt(len(per_plate)) if enough else math.nan
     return Summary(
         median=float(np.median(values)) if len(values) else math.nan,
         sd=float(values.std(ddof=1)) if finite and len(values) > 1 else math.nan,
-        mean=mean,
-        low=mean - half,
-        high=mean + half,
+        mean=float(values.mean()) if len(values) else math.nan,
         n=len(values),
         lacking=len(column) - len(values),
     )

@@ -8,9 +8,10 @@ from dataclasses import replace
 import pandas as pd
 
 from benchmark.metrics import METRICS
-from paper_figures import conventions, paper, text
+from paper_figures import conventions, paper, statistics, text
 from paper_figures.drawing import Drawing
 from paper_figures.results import READING, SECOND_READING, Results, Row
+from paper_figures.statistics import Interval
 from paper_figures.tables import Cell, Column, Table, ranks, to_latex, to_markdown
 
 NAME = "table1"
@@ -61,7 +62,7 @@ def tables(results: Results) -> list[Table]:
             *(score_column(rows, m) for m in ("plate_correct", "character_accuracy", "tail_correct")),
         ]),
         ("Reading by the second judge", [score_column(rows, metric) for metric in SECOND_READING]),
-        ("Mean PSNR with its 95 % interval, and iterations to the best weights", _mean_and_convergence(rows)),
+        ("Mean PSNR with its 95 % interval, and iterations to the best weights", _mean_and_convergence(results)),
     ]  # fmt: skip
     left_out = {1: not results.has_readings, 2: not results.has_second_readings}
     names = method_column(results)
@@ -176,21 +177,22 @@ def convergence_column(rows: list[Row]) -> Column:
     return Column("best at iteration", [Cell(text.iterations(row.best_iteration)) for row in rows])
 
 
-def _mean_and_convergence(rows: list[Row]) -> list[Column]:
-    means, intervals = [], []
-    for row in rows:
-        psnr = row.scores["psnr"]
-        known = not math.isnan(psnr.low)
-        means.append(Cell(text.number(psnr.mean)))
-        intervals.append(Cell(f"{text.number(psnr.low)} – {text.number(psnr.high)}" if known else text.DASH))
+def _mean_and_convergence(results: Results) -> list[Column]:
+    rows, found = results.main_rows, mean_psnr(results)
+    intervals = [f"{text.number(f.low)} – {text.number(f.high)}" if f.known else text.DASH for f in found]
     printed = [paper.value(row.name, "best_iteration") for row in rows]
     return [
-        Column("mean PSNR (dB)", means),
-        Column("95 % interval", intervals),
+        Column("mean PSNR (dB)", [Cell(text.number(row.scores["psnr"].mean)) for row in rows]),
+        Column("95 % interval", [Cell(one) for one in intervals]),
         convergence_column(rows),
         Column("paper", [Cell(p.text if p else text.DASH) for p in printed]),
         Column("seeds", [Cell(str(len(row.seeds)) if row.trained else text.DASH) for row in rows]),
     ]
+
+
+def mean_psnr(results: Results) -> list[Interval]:
+    """The mean PSNR of every row, with its interval."""
+    return [statistics.interval(results.plates_of(row), "psnr") for row in results.main_rows]
 
 
 # -- caption, footnotes, files ---------------------------------------------------------------------
@@ -210,6 +212,7 @@ def sentences(results: Results) -> list[str]:
         "share the mark.",
         conventions.against_paper(rows, {**beside, "best_iteration": "iterations to the best"}),
         conventions.pooling(results),
+        statistics.resampled(max(mean_psnr(results), key=lambda found: (found.seeds, found.clusters))),
         conventions.SCORING,
         conventions.DEGRADATION,
         conventions.data(results),
@@ -263,13 +266,16 @@ def frame(results: Results) -> pd.DataFrame:
         summaries = [row.scores.get(metric) for row in rows]
         if not any(summaries):
             continue
-        for key in ("median", "sd", "mean", "low", "high", "n", "lacking"):
+        for key in ("median", "sd", "mean", "n", "lacking"):
             columns[f"{metric}_{key}"] = [None if s is None else getattr(s, key) for s in summaries]
         columns[f"{metric}_rank"] = [rank or None for rank in _ranks(rows, metric)]
         if metric in BESIDE_PAPER:
             printed = [paper.value(row.name, metric) for row in rows]
             columns[f"{metric}_paper"] = [p.value if p else None for p in printed]
             columns[f"{metric}_delta"] = [_delta(row, metric) for row in rows]
+    intervals = mean_psnr(results)
+    columns["psnr_mean_low"] = [one.low for one in intervals]
+    columns["psnr_mean_high"] = [one.high for one in intervals]
     printed = [paper.value(row.name, "best_iteration") for row in rows]
     columns["best_iteration"] = [row.best_iteration for row in rows]
     columns["best_iteration_by_seed"] = [" ".join(map(str, row.best_iterations)) if row.trained else "" for row in rows]

@@ -70,7 +70,7 @@ class Lab:
             name=name, title=about.get("title", name.upper()), groups=("table1",), family=name.split("-")[0],
             parameters=10 if trained else 0, paper_parameters=None, seeds=tuple(seeds),
             iterations=BUDGET if trained else 0, best_iterations=tuple(about.get("best", 500) for _ in seeds),
-            scores=summarise(plates, [m for m in METRICS if plates[m].notna().any()]), notes=(),
+            scores={m: summarise(plates[m]) for m in METRICS if plates[m].notna().any()}, notes=(),
             options=about.get("options", {}), stale=about.get("stale", False), differs=about.get("differs", ()),
         )  # fmt: skip
         return row, plates, history

@@ -22,7 +22,7 @@ from test_figures_pictures import make_exhibits, with_samples
 import methods
 from benchmark.errors import UserError
 from benchmark.store import Result, Run, find_run
-from paper_figures import convergence, paper, plate_height, report, style, table1, tables, text
+from paper_figures import convergence, paper, plate_height, report, statistics, style, table1, tables, text
 from paper_figures.results import Results, load
 
 BY_NAME = {fake.name: fake for fake in METHODS}
@@ -57,6 +57,13 @@ def csv(run: Run) -> pd.DataFrame:
     return pd.read_csv(run.folder / "report" / "table1.csv").set_index("method")
 
 
+def with_texts(run: Run) -> Run:
+    """The run with a number of its own for every plate, as intervals need."""
+    for file in run.folder.glob("*/*/plates.csv"):
+        pd.read_csv(file).assign(text=[f"皖A1234{i}" for i in range(PLATES)]).to_csv(file, index=False)
+    return run
+
+
 # -- the whole report ------------------------------------------------------------------------------
 
 
@@ -65,9 +72,7 @@ def whole(tmp_path_factory: pytest.TempPathFactory) -> report.Report:
     """Everything there is to draw, from results that lack nothing."""
     run = with_samples(make_run(tmp_path_factory.mktemp("runs") / "demo", (*METHODS, *READINGS, *ABLATION)))
     make_exhibits(run)
-    for file in run.folder.glob("*/*/plates.csv"):  # intervals need plates of more than one number
-        pd.read_csv(file).assign(text=[f"皖A1234{i}" for i in range(PLATES)]).to_csv(file, index=False)
-    return report.build(run)
+    return report.build(with_texts(run))
 
 
 @pytest.fixture
@@ -170,10 +175,16 @@ def test_accuracies_are_means_and_confidence_is_a_median(tmp_path: Path) -> None
 
 
 def test_mean_interval_and_iterations(tmp_path: Path) -> None:
-    half = 1.96 * 2.0 / math.sqrt(PLATES)
-    markdown = table(make_run(tmp_path))
-    expected = [f"{20.31 - half:.2f} – {20.31 + half:.2f}", "888", "—", "1"]
+    run = with_texts(make_run(tmp_path))
+    markdown = table(run)
+    results = load(run)
+    msrn = results.row("msrn")
+    assert msrn is not None
+    found = statistics.interval(results.plates_of(msrn), "psnr")
+    assert (found.low, found.high) == pytest.approx((20.31 - 1.18, 20.31 + 1.18), abs=0.1)  # 1.96 · 1.9 / √10
+    expected = [f"{found.low:.2f} – {found.high:.2f}", "888", "—", "1"]
     assert cells(markdown, "MSRN", 3)[1:] == ["20.31", *expected]
+    assert "5,000 resamples of 10 plate texts; one seed" in markdown
     assert cells(markdown, "ESRGAN", 3)[3:5] == ["555", "155k"]
     assert cells(markdown, "PECL", 3)[4] == "≈900k"
     assert cells(markdown, "Bicubic")[1] == "—" and cells(markdown, "Bicubic", 3)[3] == "—"
@@ -186,8 +197,10 @@ def test_seeds_are_pooled(tmp_path: Path) -> None:
     assert msrn["psnr_median"] == pytest.approx(np.median(both), abs=1e-4)
     assert msrn["psnr_sd"] == pytest.approx(np.std(both, ddof=1), abs=1e-4)
     assert (msrn["psnr_n"], bicubic["psnr_n"], msrn["seeds"]) == (2 * PLATES, PLATES, "0 1")
-    # The interval is over plates: a second seed does not make it look as if there were twice as many.
-    assert msrn["psnr_high"] - msrn["psnr_low"] == pytest.approx(2 * 1.96 * 2 / math.sqrt(PLATES), abs=1e-3)
+    # A second seed does not make it look as if there were twice as many plates.
+    wide = csv(with_texts(run)).loc["msrn"]
+    assert wide["psnr_mean_high"] - wide["psnr_mean_low"] > 2.2
+    assert "resamples of 2 seeds (outer level) and 10 plate texts" in table(run)
     assert "seeds 0, 1, the plates of all seeds pooled" in table(run)
 
 
