@@ -10,16 +10,27 @@ import json
 import signal
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Optional
+from typing import Annotated, Any, Optional
 
 import typer
 
+from benchmark.cli_data import data_app
+from benchmark.cli_options import (
+    AsJson,
+    Assignments,
+    Folder,
+    Names,
+    Plugins,
+    Preset,
+    Protocol,
+    Results,
+    RunName,
+    default_run_name,
+    load_plugin,
+    make_config,
+    select_methods,
+)
 from benchmark.errors import UserError, first_line
-
-if TYPE_CHECKING:
-    from benchmark.config import Config
-    from benchmark.readers.training import Kind
-    from methods import Registration
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -28,20 +39,7 @@ app = typer.Typer(
     rich_markup_mode=None,
     help="A reproducible benchmark of x8 license-plate super-resolution.",
 )
-data_app = typer.Typer(no_args_is_help=True, help="Look at, prepare and make plates.")
 app.add_typer(data_app, name="data")
-
-Results = Annotated[Path, typer.Option("--results", help="Folder of runs.")]
-RunName = Annotated[Optional[str], typer.Option("--run", help="Name of the run in the results folder.")]
-Preset = Annotated[str, typer.Option("--preset", help="quick, standard or paper.")]
-Folder = Annotated[Optional[Path], typer.Option("--data", help="A CCPD folder. Default: synthetic plates.")]
-Protocol = Annotated[Optional[str], typer.Option("--protocol", help="disjoint or paper.")]
-Assignments = Annotated[
-    Optional[list[str]], typer.Option("--set", metavar="SECTION.FIELD=VALUE", help="Any field of the configuration.")
-]
-Plugins = Annotated[Optional[list[Path]], typer.Option("--plugin", help="A Python file that registers methods.")]
-AsJson = Annotated[bool, typer.Option("--json", help="Print JSON instead of a table.")]
-Names = Annotated[str, typer.Option("--methods", help="Names or groups, separated by commas.")]
 
 
 def main() -> None:
@@ -88,9 +86,9 @@ def run(
         "train.device": device,
         "scoring.ocr": ocr,
     }
-    entries, lost = _select(names, plugin)
-    config = _config(preset, options, assignments)
-    folder = results / (run_name or _run_name(config))
+    entries, lost = select_methods(names, plugin)
+    config = make_config(preset, options, assignments)
+    folder = results / (run_name or default_run_name(config))
     check_writable(folder)
     from benchmark.jobs import run_jobs
 
@@ -115,15 +113,32 @@ def report(
     only: Annotated[Optional[str], typer.Option(help="Names of tables and figures, separated by commas.")] = None,
     list_names: Annotated[bool, typer.Option("--list", help="List what can be drawn.")] = False,
     allow_mixed: Annotated[bool, typer.Option(help="Show results of different budgets or data together.")] = False,
+    pictures: Annotated[bool, typer.Option("--pictures/--no-pictures", help="Show plates of the data set.")] = True,
+    compare: Annotated[
+        Optional[tuple[str, str]],
+        typer.Option(metavar="RUN_A RUN_B", help="Instead, set one run against another (names or folders)."),
+    ] = None,
 ) -> None:
-    """Draw Table 1 and the figures of a run into its folder."""
+    """Draw Table 1, the figures and the page of a run into its folder."""
     from benchmark.store import find_run
+    from paper_figures import compare as two_runs
     from paper_figures import report as pages
 
     if list_names:
-        print("\n".join(pages.names()))
+        print("\n".join(f"{name:<22}{title}" for name, title in pages.titles().items()))
         return
-    pages.show(pages.build(find_run(results, run_name), only.split(",") if only else None, allow_mixed=allow_mixed))
+    if compare:
+        if run_name or only:
+            raise UserError("--compare names its two runs itself and takes neither --run nor --only")
+        one, other = (two_runs.find(results, word) for word in compare)
+        found = two_runs.compare(one, other, allow_mixed)
+        two_runs.show(found, two_runs.write(found))
+        return
+    names = only.split(",") if only else None
+    built = pages.build(find_run(results, run_name), names, allow_mixed=allow_mixed, pictures=pictures)
+    pages.show(built)
+    if built.broken:
+        sys.exit(1)
 
 
 @app.command("methods")
@@ -132,7 +147,7 @@ def list_methods(plugin: Plugins = None, as_json: AsJson = False) -> None:
     import methods
 
     for path in plugin or []:
-        _load_plugin(path)
+        load_plugin(path)
     rows: list[dict[str, Any]] = []
     for name in methods.names():
         entry = methods.get(name)
@@ -165,8 +180,8 @@ def validate(names: Names, plugin: Plugins = None, assignments: Assignments = No
     """Check that methods keep the contract: sizes, range, training, weights, resume."""
     from methods.contract import CHECKS
 
-    entries, lost = _select(names, plugin)
-    config = _config("quick", {}, assignments)
+    entries, lost = select_methods(names, plugin)
+    config = make_config("quick", {}, assignments)
     broken = 0
     for entry in entries:
         for check, run_check in CHECKS.items():
@@ -203,11 +218,11 @@ def search(
     from benchmark.session import Interrupted
     from benchmark.store import check_writable, exclusive
 
-    (entry,), _ = _select(method, plugin)
+    (entry,), _ = select_methods(method, plugin)
     options = {"data.folder": data, "train.seeds": seeds, "train.iterations": iterations, "train.device": device}
     given = [f"{field}={value}" for field, value in options.items() if value is not None]
-    config = _config(preset, options, assignments)
-    folder = results / (run_name or f"search-{method}-{_run_name(config)}")
+    config = make_config(preset, options, assignments)
+    folder = results / (run_name or f"search-{method}-{default_run_name(config)}")
     check_writable(folder)
     try:
         with exclusive(folder):
@@ -228,7 +243,7 @@ def upscale(
 ) -> None:
     """Upscale pictures eight times with a trained method."""
     for path in plugin or []:
-        _load_plugin(path)
+        load_plugin(path)
     from benchmark.setting import resolve_device
     from benchmark.trained import load_method, upscale_file
 
@@ -259,126 +274,3 @@ def doctor() -> None:
 
     for name, finding in examine():
         print(f"{name:<18}{finding}")
-
-
-@data_app.command("prepare")
-def data_prepare(
-    folder: Annotated[Path, typer.Argument(help="A CCPD folder.")],
-    preset: Preset = "standard",
-    protocol: Protocol = None,
-    results: Results = Path("results"),
-    assignments: Assignments = None,
-) -> None:
-    """Decode the plates a preset needs into one file, so that runs start at once."""
-    from benchmark.setting import prepare_plates
-
-    config = _config(preset, {"data.folder": folder, "data.protocol": protocol}, assignments)
-    plates, _ = prepare_plates(config, results, print)
-    print(f"{plates.folder}: {json.dumps(plates.info)}")
-
-
-@data_app.command("verify")
-def data_verify(folder: Annotated[Path, typer.Argument(help="A CCPD folder.")], as_json: AsJson = False) -> None:
-    """Count pictures, plates, repetitions and files that cannot be used."""
-    from benchmark.data.verify import describe, verify
-
-    facts = verify(folder)
-    print(json.dumps(facts, indent=1, ensure_ascii=False) if as_json else describe(facts))
-
-
-@data_app.command("synthesize")
-def data_synthesize(
-    out: Annotated[Path, typer.Argument(help="Folder to write to.")],
-    plates: Annotated[int, typer.Option(min=1, help="How many plates.")] = 1000,
-    seed: Annotated[int, typer.Option(min=0, help="Same seed, same bytes.")] = 0,
-) -> None:
-    """Draw a CCPD-named folder of synthetic plates."""
-    from benchmark.data.synthetic import synthesize
-    from benchmark.store import check_writable
-
-    check_writable(out)
-    print(synthesize(out, plates, seed))
-
-
-@data_app.command("embedder")
-def data_embedder(
-    device: Annotated[str, typer.Option(help="auto, cpu, cuda or cuda:N.")] = "auto",
-    iterations: Annotated[Optional[int], typer.Option(min=1, help="Optimiser iterations.")] = None,
-    plates: Annotated[Optional[int], typer.Option(min=1, help="Synthetic plates to draw.")] = None,
-    force: Annotated[bool, typer.Option("--force", help="Train anew what is there already.")] = False,
-) -> None:
-    """Train a ResNet-18 to read synthetic plates: the initialisation `plates` of embedders (minutes on a GPU)."""
-    from benchmark.readers.training import EMBEDDER, embedder_path
-
-    _train_reader(EMBEDDER, embedder_path(), device, iterations, plates, force)
-
-
-@data_app.command("reader")
-def data_reader(
-    out: Annotated[Path, typer.Argument(help="File to write: NAME.safetensors.")],
-    device: Annotated[str, typer.Option(help="auto, cpu, cuda or cuda:N.")] = "auto",
-    iterations: Annotated[Optional[int], typer.Option(min=1, help="Optimiser iterations.")] = None,
-    plates: Annotated[Optional[int], typer.Option(min=1, help="Synthetic plates to draw.")] = None,
-    force: Annotated[bool, typer.Option("--force", help="Train anew what is there already.")] = False,
-) -> None:
-    """Train the network of the judge `crnn` anew (the package brings its weights along)."""
-    from benchmark.readers.training import READER
-
-    _train_reader(READER, out, device, iterations, plates, force)
-
-
-def _train_reader(kind: Kind, out: Path, device: str, iterations: int | None, plates: int | None, force: bool) -> None:
-    """Train a network that reads plates, with what the options change of its recipe."""
-    from dataclasses import replace
-
-    from benchmark.readers.training import train
-    from benchmark.setting import resolve_device
-
-    changed = {k: v for k, v in (("iterations", iterations), ("plates", plates)) if v is not None}
-    print(train(kind, out, resolve_device(device), recipe=replace(kind.recipe, **changed), force=force))
-
-
-def _select(names: str, plugins: list[Path] | None) -> tuple[list[Registration], list[str]]:
-    """Registrations of a comma-separated list of names and groups, and what is unavailable of it."""
-    import methods
-
-    for path in plugins or []:
-        _load_plugin(path)
-    entries: dict[str, Registration] = {}
-    lost: dict[str, str] = {}
-    for token in filter(None, (t.strip() for t in names.split(","))):
-        if token in methods.groups():
-            entries.update({name: methods.get(name) for name in methods.names(token)})
-            lost.update(methods.unavailable() if token == "all" else {})
-        elif token in methods.unavailable():
-            lost[token] = methods.unavailable()[token]
-        else:
-            try:
-                entries[token] = methods.get(token)
-            except methods.UnknownMethod as error:
-                raise UserError(str(error)) from None
-    if not entries:
-        reasons = "; ".join(f"{name}: {reason}" for name, reason in lost.items())
-        raise UserError(f"no method to run{': ' + reasons if reasons else ''}")
-    return list(entries.values()), [f"{name}: {reason}" for name, reason in lost.items()]
-
-
-def _load_plugin(path: Path) -> None:
-    import methods
-
-    if not path.is_file():
-        raise UserError(f"no plug-in file {path}")
-    methods.load_plugin(path)
-
-
-def _config(preset: str, options: dict[str, Any], assignments: list[str] | None) -> Config:
-    from benchmark.config import load
-
-    given = [f"{field}={value}" for field, value in options.items() if value is not None]
-    return load(preset, [*given, *(assignments or [])])
-
-
-def _run_name(config: Config) -> str:
-    """Default name of a run: preset, data and, if it is not the default one, protocol."""
-    data = config.data.folder.resolve().name if config.data.folder else "synthetic"
-    return f"{config.preset}-{data}" + ("" if config.data.protocol == "disjoint" else f"-{config.data.protocol}")

@@ -84,7 +84,7 @@ class Scoring(_Section):
 
     ocr: Literal["rapid", "paddle", "crnn", "none"] = "rapid"
     """The judge: PP-OCRv4 through RapidOCR, PaddleOCR itself, this project's own reader, or nobody."""
-    second: Literal["rapid", "paddle", "crnn", "none"] = "none"
+    second: Literal["rapid", "paddle", "crnn", "none"] = "crnn"
     """A second judge, so that no verdict hangs on one; it does not read where ``ocr`` is none."""
     paddle_model: Path | None = None
     """Folder of a recognition model for ``ocr=paddle``; none: the one PaddleOCR downloads."""

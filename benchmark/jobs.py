@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+import shutil
 import time
 import traceback
 from collections.abc import Callable
@@ -293,7 +294,9 @@ def save_samples(folder: Path, images: list[np.ndarray], plates: Plates, count: 
 
     They are spread evenly over the test plates, whose order is that of their names: small plates come first.
     """
-    folder.mkdir(exist_ok=True)
+    if folder.exists():
+        shutil.rmtree(folder)  # scored again: the plates shown may be others now
+    folder.mkdir()
     count = min(count, len(plates))
     for index in (int((i + 0.5) * len(plates) / count) for i in range(count)):
         plate, sr = plates[index], images[index]

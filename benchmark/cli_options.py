@@ -1,0 +1,72 @@
+"""What several commands share: options that mean the same everywhere, and what they stand for."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, Optional
+
+import typer
+
+from benchmark.errors import UserError
+
+if TYPE_CHECKING:
+    from benchmark.config import Config
+    from methods import Registration
+
+Results = Annotated[Path, typer.Option("--results", help="Folder of runs.")]
+RunName = Annotated[Optional[str], typer.Option("--run", help="Name of the run in the results folder.")]
+Preset = Annotated[str, typer.Option("--preset", help="quick, standard or paper.")]
+Folder = Annotated[Optional[Path], typer.Option("--data", help="A CCPD folder. Default: synthetic plates.")]
+Protocol = Annotated[Optional[str], typer.Option("--protocol", help="disjoint or paper.")]
+Assignments = Annotated[
+    Optional[list[str]], typer.Option("--set", metavar="SECTION.FIELD=VALUE", help="Any field of the configuration.")
+]
+Plugins = Annotated[Optional[list[Path]], typer.Option("--plugin", help="A Python file that registers methods.")]
+AsJson = Annotated[bool, typer.Option("--json", help="Print JSON instead of a table.")]
+Names = Annotated[str, typer.Option("--methods", help="Names or groups, separated by commas.")]
+
+
+def select_methods(names: str, plugins: list[Path] | None) -> tuple[list[Registration], list[str]]:
+    """Registrations of a comma-separated list of names and groups, and what is unavailable of it."""
+    import methods
+
+    for path in plugins or []:
+        load_plugin(path)
+    entries: dict[str, Registration] = {}
+    lost: dict[str, str] = {}
+    for token in filter(None, (t.strip() for t in names.split(","))):
+        if token in methods.groups():
+            entries.update({name: methods.get(name) for name in methods.names(token)})
+            lost.update(methods.unavailable() if token == "all" else {})
+        elif token in methods.unavailable():
+            lost[token] = methods.unavailable()[token]
+        else:
+            try:
+                entries[token] = methods.get(token)
+            except methods.UnknownMethod as error:
+                raise UserError(str(error)) from None
+    if not entries:
+        reasons = "; ".join(f"{name}: {reason}" for name, reason in lost.items())
+        raise UserError(f"no method to run{': ' + reasons if reasons else ''}")
+    return list(entries.values()), [f"{name}: {reason}" for name, reason in lost.items()]
+
+
+def load_plugin(path: Path) -> None:
+    import methods
+
+    if not path.is_file():
+        raise UserError(f"no plug-in file {path}")
+    methods.load_plugin(path)
+
+
+def make_config(preset: str, options: dict[str, Any], assignments: list[str] | None) -> Config:
+    from benchmark.config import load
+
+    given = [f"{field}={value}" for field, value in options.items() if value is not None]
+    return load(preset, [*given, *(assignments or [])])
+
+
+def default_run_name(config: Config) -> str:
+    """Default name of a run: preset, data and, if it is not the default one, protocol."""
+    data = config.data.folder.resolve().name if config.data.folder else "synthetic"
+    return f"{config.preset}-{data}" + ("" if config.data.protocol == "disjoint" else f"-{config.data.protocol}")

@@ -1,0 +1,96 @@
+"""The judge ``crnn``: a small reader trained by this project on synthetic plates alone.
+
+It shares neither weights nor training pictures with PP-OCR, nor with any network that a method is
+trained with: a second opinion on what is readable. The network is in ``network``; its weights lie in
+this package, and ``python -m benchmark data reader FILE`` trains them anew.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from safetensors import SafetensorError
+from safetensors.torch import load
+
+from benchmark.errors import UserError, first_line
+from benchmark.ocr import HEIGHT, WIDTH, Reading, _check_rectified
+from benchmark.readers.network import Crnn
+
+WEIGHTS = Path(__file__).with_name("crnn.safetensors")
+VERSION = "1"
+
+
+class CrnnJudge:
+    """Reads every plate by itself on one CPU thread, so that a reading depends on its picture only:
+    neither on the plates beside it nor on ``threads``, the number of plates read at a time.
+
+    ``weights``: a file of ``data reader``; the package's own by default. Raises UserError where
+    it cannot be used. Torch's settings and random state are left as they were.
+    """
+
+    def __init__(self, threads: int = 1, weights: Path = WEIGHTS) -> None:
+        self._threads, self._file = threads, weights
+        self._network, self._sha256 = load_reader(weights)
+
+    def read(self, images: Sequence[np.ndarray]) -> list[Reading]:
+        """Readings of uint8 48×168×3 RGB pictures, in their order. Raises ValueError for others."""
+        _check_rectified(images)
+        # Threads take over how many threads torch uses when they first use torch: they must be new.
+        with _one_thread_each(), ThreadPoolExecutor(self._threads, thread_name_prefix="crnn") as pool:
+            return list(pool.map(self._read_one, images))
+
+    def describe(self) -> dict[str, Any]:
+        return {
+            "name": "crnn",
+            "version": VERSION,
+            "model": self._file.name,
+            "sha256": self._sha256,
+            "input": [WIDTH, HEIGHT],
+        }
+
+    def _read_one(self, image: np.ndarray) -> Reading:
+        with torch.inference_mode():
+            rgb = torch.from_numpy(np.ascontiguousarray(image)).permute(2, 0, 1)[None].float() / 255.0
+            return self._network.read(rgb)[0]
+
+
+def load_reader(file: Path) -> tuple[Crnn, str]:
+    """The network with the weights in ``file``, ready to read, and the file's SHA-256.
+
+    Raises UserError for a file that is missing, is no safetensors file, or holds other weights.
+    """
+    remedy = f"`python -m benchmark data reader {file}` trains them anew"
+    try:
+        content = file.read_bytes()
+        stored = load(content)
+    except (OSError, SafetensorError) as error:
+        reason = (isinstance(error, OSError) and error.strerror) or first_line(error)
+        raise UserError(f"the weights of the judge crnn cannot be read from {file} ({reason}): {remedy}") from None
+    with torch.device("meta"):  # no random number is drawn for weights that are replaced
+        network = Crnn()
+    shapes = {name: tensor.shape for name, tensor in network.state_dict().items()}
+    if {name: tensor.shape for name, tensor in stored.items()} != shapes:
+        raise UserError(f"{file} holds the weights of another network than the judge crnn: {remedy}")
+    if not all(bool(tensor.isfinite().all()) for tensor in stored.values()):
+        raise UserError(f"{file} holds weights that are not finite: {remedy}")
+    floats = {name: tensor.float() if tensor.is_floating_point() else tensor for name, tensor in stored.items()}
+    network.load_state_dict(floats, assign=True)
+    return network.eval().requires_grad_(False), hashlib.sha256(content).hexdigest()
+
+
+@contextmanager
+def _one_thread_each() -> Iterator[None]:
+    """Operations in threads started meanwhile take one thread each; the caller's setting comes back."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
