@@ -50,7 +50,7 @@ def main() -> None:
         print(f"error: {error}", file=sys.stderr)
         sys.exit(2)
     except KeyboardInterrupt:
-        print("stopped; the same command goes on from here", file=sys.stderr)
+        print("stopped", file=sys.stderr)
         sys.exit(128 + signal.SIGINT)
 
 

@@ -114,6 +114,7 @@
     one("#plate-choice").value = plates[shown].id;
     all(".thumbs button").forEach((thumb, i) => {
       thumb.setAttribute("aria-pressed", String(i === shown));
+      if (i === shown) thumb.parentElement.scrollLeft = thumb.offsetLeft - thumb.parentElement.clientWidth / 3;
     });
     compareTwo();
   }
@@ -136,7 +137,7 @@
       const source = one('.card[data-key="hr"] img', plate) ?? one(".card img", plate);
       const thumb = make("button", { type: "button", title: plate.dataset.title });
       thumb.setAttribute("aria-label", plate.dataset.title);
-      if (source) thumb.append(make("img", { src: source.src, alt: "" }));
+      if (source) thumb.append(make("img", { src: source.src, alt: "", width: source.getAttribute("width"), height: source.getAttribute("height") }));
       else thumb.textContent = String(i + 1);
       thumb.addEventListener("click", () => pick(i));
       thumbs.append(thumb);
