@@ -121,8 +121,8 @@ def report(
 ) -> None:
     """Draw Table 1, the figures and the page of a run into its folder."""
     from benchmark.store import find_run
-    from paper_figures import compare as two_runs
     from paper_figures import report as pages
+    from paper_figures.page import compare as two_runs
 
     if list_names:
         print("\n".join(f"{name:<22}{title}" for name, title in pages.titles().items()))

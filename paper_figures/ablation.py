@@ -8,14 +8,14 @@ from typing import Any
 import pandas as pd
 
 from benchmark.metrics import METRICS, SECOND
-from paper_figures import conventions, statistics, text
+from paper_figures.common import conventions, statistics, text
+from paper_figures.common.documents import left_out, to_float, to_page
+from paper_figures.common.drawing import Drawing
+from paper_figures.common.grid import Grid, grids, remarks
+from paper_figures.common.results import Results, Row
+from paper_figures.common.tables import Cell, Column, Table, ranks
 from paper_figures.comparisons import TIE, UNKNOWN, Comparison, compare, probability, shown
-from paper_figures.documents import left_out, to_float, to_page
-from paper_figures.drawing import Drawing
-from paper_figures.grid import Grid, grids, remarks
-from paper_figures.results import Results, Row
 from paper_figures.table1 import shown as score
-from paper_figures.tables import Cell, Column, Table, ranks
 
 NAME = "ablation"
 TITLE = "Ablation: distance and dimension of the embedding"

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import pandas as pd
 
-from paper_figures import conventions, style
-from paper_figures.dimensions import DIFFERENCE, LEVEL, frame, intervals, panel
-from paper_figures.drawing import Drawing
-from paper_figures.grid import MSE, Grid, grids, remarks
-from paper_figures.panels import blocks
-from paper_figures.results import Results
+from paper_figures.common import conventions, style
+from paper_figures.common.dimensions import DIFFERENCE, LEVEL, frame, intervals, panel
+from paper_figures.common.drawing import Drawing
+from paper_figures.common.grid import MSE, Grid, grids, remarks
+from paper_figures.common.panels import blocks
+from paper_figures.common.results import Results
 
 NAME = "ablation_psnr"
 TITLE = "PSNR over embedding dimension and distance (the paper's Fig. 8)"

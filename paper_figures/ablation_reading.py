@@ -5,12 +5,12 @@ from __future__ import annotations
 import pandas as pd
 
 from benchmark.metrics import SECOND
-from paper_figures import conventions, style
-from paper_figures.dimensions import LEVEL, frame, intervals, panel
-from paper_figures.drawing import Drawing, NothingToDraw
-from paper_figures.grid import MSE, Grid, grids, remarks
-from paper_figures.panels import blocks
-from paper_figures.results import Results
+from paper_figures.common import conventions, style
+from paper_figures.common.dimensions import LEVEL, frame, intervals, panel
+from paper_figures.common.drawing import Drawing, NothingToDraw
+from paper_figures.common.grid import MSE, Grid, grids, remarks
+from paper_figures.common.panels import blocks
+from paper_figures.common.results import Results
 
 NAME = "ablation_reading"
 TITLE = "Reading over embedding dimension and distance (the paper's Fig. 9)"

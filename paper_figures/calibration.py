@@ -9,10 +9,10 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
-from paper_figures import conventions, style, text
-from paper_figures.confidence import BINS, Judge, bin_of, ece, judges, reliability, wilson
-from paper_figures.drawing import Drawing, NothingToDraw
-from paper_figures.results import Results, Row
+from paper_figures.common import conventions, style, text
+from paper_figures.common.confidence import BINS, Judge, bin_of, ece, judges, reliability, wilson
+from paper_figures.common.drawing import Drawing, NothingToDraw
+from paper_figures.common.results import Results, Row
 
 NAME = "calibration"
 TITLE = "Accuracy against OCR confidence"

@@ -6,11 +6,11 @@ import math
 
 import pandas as pd
 
-from paper_figures import conventions, text
-from paper_figures.confidence import BINS, CONFIDENT, Judge, confidently_wrong, ece, judges, wilson
-from paper_figures.drawing import Drawing, NothingToDraw
-from paper_figures.results import Results
-from paper_figures.tables import Cell, Column, Table, ranks, to_latex, to_markdown
+from paper_figures.common import conventions, text
+from paper_figures.common.confidence import BINS, CONFIDENT, Judge, confidently_wrong, ece, judges, wilson
+from paper_figures.common.drawing import Drawing, NothingToDraw
+from paper_figures.common.results import Results
+from paper_figures.common.tables import Cell, Column, Table, ranks, to_latex, to_markdown
 
 NAME = "calibration_table"
 TITLE = "Calibration error and confident mistakes"

@@ -8,10 +8,10 @@ from dataclasses import dataclass
 import pandas as pd
 
 from benchmark import config
-from paper_figures import claim_tests, conventions, grid, statistics, text
-from paper_figures.claim_tests import ENOUGH_METHODS, ENOUGH_VALIDATIONS, MARGIN
-from paper_figures.drawing import Drawing
-from paper_figures.evidence import (
+from paper_figures.common import claim_tests, conventions, grid, statistics, text
+from paper_figures.common.claim_tests import ENOUGH_METHODS, ENOUGH_VALIDATIONS, MARGIN
+from paper_figures.common.drawing import Drawing
+from paper_figures.common.evidence import (
     DESCRIBED,
     FAILS,
     FLOOR,
@@ -23,7 +23,7 @@ from paper_figures.evidence import (
     Undecidable,
     patches,
 )
-from paper_figures.results import Results
+from paper_figures.common.results import Results
 
 NAME = "claims"
 TITLE = "The paper's claims"

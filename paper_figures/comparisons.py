@@ -8,12 +8,12 @@ from dataclasses import dataclass
 import pandas as pd
 
 from benchmark.metrics import METRICS
-from paper_figures import conventions, statistics, text
-from paper_figures.documents import to_float, to_page
-from paper_figures.drawing import Drawing, NothingToDraw
-from paper_figures.results import Results, Row
-from paper_figures.statistics import Interval, Test
-from paper_figures.tables import Cell, Column, Table
+from paper_figures.common import conventions, statistics, text
+from paper_figures.common.documents import to_float, to_page
+from paper_figures.common.drawing import Drawing, NothingToDraw
+from paper_figures.common.results import Results, Row
+from paper_figures.common.statistics import Interval, Test
+from paper_figures.common.tables import Cell, Column, Table
 
 NAME = "comparisons"
 TITLE = "Paired differences to PECL and to the best method"

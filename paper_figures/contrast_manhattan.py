@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from paper_figures.contrast import draw_contrast
-from paper_figures.drawing import Drawing
-from paper_figures.results import Results
+from paper_figures.common.contrast import draw_contrast
+from paper_figures.common.drawing import Drawing
+from paper_figures.common.results import Results
 
 NAME = "contrast_manhattan"
 TITLE = "PSNR contrast, Manhattan distance (the paper's Fig. 11)"

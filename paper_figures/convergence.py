@@ -8,10 +8,10 @@ import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 
-from paper_figures import conventions, style
-from paper_figures.drawing import Drawing, NothingToDraw
-from paper_figures.results import Results, Row
-from paper_figures.style import Label, Look
+from paper_figures.common import conventions, style
+from paper_figures.common.drawing import Drawing, NothingToDraw
+from paper_figures.common.results import Results, Row
+from paper_figures.common.style import Label, Look
 
 NAME = "convergence"
 TITLE = "Convergence (the paper's Fig. 6)"

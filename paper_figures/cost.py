@@ -13,10 +13,10 @@ from matplotlib.lines import Line2D
 from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
 
 from benchmark.metrics import METRICS
-from paper_figures import conventions, style, text
-from paper_figures.drawing import Drawing, NothingToDraw
-from paper_figures.results import Results, Row
-from paper_figures.style import Look
+from paper_figures.common import conventions, style, text
+from paper_figures.common.drawing import Drawing, NothingToDraw
+from paper_figures.common.results import Results, Row
+from paper_figures.common.style import Look
 
 NAME = "cost"
 TITLE = "Quality against cost"

@@ -14,10 +14,10 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import FixedLocator, FuncFormatter, MaxNLocator, NullLocator
 
 from benchmark import distortions
-from paper_figures import conventions, samples, style, text
-from paper_figures.drawing import Drawing, NothingToDraw
-from paper_figures.grid import grids
-from paper_figures.results import Results, Row
+from paper_figures.common import conventions, samples, style, text
+from paper_figures.common.drawing import Drawing, NothingToDraw
+from paper_figures.common.grid import grids
+from paper_figures.common.results import Results, Row
 
 NAME = "distortion_maps"
 TITLE = "Noise, blur and compression maps (Fig. 13)"

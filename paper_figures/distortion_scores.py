@@ -11,12 +11,12 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.ticker import FixedLocator, FuncFormatter, MaxNLocator, NullLocator
 
-from paper_figures import conventions, style, text
+from paper_figures.common import conventions, style, text
+from paper_figures.common.drawing import Drawing, NothingToDraw
+from paper_figures.common.results import HR, Results, Row
+from paper_figures.common.statistics import Interval, difference, interval, resampled
+from paper_figures.common.style import Look
 from paper_figures.distortion_maps import ESTIMATORS, METHODS, Estimator, compared, log_ticks
-from paper_figures.drawing import Drawing, NothingToDraw
-from paper_figures.results import HR, Results, Row
-from paper_figures.statistics import Interval, difference, interval, resampled
-from paper_figures.style import Look
 
 NAME = "distortion_scores"
 TITLE = "Noise, blur and compression of all test plates"

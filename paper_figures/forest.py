@@ -7,10 +7,11 @@ from typing import Any
 from matplotlib.axes import Axes
 
 from benchmark.metrics import METRICS
-from paper_figures import comparisons, conventions, statistics, style
+from paper_figures import comparisons
+from paper_figures.common import conventions, statistics, style
+from paper_figures.common.drawing import Drawing, NothingToDraw
+from paper_figures.common.results import Results, Row
 from paper_figures.comparisons import BETTER, WORSE, Comparison
-from paper_figures.drawing import Drawing, NothingToDraw
-from paper_figures.results import Results, Row
 
 NAME = "forest"
 TITLE = "Differences to PECL with their intervals"

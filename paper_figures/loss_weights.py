@@ -9,12 +9,12 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
 
-from paper_figures import conventions, style, text
-from paper_figures.drawing import Drawing, NothingToDraw
-from paper_figures.grid import DIMENSIONS, find
-from paper_figures.panels import blocks
-from paper_figures.results import Results, Row
-from paper_figures.style import Label, Look
+from paper_figures.common import conventions, style, text
+from paper_figures.common.drawing import Drawing, NothingToDraw
+from paper_figures.common.grid import DIMENSIONS, find
+from paper_figures.common.panels import blocks
+from paper_figures.common.results import Results, Row
+from paper_figures.common.style import Label, Look
 
 NAME = "loss_weights"
 TITLE = "Weights and terms of PECL's loss during training"

@@ -12,13 +12,13 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
 
 from benchmark.metrics import METRICS
-from paper_figures import conventions, paper, statistics, style, text
-from paper_figures.documents import to_float, to_page
-from paper_figures.drawing import Drawing, NothingToDraw
-from paper_figures.paper import PaperValue
-from paper_figures.paper_reasons import conditions, reasons
-from paper_figures.results import Results, Row
-from paper_figures.tables import Cell, Column, Table
+from paper_figures.common import conventions, paper, statistics, style, text
+from paper_figures.common.documents import to_float, to_page
+from paper_figures.common.drawing import Drawing, NothingToDraw
+from paper_figures.common.paper import PaperValue
+from paper_figures.common.paper_reasons import conditions, reasons
+from paper_figures.common.results import Results, Row
+from paper_figures.common.tables import Cell, Column, Table
 
 NAME = "paper_comparison"
 TITLE = "The paper's numbers against ours"

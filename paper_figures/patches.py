@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import numpy as np
 
-from paper_figures import conventions, pictures, samples, style
-from paper_figures.drawing import Drawing, NothingToDraw
-from paper_figures.pictures import Block, Tile
-from paper_figures.results import Results
+from paper_figures.common import conventions, pictures, samples, style
+from paper_figures.common.drawing import Drawing, NothingToDraw
+from paper_figures.common.pictures import Block, Tile
+from paper_figures.common.results import Results
 
 NAME = "patches"
 TITLE = "Training patches"

@@ -10,10 +10,10 @@ import pandas as pd
 from matplotlib.axes import Axes
 
 from benchmark.metrics import METRICS
-from paper_figures import conventions, style, text
-from paper_figures.drawing import Drawing, NothingToDraw
-from paper_figures.results import Results, Row
-from paper_figures.style import Label, Look
+from paper_figures.common import conventions, style, text
+from paper_figures.common.drawing import Drawing, NothingToDraw
+from paper_figures.common.results import Results, Row
+from paper_figures.common.style import Label, Look
 
 NAME = "plate_height"
 TITLE = "Quality and reading by plate height"

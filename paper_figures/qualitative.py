@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from paper_figures import side_by_side
-from paper_figures.drawing import Drawing, NothingToDraw
-from paper_figures.results import Results
-from paper_figures.side_by_side import Column
+from paper_figures.common import side_by_side
+from paper_figures.common.drawing import Drawing, NothingToDraw
+from paper_figures.common.results import Results
+from paper_figures.common.side_by_side import Column
 
 NAME = "qualitative"
 TITLE = "Test plates as each method shows them"

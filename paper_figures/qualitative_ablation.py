@@ -6,10 +6,10 @@ import math
 
 import numpy as np
 
-from paper_figures import side_by_side
-from paper_figures.drawing import Drawing, NothingToDraw
-from paper_figures.results import Results, Row
-from paper_figures.side_by_side import Column
+from paper_figures.common import side_by_side
+from paper_figures.common.drawing import Drawing, NothingToDraw
+from paper_figures.common.results import Results, Row
+from paper_figures.common.side_by_side import Column
 
 NAME = "qualitative_ablation"
 TITLE = "Test plates by PECL's loss: MSE, Manhattan, Euclidean"

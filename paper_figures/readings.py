@@ -8,14 +8,14 @@ from typing import Any
 import pandas as pd
 
 from benchmark.metrics import METRICS
-from paper_figures import conventions, text
-from paper_figures.documents import left_out, to_float, to_page
-from paper_figures.drawing import Drawing, NothingToDraw
-from paper_figures.grid import FAMILY
+from paper_figures.common import conventions, text
+from paper_figures.common.documents import left_out, to_float, to_page
+from paper_figures.common.drawing import Drawing, NothingToDraw
+from paper_figures.common.grid import FAMILY
+from paper_figures.common.results import Results, Row
+from paper_figures.common.tables import Cell, Column, Table
 from paper_figures.loss_weights import COLUMNS
-from paper_figures.results import Results, Row
 from paper_figures.table1 import convergence_column, parameter_column, score_column
-from paper_figures.tables import Cell, Column, Table
 
 NAME = "readings"
 TITLE = "Readings of PECL: the text contradicts itself and its published network"

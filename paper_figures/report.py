@@ -26,10 +26,12 @@ import methods
 import paper_figures
 from benchmark.errors import UserError, first_line
 from benchmark.store import Run
-from paper_figures import html, origins, style, table1, tables, text
-from paper_figures.drawing import Drawing, NothingToDraw
-from paper_figures.missing import Missing, by_command, missing_methods, run_command
-from paper_figures.results import Results, load
+from paper_figures import table1
+from paper_figures.common import style, tables, text
+from paper_figures.common.drawing import Drawing, NothingToDraw
+from paper_figures.common.results import Results, load
+from paper_figures.page import html, origins
+from paper_figures.page.missing import Missing, by_command, missing_methods, run_command
 
 FOLDER = "report"
 """Where a run's report is written, below the run."""

@@ -8,11 +8,11 @@ from dataclasses import replace
 import pandas as pd
 
 from benchmark.metrics import METRICS
-from paper_figures import conventions, paper, statistics, text
-from paper_figures.drawing import Drawing
-from paper_figures.results import READING, SECOND_READING, Results, Row
-from paper_figures.statistics import Interval
-from paper_figures.tables import Cell, Column, Table, ranks, to_latex, to_markdown
+from paper_figures.common import conventions, paper, statistics, text
+from paper_figures.common.drawing import Drawing
+from paper_figures.common.results import READING, SECOND_READING, Results, Row
+from paper_figures.common.statistics import Interval
+from paper_figures.common.tables import Cell, Column, Table, ranks, to_latex, to_markdown
 
 NAME = "table1"
 TITLE = "Table 1. Super-resolution of license plates, ×8"

@@ -6,10 +6,10 @@ from typing import Any
 
 import pandas as pd
 
-from paper_figures import conventions, pictures, samples, style, text
-from paper_figures.drawing import Drawing, NothingToDraw
-from paper_figures.pictures import Block, Reading, Tile
-from paper_figures.results import Results
+from paper_figures.common import conventions, pictures, samples, style, text
+from paper_figures.common.drawing import Drawing, NothingToDraw
+from paper_figures.common.pictures import Block, Reading, Tile
+from paper_figures.common.results import Results
 
 NAME = "training_plates"
 TITLE = "Training plates under varied conditions"

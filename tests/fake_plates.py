@@ -10,7 +10,7 @@ import pandas as pd
 from fake_results import pecl_options
 
 from benchmark.metrics import METRICS
-from paper_figures.results import Results, Row, summarise
+from paper_figures.common.results import Results, Row, summarise
 
 PLATES = 60
 BUDGET = 1000

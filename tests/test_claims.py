@@ -15,10 +15,11 @@ from fake_plates import BUDGET, RIVALS, Lab
 from fake_results import ABLATION, METHODS, Fake, make_run, pecl_options
 
 from benchmark.store import Result
-from paper_figures import claims, comparisons, evidence, forest, statistics
+from paper_figures import claims, comparisons, forest
 from paper_figures.claims import CLAIMS
-from paper_figures.evidence import FAILS, HOLDS, OPEN
-from paper_figures.results import Results, load
+from paper_figures.common import evidence, statistics
+from paper_figures.common.evidence import FAILS, HOLDS, OPEN
+from paper_figures.common.results import Results, load
 
 
 @pytest.fixture(autouse=True)

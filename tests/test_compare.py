@@ -16,7 +16,7 @@ from typer.testing import CliRunner
 from benchmark import cli
 from benchmark.errors import UserError
 from benchmark.store import Run
-from paper_figures import compare
+from paper_figures.page import compare
 
 BY_NAME = {fake.name: fake for fake in METHODS}
 FEW = tuple(BY_NAME[name] for name in ("hr", "bicubic", "srcnn", "pecl"))

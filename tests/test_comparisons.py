@@ -9,9 +9,10 @@ import pytest
 from fake_plates import Lab
 from fake_results import METHODS, make_run
 
-from paper_figures import comparisons, forest, statistics
+from paper_figures import comparisons, forest
+from paper_figures.common import statistics
+from paper_figures.common.results import load
 from paper_figures.comparisons import compare
-from paper_figures.results import load
 
 
 @pytest.fixture(autouse=True)

@@ -9,8 +9,8 @@ import pytest
 from fake_results import BUDGET, METHODS, PATTERN, make_run
 
 from paper_figures import loss_weights, plate_height
-from paper_figures.drawing import NothingToDraw
-from paper_figures.results import load
+from paper_figures.common.drawing import NothingToDraw
+from paper_figures.common.results import load
 
 WITHOUT_PECL = tuple(method for method in METHODS if not method.name.startswith("pecl"))
 

@@ -20,20 +20,17 @@ from paper_figures import (
     ablation,
     ablation_psnr,
     ablation_reading,
-    contrast,
     contrast_euclidean,
     contrast_manhattan,
     loss_weights,
-    paper,
     paper_comparison,
-    paper_reasons,
     readings,
-    statistics,
 )
-from paper_figures.dimensions import DIFFERENCE, LEVEL
-from paper_figures.drawing import Drawing, NothingToDraw
-from paper_figures.grid import find, grids, keys
-from paper_figures.results import Results, load
+from paper_figures.common import contrast, paper, paper_reasons, statistics
+from paper_figures.common.dimensions import DIFFERENCE, LEVEL
+from paper_figures.common.drawing import Drawing, NothingToDraw
+from paper_figures.common.grid import find, grids, keys
+from paper_figures.common.results import Results, load
 
 PECL = next(fake for fake in METHODS if fake.name == "pecl")
 PRINTED = next(fake for fake in METHODS if fake.name == "pecl-printed")

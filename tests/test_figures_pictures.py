@@ -19,10 +19,11 @@ from PIL import Image
 from benchmark.data.ccpd import ALPHANUMERICS, LETTERS, PROVINCES
 from benchmark.ocr import edit_distance
 from benchmark.store import Run
-from paper_figures import patches, pictures, qualitative, qualitative_ablation, report, samples, side_by_side, style
+from paper_figures import patches, qualitative, qualitative_ablation, report
 from paper_figures import training_plates as training
-from paper_figures.drawing import NothingToDraw
-from paper_figures.results import Results, load
+from paper_figures.common import pictures, samples, side_by_side, style
+from paper_figures.common.drawing import NothingToDraw
+from paper_figures.common.results import Results, load
 
 BY_NAME = {method.name: method for method in METHODS}
 FEW = tuple(BY_NAME[name] for name in ("hr", "bicubic", "srcnn", "pecl", "pecl-printed"))

@@ -17,10 +17,11 @@ from scipy.stats import binomtest
 
 from benchmark import distortions
 from benchmark.store import Run
-from paper_figures import calibration, calibration_table, confidence, cost, distortion_maps, distortion_scores, style
+from paper_figures import calibration, calibration_table, cost, distortion_maps, distortion_scores
+from paper_figures.common import confidence, style
+from paper_figures.common.drawing import NothingToDraw
+from paper_figures.common.results import Results, load
 from paper_figures.distortion_maps import ESTIMATORS
-from paper_figures.drawing import NothingToDraw
-from paper_figures.results import Results, load
 
 COMPARED = ("pecl-mse", "pecl", "pecl-euclidean-128")
 FEW = tuple(fake for fake in METHODS if fake.name in ("hr", "bicubic", "srcnn", "espcn", "msrn", "pecl"))

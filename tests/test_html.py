@@ -25,10 +25,12 @@ from typer.testing import CliRunner
 
 from benchmark import cli
 from benchmark.store import Run
-from paper_figures import claims, conventions, convergence, headline, image_browser, markup, report, table1
-from paper_figures.drawing import Drawing
-from paper_figures.image_browser import Letter, Picture
-from paper_figures.results import load
+from paper_figures import claims, convergence, report, table1
+from paper_figures.common import conventions
+from paper_figures.common.drawing import Drawing
+from paper_figures.common.results import load
+from paper_figures.page import headline, image_browser, markup
+from paper_figures.page.image_browser import Letter, Picture
 
 BY_NAME = {fake.name: fake for fake in METHODS}
 FIGURES = {module.NAME: module for module in (claims, table1, convergence)}
@@ -230,7 +232,7 @@ def test_claims_say_their_verdict_in_words(source: str) -> None:
 
 
 def test_conditions_that_captions_share_are_folded_away_once_each(tmp_path: Path) -> None:
-    from paper_figures.html import own_body, own_caption
+    from paper_figures.page.html import own_body, own_caption
 
     results = load(make_run(tmp_path, FEW))
     data, budget = conventions.data(results), conventions.budget(results)

@@ -22,8 +22,9 @@ from test_figures_pictures import make_exhibits, with_samples
 import methods
 from benchmark.errors import UserError
 from benchmark.store import Result, Run, find_run
-from paper_figures import convergence, paper, plate_height, report, statistics, style, table1, tables, text
-from paper_figures.results import Results, load
+from paper_figures import convergence, plate_height, report, table1
+from paper_figures.common import paper, statistics, style, tables, text
+from paper_figures.common.results import Results, load
 
 BY_NAME = {fake.name: fake for fake in METHODS}
 

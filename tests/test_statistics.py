@@ -11,8 +11,8 @@ import pandas as pd
 import pytest
 from scipy import stats
 
-from paper_figures import statistics
-from paper_figures.statistics import Interval
+from paper_figures.common import statistics
+from paper_figures.common.statistics import Interval
 
 
 def frame(scores: Any, seed: int | None = 0, texts: list[str] | None = None, **columns: Any) -> pd.DataFrame:

@@ -9,12 +9,12 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 from PIL import Image
 
-from paper_figures import samples, text
-from paper_figures.drawing import NothingToDraw
-from paper_figures.markup import data_uri
-from paper_figures.pictures import align
-from paper_figures.results import HR, Results
-from paper_figures.samples import Sample, Score
+from paper_figures.common import samples, text
+from paper_figures.common.drawing import NothingToDraw
+from paper_figures.common.pictures import align
+from paper_figures.common.results import HR, Results
+from paper_figures.common.samples import Sample, Score
+from paper_figures.page.markup import data_uri
 
 LARGEST = 8_000_000
 """Characters of pictures in a page; further plates are left to the files beside it."""

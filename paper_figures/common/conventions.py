@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from paper_figures import paper, text
-from paper_figures.results import HR, Results, Row
+from paper_figures.common import paper, text
+from paper_figures.common.results import HR, Results, Row
 
 SCORING = (
     "Scores are taken per plate on the output rounded to 8 bits, no border cropped. PSNR is over RGB. PSNR_Y is "
@@ -131,7 +131,7 @@ def against_paper(rows: list[Row], metrics: dict[str, str]) -> str:
     if partial or lacking:
         sentence += " Transcribed from the paper so far: " + ("; ".join(partial) or "nothing") + "."
         sentence += (
-            f" Its other cells show {text.DASH}; add them, with their source, to paper_figures/{paper.FILE.name}."
+            f" Its other cells show {text.DASH}; add them, with source, to paper_figures/common/{paper.FILE.name}."
         )
     return sentence
 

@@ -12,11 +12,11 @@ from matplotlib.axes import Axes
 from matplotlib.ticker import FixedLocator, FuncFormatter, NullLocator
 
 from benchmark.metrics import METRICS
-from paper_figures import statistics, style
-from paper_figures.grid import DIMENSIONS, DISTANCES, MSE, Grid, keys
-from paper_figures.results import Results, Row
-from paper_figures.statistics import Interval
-from paper_figures.style import Label
+from paper_figures.common import statistics, style
+from paper_figures.common.grid import DIMENSIONS, DISTANCES, MSE, Grid, keys
+from paper_figures.common.results import Results, Row
+from paper_figures.common.statistics import Interval
+from paper_figures.common.style import Label
 
 LEVEL, DIFFERENCE = "score", "difference to MSE"
 DODGE = 0.05

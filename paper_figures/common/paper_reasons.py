@@ -11,8 +11,8 @@ from pathlib import Path
 
 import pandas as pd
 
-from paper_figures import text
-from paper_figures.results import Results
+from paper_figures.common import text
+from paper_figures.common.results import Results
 
 FILE = Path(__file__).with_name("paper_reasons.csv")
 

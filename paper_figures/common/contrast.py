@@ -15,11 +15,11 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.ticker import FuncFormatter
 
-from paper_figures import conventions, style, text
-from paper_figures.drawing import Drawing, NothingToDraw
-from paper_figures.grid import DIMENSIONS, Grid, grids, remarks
-from paper_figures.results import Results, Row
-from paper_figures.style import Label
+from paper_figures.common import conventions, style, text
+from paper_figures.common.drawing import Drawing, NothingToDraw
+from paper_figures.common.grid import DIMENSIONS, Grid, grids, remarks
+from paper_figures.common.results import Results, Row
+from paper_figures.common.style import Label
 
 COLUMNS = ["term", "distance", "dimension", "method", "seed", "iteration", "psnr", "psnr_mse", "difference", "contrast"]
 

@@ -20,14 +20,16 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
 from benchmark.data.plate_face import FONT
-from paper_figures import claims, conventions, headline, image_browser, origins, table1, text
-from paper_figures.drawing import Drawing
-from paper_figures.evidence import FAILS, HOLDS, OPEN
-from paper_figures.image_browser import Album
-from paper_figures.markup import command, embed, to_html, typeset
-from paper_figures.missing import by_command
-from paper_figures.results import Results
-from paper_figures.tables import Cell, Table
+from paper_figures import claims, table1
+from paper_figures.common import conventions, text
+from paper_figures.common.drawing import Drawing
+from paper_figures.common.evidence import FAILS, HOLDS, OPEN
+from paper_figures.common.results import Results
+from paper_figures.common.tables import Cell, Table
+from paper_figures.page import headline, image_browser, origins
+from paper_figures.page.image_browser import Album
+from paper_figures.page.markup import command, embed, to_html, typeset
+from paper_figures.page.missing import by_command
 
 if TYPE_CHECKING:
     from paper_figures.report import Artefact, Report

@@ -7,9 +7,9 @@ from collections import Counter
 from dataclasses import dataclass, field
 from typing import Any
 
-from paper_figures import text
-from paper_figures.drawing import NothingToDraw
-from paper_figures.results import Results, Row
+from paper_figures.common import text
+from paper_figures.common.drawing import NothingToDraw
+from paper_figures.common.results import Results, Row
 
 FAMILY = "pecl"
 DISTANCES = ("euclidean", "manhattan")

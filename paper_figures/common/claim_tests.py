@@ -16,9 +16,8 @@ from scipy import stats
 
 import methods
 from benchmark.metrics import METRICS, SECOND
-from paper_figures import contrast, statistics, text
-from paper_figures.comparisons import BETTER, UNKNOWN, WORSE, Comparison, compare, probability, shown
-from paper_figures.evidence import (
+from paper_figures.common import contrast, statistics, text
+from paper_figures.common.evidence import (
     FAILS,
     HOLDS,
     OPEN,
@@ -38,10 +37,11 @@ from paper_figures.evidence import (
     weigh,
     whole_grid,
 )
-from paper_figures.grid import DIMENSIONS, DISTANCES, keys
-from paper_figures.missing import run_command
-from paper_figures.results import Results, Row
-from paper_figures.statistics import Interval
+from paper_figures.common.grid import DIMENSIONS, DISTANCES, keys
+from paper_figures.common.results import Results, Row
+from paper_figures.common.statistics import Interval
+from paper_figures.comparisons import BETTER, UNKNOWN, WORSE, Comparison, compare, probability, shown
+from paper_figures.page.missing import run_command
 
 Test = Callable[[Results, Reading], Finding]
 

@@ -18,11 +18,11 @@ from rich.text import Text
 from benchmark.errors import UserError
 from benchmark.metrics import METRICS
 from benchmark.store import Run, find_run, write_text
-from paper_figures import statistics, tables, text
-from paper_figures.documents import to_page
-from paper_figures.results import Results, Row, load
-from paper_figures.statistics import Interval
-from paper_figures.tables import Cell, Column, Table
+from paper_figures.common import statistics, tables, text
+from paper_figures.common.documents import to_page
+from paper_figures.common.results import Results, Row, load
+from paper_figures.common.statistics import Interval
+from paper_figures.common.tables import Cell, Column, Table
 
 COMPARED = ("psnr", "psnr_y", "plate_correct")
 FOLDER = "report"

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from benchmark.metrics import METRICS
-from paper_figures import text
-from paper_figures.results import Row
-from paper_figures.tables import Table, to_latex, to_markdown
+from paper_figures.common import text
+from paper_figures.common.results import Row
+from paper_figures.common.tables import Table, to_latex, to_markdown
 
 
 def to_page(parts: Sequence[Table], sentences: Sequence[str], picture: str = "") -> str:

@@ -10,11 +10,11 @@ from typing import Any
 
 import pandas as pd
 
-from paper_figures import conventions, pictures, samples, style, text
-from paper_figures.drawing import Drawing, NothingToDraw
-from paper_figures.pictures import Block, Reading, Tile
-from paper_figures.results import HR, Results, Row
-from paper_figures.samples import Sample, Score
+from paper_figures.common import conventions, pictures, samples, style, text
+from paper_figures.common.drawing import Drawing, NothingToDraw
+from paper_figures.common.pictures import Block, Reading, Tile
+from paper_figures.common.results import HR, Results, Row
+from paper_figures.common.samples import Sample, Score
 
 QUANTILES = (0.1, 0.5, 0.9)
 """Of the test plates' size: which plates are shown."""

@@ -10,7 +10,7 @@ from rich import box
 from rich.table import Table as RichTable
 from rich.text import Text
 
-from paper_figures import text
+from paper_figures.common import text
 
 
 @dataclass(frozen=True)

@@ -20,7 +20,7 @@ from matplotlib.textpath import text_to_path
 from matplotlib.transforms import Affine2D
 
 from benchmark.data.plate_face import FONT
-from paper_figures import style, text
+from paper_figures.common import style, text
 
 NOTICE = "This figure contains pictures of the data set."
 """Said in the caption of every figure whose module says ``PICTURES = True``."""

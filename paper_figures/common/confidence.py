@@ -15,8 +15,8 @@ from numpy.typing import ArrayLike
 from scipy.stats import norm
 
 from benchmark.metrics import SECOND
-from paper_figures import text
-from paper_figures.results import Results, Row
+from paper_figures.common import text
+from paper_figures.common.results import Results, Row
 
 BINS = 10
 """Bins of confidence, of equal width."""

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from paper_figures import style
+from paper_figures.common import style
 
 LEFT, BOTTOM, TOP = 0.56, 0.42, 0.26
 """Inches beside every panel for its axis, below it, and above it for its title."""

@@ -20,8 +20,8 @@ import numpy as np
 import pandas as pd
 from PIL import Image
 
-from paper_figures.drawing import NothingToDraw
-from paper_figures.results import HR, Results, Row
+from paper_figures.common.drawing import NothingToDraw
+from paper_figures.common.results import HR, Results, Row
 
 FOLDER = "samples"
 EXHIBITS = "exhibits"

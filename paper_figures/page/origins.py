@@ -5,8 +5,8 @@ from __future__ import annotations
 import math
 from typing import Any
 
-from paper_figures import text
-from paper_figures.results import Results
+from paper_figures.common import text
+from paper_figures.common.results import Results
 
 CLOCKS = ("training", "validation", "checkpoint", "scoring")
 """What a result keeps time of, each by itself; training is the budget's clock and excludes the others."""

@@ -6,10 +6,10 @@ import math
 from typing import NamedTuple
 
 from benchmark.metrics import METRICS
-from paper_figures import text
-from paper_figures.drawing import Drawing
-from paper_figures.evidence import FAILS, HOLDS, OPEN
-from paper_figures.results import Results, Row
+from paper_figures.common import text
+from paper_figures.common.drawing import Drawing
+from paper_figures.common.evidence import FAILS, HOLDS, OPEN
+from paper_figures.common.results import Results, Row
 from paper_figures.table1 import shown
 
 OURS = "pecl"

@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from typing import NamedTuple
 
 import methods
-from paper_figures.results import Results
+from paper_figures.common.results import Results
 
 
 class Missing(NamedTuple):

@@ -21,8 +21,8 @@ from matplotlib.font_manager import FontProperties
 from matplotlib.textpath import TextPath
 from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter, NullLocator
 
-from paper_figures import text
-from paper_figures.results import Row
+from paper_figures.common import text
+from paper_figures.common.results import Row
 
 COLUMN = 3.5
 """Width of one text column, inches."""

@@ -1,0 +1,1 @@
+"""What several tables and figures share: stored results as tables, statistics, style, wording."""
