@@ -168,11 +168,11 @@ def list_methods(plugin: Plugins = None, as_json: AsJson = False) -> None:
     if as_json:
         print(json.dumps(rows, indent=1, ensure_ascii=False))
         return
-    print(f"{'name':<16}{'parameters':>12}{'paper':>9}  groups")
+    print(f"{'name':<28}{'parameters':>12}{'paper':>12}  groups")
     for row in rows:
         ours, paper = ("" if row[k] is None else f"{row[k]:,}" for k in ("parameters", "paper_parameters"))
         text = ", ".join(row["groups"]) if row["available"] else f"unavailable: {row['reason']}"
-        print(f"{row['name']:<16}{ours:>12}{paper:>12}  {text}")
+        print(f"{row['name']:<28}{ours:>12}{paper:>12}  {text}")
 
 
 @app.command()
@@ -189,9 +189,9 @@ def validate(names: Names, plugin: Plugins = None, assignments: Assignments = No
                 run_check(lambda entry=entry: entry.create(config.options(entry.family)))  # type: ignore[misc]
             except Exception as error:  # whatever a method raises, the other checks say more
                 broken += 1
-                print(f"{entry.name:<18}{check:<10}BROKEN: {first_line(error)}")
+                print(f"{entry.name:<28}{check:<10}BROKEN: {first_line(error)}")
             else:
-                print(f"{entry.name:<18}{check:<10}kept")
+                print(f"{entry.name:<28}{check:<10}kept")
     for name in lost:
         print(f"unavailable: {name}", file=sys.stderr)
     if broken or lost:
@@ -264,7 +264,7 @@ def status(results: Results = Path("results"), run_name: RunName = None, as_json
         return
     print(found.folder)
     for row in rows:
-        print(f"{row['method']:<18}seed {row['seed']:<3}{row['status']:<12}{row['detail']}")
+        print(f"{row['method']:<28}seed {row['seed']:<3}{row['status']:<12}{row['detail']}")
 
 
 @app.command()

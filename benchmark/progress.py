@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from benchmark.session import TrainingSession
 
 _REDRAW_SECONDS = 0.5
-_COLUMN = 18
+_COLUMN = 27
 
 
 class Progress:
