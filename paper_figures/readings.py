@@ -7,7 +7,7 @@ from typing import Any
 
 import pandas as pd
 
-from benchmark.metrics import METRICS
+from benchmark.metrics import METRICS, SECOND
 from paper_figures.common import conventions, text
 from paper_figures.common.documents import left_out, to_float, to_page
 from paper_figures.common.drawing import Drawing, NothingToDraw
@@ -22,7 +22,7 @@ TITLE = "Readings of PECL: the text contradicts itself and its published network
 NEEDS = "readings"
 
 QUALITY = ("psnr", "psnr_y", "ssim")
-READING = ("confidence", "plate_correct", "confidence_second", "plate_correct_second")
+READING = ("confidence", "plate_correct")
 
 
 @dataclass(frozen=True)
@@ -70,13 +70,18 @@ def draw(results: Results) -> Drawing:
         raise NothingToDraw("no result of a reading of PECL")
     rows = [row for row in found.values() if row is not None]
     names = Column("Reading", [Cell(name, marks=row.marks if row else "") for name, row in found.items()])
-    read = [metric for metric in READING if any(metric in row.scores for row in rows)]
+
+    def read(suffix: str) -> list[Column]:
+        there = [m + suffix for m in READING if any(m + suffix in row.scores for row in rows)]
+        return [score_column(rows, metric) for metric in there]
+
     blocks = {
         "What is trained": [*_option_columns(rows), parameter_column(rows)],
         "Image quality (median ± standard deviation) and iterations to the best weights": [
             *(score_column(rows, metric, deviation=True) for metric in QUALITY), convergence_column(rows),
         ],
-        "Reading: confidence (median) and accuracy (mean)": [score_column(rows, metric) for metric in read],
+        "Reading: confidence (median) and accuracy (mean)": read(""),
+        "Reading by the second judge": read(SECOND),
         "The loss at the last validation": _loss_columns(results, rows),
     }  # fmt: skip
     there = [row is not None for row in found.values()]

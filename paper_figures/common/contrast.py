@@ -13,7 +13,7 @@ import math
 import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
-from matplotlib.ticker import FuncFormatter
+from matplotlib.ticker import FuncFormatter, MaxNLocator
 
 from paper_figures.common import conventions, style, text
 from paper_figures.common.drawing import Drawing, NothingToDraw
@@ -89,7 +89,9 @@ def draw_contrast(results: Results, distance: str) -> Drawing:
 def _panel(axes: Axes, grid: Grid, data: pd.DataFrame, distance: str) -> None:
     looks = style.looks([str(dimension) for dimension in DIMENSIONS])
     axes.set(title=grid.title, xlabel="iteration", ylabel="PSNR contrast of PECL and MSE")
-    style.iteration_axis(axes, float(data["iteration"].min()), float(data["iteration"].max()) * 1.03)
+    low, high = float(data["iteration"].min()), float(data["iteration"].max())
+    room = max(high / low, 2.0) ** 0.04  # markers are not cut off at the ends
+    style.iteration_axis(axes, low / room, high * room)
     axes.axhline(0.0, color=style.GREY, lw=0.9, zorder=1)
     labels = []
     for dimension, row in _cells(grid, distance).items():
@@ -106,7 +108,8 @@ def _panel(axes: Axes, grid: Grid, data: pd.DataFrame, distance: str) -> None:
         end = last.iloc[-1]
         name = f"d = {dimension}  {text.number(end['difference'], sign=True)} dB{row.marks}"
         labels.append(Label(float(last.index[-1]), float(end["contrast"]), name, look.colour))
-    axes.yaxis.set_major_formatter(FuncFormatter(lambda y, _: text.number(y, 3) if y else "0"))
+    axes.yaxis.set_major_locator(MaxNLocator(nbins=8, steps=[1, 2, 5, 10]))
+    axes.yaxis.set_major_formatter(FuncFormatter(lambda y, _: text.number(y, 4).rstrip("0") if y else "0"))
     axes.set_ylim(*limits(data))
     style.label_right(axes, labels)
 
