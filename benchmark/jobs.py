@@ -189,8 +189,9 @@ def score(setting: Setting, method: Method, folder: Path | None) -> tuple[dict[s
 
     With a folder, rows and samples go there.
     """
+    batches = setting.test_batches  # made on first use, which is not the method's cost
     start = time.perf_counter()
-    images = evaluation.upscale_plates(method.upscale, setting.test_batches)
+    images = evaluation.upscale_plates(method.upscale, batches)
     milliseconds = 1000.0 * (time.perf_counter() - start) / len(images)
     frame = scoring.score_plates(images, setting.test, setting.judge, setting.second)
     if folder is not None:
