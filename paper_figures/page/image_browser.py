@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import io
 import math
 from dataclasses import dataclass, field, replace
 
-import numpy as np
 from PIL import Image
 
 from paper_figures.common import samples, text
@@ -143,15 +141,23 @@ def _plate(results: Results, index: int) -> PlatePictures:
         reference = reference or sample
         score = samples.score(results, row.name, index, seed)
         psnr = score.psnr if score else math.nan
-        pictures.append(Picture(row.name, title, _png(sample.sr), psnr, _readings(results, score)))
+        pictures.append(Picture(row.name, title, data_uri(Image.fromarray(sample.sr)), psnr, _readings(results, score)))
     pictures = _mark_best(pictures)
     if reference is None:
         return PlatePictures(index, _truth(results, index), 0, 0, pictures)
     height, width = reference.hr.shape[:2]
-    lr = Picture(LR, "LR", _png(reference.lr), size=f"{width // samples.SCALE}×{height // samples.SCALE} px")
+    lr = Picture(
+        LR, "LR", data_uri(Image.fromarray(reference.lr)), size=f"{width // samples.SCALE}×{height // samples.SCALE} px"
+    )
     bound = results.row(HR)
     score = samples.score(results, HR, index, samples.first_seed(results, bound)) if bound else None
-    hr = Picture(HR, "HR", _png(reference.hr), readings=_readings(results, score), size=f"{width}×{height} px")
+    hr = Picture(
+        HR,
+        "HR",
+        data_uri(Image.fromarray(reference.hr)),
+        readings=_readings(results, score),
+        size=f"{width}×{height} px",
+    )
     return PlatePictures(index, _truth(results, index), width, height, [lr, hr, *pictures])
 
 
@@ -189,10 +195,3 @@ def _reading(judge: str, read: str, truth: str) -> Reading:
         return Reading(judge, [Letter(c, "right") for c in read], None)
     letters = [Letter(c, "right" if right else "wrong" if c else "lost") for c, right in align(read, truth)]
     return Reading(judge, letters, sum(letter.kind != "right" for letter in letters))
-
-
-def _png(pixels: np.ndarray) -> str:
-    """A uint8 H×W×3 picture inside an address."""
-    buffer = io.BytesIO()
-    Image.fromarray(pixels).save(buffer, "PNG")
-    return data_uri(buffer.getvalue())
