@@ -277,6 +277,11 @@ def caption(results: Results) -> list[str]:
             f"{FLOOR:g} standard deviations over plates; for other scores in standard deviations over plates). Where "
             "the ablation gives several trainings of a kind, these are resampled instead."
         )
+    else:
+        sentences.append(
+            "A bootstrap of few seeds is too narrow, so a difference of two methods must also exceed half of Student's "
+            "95 % interval of the seeds' means."
+        )
     found = grid.find(results, DESCRIBED.term)
     if found is not None and len({d for _, d in found.cells}) > 1:
         sentences.append(f"Claim 6: {grid.confound(found)}")

@@ -114,6 +114,15 @@ def test_with_one_seed_a_difference_must_exceed_what_training_anew_may_change() 
     assert of(moved=0.6, seeds=3).outcome == HOLDS
 
 
+def test_two_seeds_that_agree_by_chance_decide_nothing() -> None:
+    """A bootstrap of two numbers of one sign never crosses zero; Student's interval of them is wide."""
+    lab = Lab(2).table1(0.3, by_seed=[-0.2, 0.2]).add("pecl-mse", 0.0, options=pecl_options(term="none"))
+    found = verdict(lab.results(), 4).finding
+    assert found.outcome == OPEN and found.reason.startswith("2 seeds, and training anew may change 2.5")
+    close = Lab(2).table1(0.3, by_seed=[-0.01, 0.01]).add("pecl-mse", 0.0, options=pecl_options(term="none"))
+    assert verdict(close.results(), 4).finding.outcome == HOLDS
+
+
 def test_seeds_that_disagree_leave_a_claim_open() -> None:
     lab = Lab(3).table1(0.3, by_seed=[-0.6, 0.0, 0.6]).add("pecl-mse", 0.0, options=pecl_options(term="none"))
     found = verdict(lab.results(), 4).finding

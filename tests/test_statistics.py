@@ -235,3 +235,14 @@ def test_captions_say_what_was_resampled() -> None:
 
     assert "say nothing about other seeds" in said(1, 1000) and "1,000 plate texts" in said(1, 1000)
     assert "3 seeds (outer level) and 1 plate text." in said(3, 1)
+
+
+def test_between_seeds_is_students_interval_of_their_means() -> None:
+    frame = pd.DataFrame({"seed": [0, 0, 1, 1, 1], "difference": [0.0, 2.0, 3.0, math.inf, 3.0]})
+    assert statistics.between_seeds(frame, "difference") == pytest.approx(
+        12.7062 * math.sqrt(2) / math.sqrt(2), abs=1e-3
+    )
+    three = pd.DataFrame({"seed": [0, 1, 2], "difference": [1.0, 2.0, 4.5]})
+    low, high = stats.t.interval(0.95, 2, 2.5, stats.sem([1.0, 2.0, 4.5]))
+    assert statistics.between_seeds(three, "difference") == pytest.approx((high - low) / 2)
+    assert math.isinf(statistics.between_seeds(frame[:2], "difference"))

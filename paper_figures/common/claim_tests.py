@@ -29,10 +29,10 @@ from paper_figures.common.evidence import (
     larger_budget,
     mse_alone,
     need,
-    one_seed,
     patches,
     remedy,
     rivals,
+    room,
     title,
     weigh,
     whole_grid,
@@ -128,15 +128,15 @@ def _near(results: Results, near: Comparison, gain: list[Comparison]) -> tuple[s
     """Outcome and reason for one judge; ``gain`` is TBSRN's plate accuracy minus bicubic's."""
     if not near.found.known:
         return OPEN, f"only {text.plural(near.found.clusters, 'plate text')} in common"
-    room = one_seed(results, near)
-    if near.found.high + room < -MARGIN:
+    change = room(results, near)
+    if near.found.high + change < -MARGIN:
         return FAILS, ""
     if not gain or weigh(results, gain[0])[0] != BETTER:
         numbers = "".join(f" ({_difference(c)})" for c in gain)
         return OPEN, f"TBSRN itself does not clearly read more plates than bicubic{numbers}, so nearness says nothing"
-    if near.found.low - room > -MARGIN:
+    if near.found.low - change > -MARGIN:
         return HOLDS, ""
-    alone = f"; {anew(room, near.metric)}" if room else ""
+    alone = f"; {anew(change, near)}" if change else ""
     return OPEN, f"the interval is not clear of the margin, {text.number(-MARGIN)}{alone}"
 
 
@@ -170,10 +170,11 @@ def manhattan(results: Results, reading: Reading) -> Finding:
     }
     pooled = pd.concat([pair.assign(seed=[f"{d} {s}" for s in pair["seed"]]) for d, pair in pairs.items()])
     found, test = statistics.interval(pooled, "difference"), statistics.wilcoxon(pooled)
+    change = statistics.between_seeds(pooled, "difference")
     each = ", ".join(f"{text.number(_mean(pair['difference']), sign=True)} at {d}" for d, pair in pairs.items())
     evidence = f"Manhattan minus Euclidean: PSNR {shown(found, 'psnr', unit=True)}, p {probability(test.p)} ({each})."
     outcome = _decide(found, test.p, test.p)
-    if outcome != OPEN:
+    if outcome != OPEN and abs(found.value) > change:
         return Finding(outcome, evidence)
     why = "a tie over trainings and plates" if found.known else "too few plates in common"
     return Finding(OPEN, evidence, why, remedy(results, cells.values()))
@@ -227,7 +228,7 @@ def _decibel(value: float) -> str:
 
 def settled(results: Results, reading: Reading) -> Finding:
     """Claim 7. Holds: in every cell the contrast stays above zero over the last quarter of training. Does not: in one
-    it stays at or below zero. With one seed a cell's mean difference must also exceed the allowance."""
+    it stays at or below zero. A cell's mean difference must also exceed what training anew may change."""
     grid = whole_grid(results, reading)
     assert grid.mse is not None
     above, below, thin, listed = 0, 0, False, []
@@ -239,10 +240,14 @@ def settled(results: Results, reading: Reading) -> Finding:
         if len(late) < ENOUGH_VALIDATIONS or not np.isfinite(late["contrast"].astype(float)).all():
             thin = True
             continue
-        room = allowance(results, row, grid.mse, "psnr") if len(set(row.seeds) & set(grid.mse.seeds)) == 1 else 0.0
+        mine = curves[(curves["dimension"] == d) & curves["iteration"].isin(late.index)]
+        seeds = mine["seed"].nunique()
+        change = (
+            statistics.between_seeds(mine, "difference") if seeds > 1 else allowance(results, row, grid.mse, "psnr")
+        )
         mean = float(late["difference"].mean())
-        above += bool((late["contrast"] > 0).all()) and mean > room
-        below += bool((late["contrast"] <= 0).all()) and mean < -room
+        above += bool((late["contrast"] > 0).all()) and mean > change
+        below += bool((late["contrast"] <= 0).all()) and mean < -change
         listed.append(f"{distance.capitalize()} {d} {text.number(late['contrast'].mean(), 4, sign=True)} "
                       f"({text.number(mean, sign=True)} dB)")  # fmt: skip
     evidence = f"Mean contrast over the last quarter: {', '.join(listed)}." if listed else ""

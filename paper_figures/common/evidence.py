@@ -1,6 +1,7 @@
 """What a claim is decided with: verdicts, what is there to compare, and how sure one may be.
 
-With one seed, intervals over plates say nothing about training anew. How much that can change was measured
+A difference must be larger than training anew may make it. With several seeds that is Student's interval of
+their means. With one seed, intervals over plates say nothing about training anew. How much that can change was measured
 with the quick preset on synthetic plates: two seeds of PECL ended 1.03 dB apart, four of ESPCN at most
 0.09 dB; over the second half of their training they had all moved by 0.6 dB or more. So with one
 seed a difference counts only beyond that movement (:func:`allowance`).
@@ -17,7 +18,7 @@ import numpy as np
 import methods
 from benchmark import config
 from benchmark.metrics import METRICS
-from paper_figures.common import grid, text
+from paper_figures.common import grid, statistics, text
 from paper_figures.common.grid import Grid
 from paper_figures.common.results import Results, Row
 from paper_figures.comparisons import TIE, UNKNOWN, Comparison
@@ -105,22 +106,25 @@ def whole_grid(results: Results, reading: Reading) -> Grid:
 
 
 def weigh(results: Results, comparison: Comparison) -> tuple[str, str]:
-    """The verdict of a comparison, and why it is a tie or nothing. With one seed it must exceed the allowance."""
+    """The verdict of a comparison, and why it is a tie or nothing: it must exceed what training anew may change."""
     found, verdict = comparison.found, comparison.verdict
     if verdict == UNKNOWN:
         return UNKNOWN, f"only {text.plural(found.clusters, 'plate text')} in common"
     if verdict == TIE:
         return TIE, "a tie"
-    room = one_seed(results, comparison)
-    return (TIE, anew(room, comparison.metric)) if abs(found.value) <= room else (verdict, "")
+    change = room(results, comparison)
+    return (TIE, anew(change, comparison)) if abs(found.value) <= change else (verdict, "")
 
 
-def one_seed(results: Results, comparison: Comparison) -> float:
-    """The allowance for a difference that rests on one seed; 0 for one that does not."""
-    row, other = comparison.row, comparison.reference
-    if comparison.found.seeds > 1 or not (row.trained or other.trained):
+def room(results: Results, comparison: Comparison) -> float:
+    """What training anew may change in a difference, in the unit of the stored scores; 0 where nothing is trained."""
+    row, other, metric = comparison.row, comparison.reference, comparison.metric
+    if not (row.trained or other.trained):
         return 0.0
-    return allowance(results, row, other, comparison.metric)
+    if comparison.found.seeds > 1:
+        paired = statistics.pairs(results.plates_of(row), results.plates_of(other), metric)
+        return statistics.between_seeds(paired, "difference")
+    return allowance(results, row, other, metric)
 
 
 def allowance(results: Results, row: Row, other: Row, metric: str) -> float:
@@ -143,11 +147,15 @@ def moved(results: Results, row: Row) -> float:
     return max((float(one.max() - one.min()) for _, one in late.groupby("seed")["val_psnr"]), default=0.0)
 
 
-def anew(room: float, metric: str) -> str:
-    """Why a difference within the allowance decides nothing."""
-    kind = METRICS[metric]
+def anew(change: float, comparison: Comparison) -> str:
+    """Why a difference that training anew may change by so much decides nothing."""
+    kind = METRICS[comparison.metric]
     unit = {"%": " points", "": ""}.get(kind.unit, f" {kind.unit}")
-    return f"one seed, and training anew may change {text.number(kind.factor * room, kind.decimals)}{unit}"
+    seeds = comparison.found.seeds
+    return (
+        f"{'one seed' if seeds == 1 else f'{seeds} seeds'}, and training anew may change "
+        f"{text.number(kind.factor * change, kind.decimals)}{unit}"
+    )
 
 
 # -- what would decide it --------------------------------------------------------------------------

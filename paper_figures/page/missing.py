@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from typing import NamedTuple
 
 import methods
-from paper_figures.common.results import Results
+from paper_figures.common.results import Results, Row
 
 
 class Missing(NamedTuple):
@@ -30,10 +30,14 @@ def missing_methods(results: Results, groups: set[str]) -> list[Missing]:
     if absent:
         listed = ", ".join(methods.get(name).title for name in absent)
         missing.append(Missing(f"no result of {listed}", run_command(results, absent)))
+    lacking: dict[str, list[Row]] = {}
     for row in results.rows:
-        lacking = [str(seed) for seed in results.seeds if seed not in row.seeds]
-        if row.trained and lacking and row.name not in failed:
-            missing.append(Missing(f"{row.title} lacks seed {', '.join(lacking)}", run_command(results, [row.name])))
+        seeds = ", ".join(str(seed) for seed in results.seeds if seed not in row.seeds)
+        if row.trained and seeds and row.name not in failed:
+            lacking.setdefault(seeds, []).append(row)
+    for seeds, rows in lacking.items():
+        titles = ", ".join(row.title for row in rows)
+        missing.append(Missing(f"no seed {seeds} of {titles}", run_command(results, [row.name for row in rows])))
     return missing
 
 
