@@ -274,13 +274,14 @@ def caption(results: Results) -> list[str]:
         sentences.append(
             f"One seed (seed {seeds[0]}): intervals say nothing about training anew, so a difference of two methods "
             "counts only beyond what the validation PSNR of either moved over the second half of training (at least "
-            f"{FLOOR:g} standard deviations over plates; for other scores in standard deviations over plates). Where "
-            "the ablation gives several trainings of a kind, these are resampled instead."
+            f"{FLOOR:g} standard deviations over plates), and differences in other scores than PSNR are not decided. "
+            "Where the ablation gives several trainings of a kind, these are resampled instead."
         )
     else:
         sentences.append(
             "A bootstrap of few seeds is too narrow, so a difference of two methods must also exceed half of Student's "
-            "95 % interval of the seeds' means."
+            "95 % interval of the seeds' means; for PSNR it is enough to exceed how far the seeds are apart and what "
+            "the validation PSNR of either method moved over the second half of training."
         )
     found = grid.find(results, DESCRIBED.term)
     if found is not None and len({d for _, d in found.cells}) > 1:

@@ -129,6 +129,8 @@ def _near(results: Results, near: Comparison, gain: list[Comparison]) -> tuple[s
     if not near.found.known:
         return OPEN, f"only {text.plural(near.found.clusters, 'plate text')} in common"
     change = room(results, near)
+    if math.isinf(change):
+        return OPEN, anew(change, near)
     if near.found.high + change < -MARGIN:
         return FAILS, ""
     if not gain or weigh(results, gain[0])[0] != BETTER:

@@ -121,23 +121,28 @@ def room(results: Results, comparison: Comparison) -> float:
     row, other, metric = comparison.row, comparison.reference, comparison.metric
     if not (row.trained or other.trained):
         return 0.0
-    if comparison.found.seeds > 1:
-        paired = statistics.pairs(results.plates_of(row), results.plates_of(other), metric)
-        return statistics.between_seeds(paired, "difference")
-    return allowance(results, row, other, metric)
+    if comparison.found.seeds == 1:
+        return allowance(results, row, other, metric)
+    paired = statistics.pairs(results.plates_of(row), results.plates_of(other), metric)
+    student, means = statistics.between_seeds(paired, "difference"), statistics.seed_means(paired, "difference")
+    # Student's interval of two seeds is so wide that nothing would be decided where one seed decides: beyond what
+    # one seed must exceed, and beyond what the seeds are apart, is enough.
+    return min(student, max(allowance(results, row, other, metric), float(means.max() - means.min())))
 
 
 def allowance(results: Results, row: Row, other: Row, metric: str) -> float:
     """What another seed may change in a difference of two methods, in the unit of the stored scores.
 
     The most that either one's validation PSNR moved over the second half of training, at least ``FLOOR``
-    standard deviations over plates; carried over to other scores in standard deviations over plates.
+    standard deviations over plates. Infinite for scores other than PSNR: nothing in one training says how
+    much another would change a reading, or the blocks that a network leaves.
     """
+    if not metric.startswith("psnr"):
+        return math.inf
     spread = max(one.scores["psnr"].sd for one in (row, other))
     if not spread > 0:
         return math.inf
-    share = max(FLOOR, moved(results, row) / spread, moved(results, other) / spread)
-    return share * max(one.scores[metric].sd for one in (row, other))
+    return max(FLOOR * spread, moved(results, row), moved(results, other))
 
 
 def moved(results: Results, row: Row) -> float:
@@ -149,13 +154,12 @@ def moved(results: Results, row: Row) -> float:
 
 def anew(change: float, comparison: Comparison) -> str:
     """Why a difference that training anew may change by so much decides nothing."""
-    kind = METRICS[comparison.metric]
+    kind, seeds = METRICS[comparison.metric], comparison.found.seeds
+    start = "one seed" if seeds == 1 else f"{seeds} seeds"
+    if math.isinf(change):
+        return f"{start}, which does not say how much training anew changes {kind.label[0].lower()}{kind.label[1:]}"
     unit = {"%": " points", "": ""}.get(kind.unit, f" {kind.unit}")
-    seeds = comparison.found.seeds
-    return (
-        f"{'one seed' if seeds == 1 else f'{seeds} seeds'}, and training anew may change "
-        f"{text.number(kind.factor * change, kind.decimals)}{unit}"
-    )
+    return f"{start}, and training anew may change {text.number(kind.factor * change, kind.decimals)}{unit}"
 
 
 # -- what would decide it --------------------------------------------------------------------------

@@ -173,14 +173,19 @@ def difference(a: pd.DataFrame, b: pd.DataFrame, metric: str, statistic: Statist
     return interval(pairs(a, b, metric), "difference", statistic)
 
 
+def seed_means(frame: pd.DataFrame, metric: str) -> pd.Series:
+    """The mean of a score over the plates of each seed."""
+    numbers = pd.to_numeric(frame[metric], errors="coerce")
+    return numbers[np.isfinite(numbers)].groupby(frame["seed"]).mean()
+
+
 def between_seeds(frame: pd.DataFrame, metric: str) -> float:
     """Half the width of Student's 95 % interval of the seeds' means: what training anew may change.
 
     A bootstrap of two or three seeds is far too narrow (two agree in sign half of the time by chance); this
     is not. Infinite with fewer than two seeds.
     """
-    numbers = pd.to_numeric(frame[metric], errors="coerce")
-    means = numbers[np.isfinite(numbers)].groupby(frame["seed"]).mean()
+    means = seed_means(frame, metric)
     if len(means) < 2:
         return math.inf
     return float(stats.t.ppf((1 + LEVEL) / 2, len(means) - 1) * means.std(ddof=1) / math.sqrt(len(means)))
