@@ -157,7 +157,7 @@ def anew(change: float, comparison: Comparison) -> str:
     kind, seeds = METRICS[comparison.metric], comparison.found.seeds
     start = "one seed" if seeds == 1 else f"{seeds} seeds"
     if math.isinf(change):
-        return f"{start}, which does not say how much training anew changes {kind.label[0].lower()}{kind.label[1:]}"
+        return f"{start}, which does not say how much training anew changes this score"
     unit = {"%": " points", "": ""}.get(kind.unit, f" {kind.unit}")
     return f"{start}, and training anew may change {text.number(kind.factor * change, kind.decimals)}{unit}"
 
