@@ -20,7 +20,7 @@ from paper_figures.common.grid import grids
 from paper_figures.common.results import Results, Row
 
 NAME = "distortion_maps"
-TITLE = "Noise, blur and compression maps (Fig. 13)"
+TITLE = "Noise, blur and compression maps (the paper's Fig. 13)"
 NEEDS = "ablation"
 PICTURES = True
 

@@ -10,7 +10,7 @@ from paper_figures.common.pictures import Block, Tile
 from paper_figures.common.results import Results
 
 NAME = "patches"
-TITLE = "Training patches"
+TITLE = "Training patches (the paper's Fig. 5)"
 NEEDS = "table1"
 PICTURES = True
 

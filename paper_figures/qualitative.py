@@ -8,7 +8,7 @@ from paper_figures.common.results import Results
 from paper_figures.common.side_by_side import Column
 
 NAME = "qualitative"
-TITLE = "Test plates as each method shows them"
+TITLE = "Test plates as each method shows them (the paper's Fig. 7)"
 NEEDS = "table1"
 PICTURES = True
 

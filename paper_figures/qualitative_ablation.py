@@ -12,7 +12,7 @@ from paper_figures.common.results import Results, Row
 from paper_figures.common.side_by_side import Column
 
 NAME = "qualitative_ablation"
-TITLE = "Test plates by PECL's loss: MSE, Manhattan, Euclidean"
+TITLE = "Test plates by PECL's loss: MSE, Manhattan, Euclidean (the paper's Fig. 12)"
 NEEDS = "ablation"
 PICTURES = True
 

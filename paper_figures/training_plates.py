@@ -12,7 +12,7 @@ from paper_figures.common.pictures import Block, Reading, Tile
 from paper_figures.common.results import Results
 
 NAME = "training_plates"
-TITLE = "Training plates under varied conditions"
+TITLE = "Training plates under varied conditions (the paper's Fig. 4)"
 NEEDS = "table1"
 PICTURES = True
 
