@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import math
 from dataclasses import replace
 from pathlib import Path
@@ -22,6 +23,8 @@ BY_NAME = {fake.name: fake for fake in METHODS}
 FEW = tuple(BY_NAME[name] for name in ("hr", "bicubic", "srcnn", "pecl"))
 SHIFTS = PATTERN / 10 + 0.4
 """What SRCNN gains from A to B, plate by plate: 0.4 dB on average."""
+from paper_figures.common import tables
+from paper_figures.common.tables import Cell, Column, Table
 
 
 def number_plates(run: Run) -> Run:
@@ -201,3 +204,11 @@ def test_a_comparison_that_cannot_be_written_says_so(tmp_path: Path) -> None:
     (tmp_path / "a/report").write_text("in the way")
     with pytest.raises(UserError, match="cannot write the comparison to"):
         compare.write(comparison)
+
+
+def test_long_values_do_not_push_the_names_out_of_a_terminal() -> None:
+    columns = [Column("Differs", [Cell("data fingerprint")]), *(Column(c, [Cell(c * 64)]) for c in "ab")]
+    console = Console(width=80, file=io.StringIO())
+    console.print(tables.to_terminal(Table("Conditions", columns)))
+    assert isinstance(console.file, io.StringIO)
+    assert "data fingerprint" in console.file.getvalue() and "a" * 23 + "…" in console.file.getvalue()

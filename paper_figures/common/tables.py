@@ -12,6 +12,9 @@ from rich.text import Text
 
 from paper_figures.common import text
 
+LONGEST = 24
+"""Values longer than this are cut in a terminal, or they would push the names of the rows out of it."""
+
 
 @dataclass(frozen=True)
 class Cell:
@@ -101,10 +104,13 @@ def to_terminal(table: Table) -> RichTable:
     for i, column in enumerate(table.columns):
         shown.add_column(Text(column.header), justify="left" if i == 0 else "right", no_wrap=i > 0)
     for i, row in enumerate(table.rows):
-        shown.add_row(*(_terminal_cell(cell) for cell in row), end_section=i + 1 in table.rules)
+        cells = [_terminal_cell(cell, LONGEST if column else len(cell.text)) for column, cell in enumerate(row)]
+        shown.add_row(*cells, end_section=i + 1 in table.rules)
     return shown
 
 
-def _terminal_cell(cell: Cell) -> Text:
-    shown = Text(text.one_line(cell.text), style={0: "", 1: "bold", 2: "underline"}[cell.rank])
+def _terminal_cell(cell: Cell, longest: int) -> Text:
+    line = text.one_line(cell.text)
+    line = line if len(line) <= longest else line[: longest - 1] + "…"
+    shown = Text(line, style={0: "", 1: "bold", 2: "underline"}[cell.rank])
     return shown.append(f" {cell.marks}", style="dim") if cell.marks else shown
