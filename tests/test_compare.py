@@ -17,14 +17,14 @@ from typer.testing import CliRunner
 from benchmark import cli
 from benchmark.errors import UserError
 from benchmark.store import Run
+from paper_figures.common import tables
+from paper_figures.common.tables import Cell, Column, Table
 from paper_figures.page import compare
 
 BY_NAME = {fake.name: fake for fake in METHODS}
 FEW = tuple(BY_NAME[name] for name in ("hr", "bicubic", "srcnn", "pecl"))
 SHIFTS = PATTERN / 10 + 0.4
 """What SRCNN gains from A to B, plate by plate: 0.4 dB on average."""
-from paper_figures.common import tables
-from paper_figures.common.tables import Cell, Column, Table
 
 
 def number_plates(run: Run) -> Run:
