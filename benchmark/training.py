@@ -56,6 +56,7 @@ def train(
     session.checkpoint(method)  # a finished training is not repeated because scoring was killed
     pd.DataFrame(session.history).to_csv(folder / "history.csv", index=False)
     _save(folder / BEST, session.best_weights)
+    (folder / LAST).unlink(missing_ok=True)  # of a training that this one replaces
     if session.best_iteration != session.iteration:
         _save(folder / LAST, method.weights())
     return method, session

@@ -137,12 +137,7 @@ def caption(results: Results, found: list[Grid], compared: list[Comparison]) -> 
         *_statistics(compared),
         *remarks(found),
         "± is the standard deviation over plates" + pooled + ".",
-        conventions.SCORING,
-        conventions.DEGRADATION,
-        conventions.data(results),
-        conventions.budget(results),
-        conventions.selection(results),
-        conventions.judge(results),
+        *conventions.conditions(results),
         *conventions.marks(results),
     ]
     rows = {row.name: row for grid in found for row in grid.rows}.values()

@@ -213,12 +213,7 @@ def sentences(results: Results) -> list[str]:
         conventions.against_paper(rows, {**beside, "best_iteration": "iterations to the best"}),
         conventions.pooling(results),
         statistics.resampled(max(mean_psnr(results), key=lambda found: (found.seeds, found.clusters))),
-        conventions.SCORING,
-        conventions.DEGRADATION,
-        conventions.data(results),
-        conventions.budget(results),
-        conventions.selection(results),
-        conventions.judge(results),
+        *conventions.conditions(results),
     ]
     found += conventions.marks(results)
     lacking = [f"{row.title}, {METRICS[metric].label}: {summary.lacking} of {summary.lacking + summary.n}"

@@ -19,6 +19,11 @@ DEGRADATION = (
 )
 
 
+def conditions(results: Results) -> list[str]:
+    """How every number of a table came about: scoring, plates, budget, choice of weights, judges."""
+    return [SCORING, DEGRADATION, data(results), budget(results), selection(results), judge(results)]
+
+
 def data(results: Results) -> str:
     """Which plates were used, and what was done to them."""
     info = results.reference["data"]
