@@ -30,7 +30,10 @@ from benchmark.cli_options import (
     make_config,
     select_methods,
 )
-from benchmark.errors import UserError, first_line
+from benchmark.cli_perf import perf
+from benchmark.cli_verify import verify
+from benchmark.errors import CannotWrite, UserError, first_line
+from benchmark.terminal import cell, say
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -40,6 +43,8 @@ app = typer.Typer(
     help="A reproducible benchmark of x8 license-plate super-resolution.",
 )
 app.add_typer(data_app, name="data")
+app.command()(verify)
+app.command()(perf)
 
 
 def main() -> None:
@@ -47,10 +52,13 @@ def main() -> None:
     try:
         app()
     except UserError as error:
-        print(f"error: {error}", file=sys.stderr)
+        say(f"error: {error}", error=True)
         sys.exit(2)
+    except CannotWrite as error:
+        say(f"error: {error}", error=True)
+        sys.exit(1)
     except KeyboardInterrupt:
-        print("stopped", file=sys.stderr)
+        say("stopped", error=True)
         sys.exit(128 + signal.SIGINT)
 
 
@@ -73,7 +81,7 @@ def run(
 ) -> None:
     """Train and score methods; what is there already is kept, what was stopped goes on."""
     from benchmark.session import Interrupted
-    from benchmark.store import Run, check_writable, exclusive
+    from benchmark.store import Run, check_writable, run_folder
 
     if executor != "local":
         raise UserError(f"no executor {executor!r} (known: local)")
@@ -88,20 +96,19 @@ def run(
     }
     entries, lost = select_methods(names, plugin)
     config = make_config(preset, options, assignments)
-    folder = results / (run_name or default_run_name(config))
+    folder = run_folder(results, run_name or default_run_name(config))
     check_writable(folder)
     from benchmark.jobs import run_jobs
 
     try:
-        with exclusive(folder):
-            failed = run_jobs(config, entries, Run(folder))
+        failed = run_jobs(config, entries, Run(folder))
     except Interrupted as stopped:
         sys.exit(128 + (stopped.args[0] or signal.SIGINT))
-    print(f"results: {folder}")
+    say(f"results: {folder}")
     for name in lost:
-        print(f"unavailable: {name}", file=sys.stderr)
+        say(f"unavailable: {name}", error=True)
     if failed:
-        print(f"failed: {', '.join(failed)} (see error.txt in its folder)", file=sys.stderr)
+        say(f"failed: {', '.join(failed)} (see error.txt in its folder)", error=True)
     if lost or failed:
         sys.exit(1)
 
@@ -125,7 +132,7 @@ def report(
     from paper_figures.page import compare as two_runs
 
     if list_names:
-        print("\n".join(f"{name:<22}{title}" for name, title in pages.titles().items()))
+        say("\n".join(f"{name:<22}{title}" for name, title in pages.titles().items()))
         return
     if compare:
         if run_name or only:
@@ -149,30 +156,36 @@ def list_methods(plugin: Plugins = None, as_json: AsJson = False) -> None:
     for path in plugin or []:
         load_plugin(path)
     rows: list[dict[str, Any]] = []
+    absent = methods.unavailable()
     for name in methods.names():
         entry = methods.get(name)
+        try:
+            parameters = int(entry.parameters())
+        except (Exception, SystemExit) as error:  # whatever a plug-in's network raises, the others are listed
+            absent[name] = f"cannot be built: {first_line(error)}"
+            continue
         rows.append(
             {
                 "name": name,
                 "title": entry.title,
                 "groups": list(entry.groups),
-                "parameters": entry.parameters(),
+                "parameters": parameters,
                 "paper_parameters": entry.method.paper_parameters,
                 "citation": entry.method.citation,
                 "available": True,
             }
         )
-    for name, reason in methods.unavailable().items():
-        absent = dict.fromkeys(["parameters", "paper_parameters", "citation"])
-        rows.append({"name": name, "title": name, "groups": [], **absent, "available": False, "reason": reason})
+    for name, reason in absent.items():
+        unknown = dict.fromkeys(["parameters", "paper_parameters", "citation"])
+        rows.append({"name": name, "title": name, "groups": [], **unknown, "available": False, "reason": reason})
     if as_json:
-        print(json.dumps(rows, indent=1, ensure_ascii=False))
+        say(json.dumps(rows, indent=1, ensure_ascii=False))
         return
-    print(f"{'name':<28}{'parameters':>12}{'paper':>12}  groups")
+    say(f"{'name':<28}{'parameters':>12}{'paper':>12}  groups")
     for row in rows:
         ours, paper = ("" if row[k] is None else f"{row[k]:,}" for k in ("parameters", "paper_parameters"))
         text = ", ".join(row["groups"]) if row["available"] else f"unavailable: {row['reason']}"
-        print(f"{row['name']:<28}{ours:>12}{paper:>12}  {text}")
+        say(f"{row['name']:<28}{ours:>12}{paper:>12}  {text}")
 
 
 @app.command()
@@ -187,13 +200,13 @@ def validate(names: Names, plugin: Plugins = None, assignments: Assignments = No
         for check, run_check in CHECKS.items():
             try:
                 run_check(lambda entry=entry: entry.create(config.options(entry.family)))  # type: ignore[misc]
-            except Exception as error:  # whatever a method raises, the other checks say more
+            except (Exception, SystemExit) as error:  # whatever a method raises, the other checks say more
                 broken += 1
-                print(f"{entry.name:<28}{check:<10}BROKEN: {first_line(error)}")
+                say(f"{entry.name:<28}{check:<10}BROKEN: {first_line(error)}")
             else:
-                print(f"{entry.name:<28}{check:<10}kept")
+                say(f"{entry.name:<28}{check:<10}kept")
     for name in lost:
-        print(f"unavailable: {name}", file=sys.stderr)
+        say(f"unavailable: {name}", error=True)
     if broken or lost:
         sys.exit(1)
 
@@ -213,24 +226,25 @@ def search(
     assignments: Assignments = None,
 ) -> None:
     """Choose options of a method on validation plates; test plates are not touched."""
+    from benchmark.locks import hold
     from benchmark.search import search as run_search
     from benchmark.search import summary
     from benchmark.session import Interrupted
-    from benchmark.store import check_writable, exclusive
+    from benchmark.store import check_writable, run_folder
 
     (entry,), _ = select_methods(method, plugin)
     options = {"data.folder": data, "train.seeds": seeds, "train.iterations": iterations, "train.device": device}
     given = [f"{field}={value}" for field, value in options.items() if value is not None]
     config = make_config(preset, options, assignments)
-    folder = results / (run_name or f"search-{method}-{default_run_name(config)}")
+    folder = run_folder(results, run_name or f"search-{method}-{default_run_name(config)}")
     check_writable(folder)
     try:
-        with exclusive(folder):
+        with hold(folder / ".lock"):
             record = run_search(entry, preset, [*given, *(assignments or [])], trials, folder)
     except Interrupted as stopped:
         sys.exit(128 + (stopped.args[0] or signal.SIGINT))
-    print(summary(record).to_string(index=False, float_format="%.3f"))
-    print(f"record: {folder / 'search.csv'}")
+    say(summary(record).to_string(index=False, float_format="%.3f"))
+    say(f"record: {folder / 'search.csv'}")
 
 
 @app.command()
@@ -241,15 +255,25 @@ def upscale(
     device: Annotated[str, typer.Option(help="auto, cpu, cuda or cuda:N.")] = "auto",
     plugin: Plugins = None,
 ) -> None:
-    """Upscale pictures eight times with a trained method."""
+    """Upscale pictures eight times with a trained method. One that cannot be read does not cost the others."""
     for path in plugin or []:
         load_plugin(path)
     from benchmark.setting import resolve_device
-    from benchmark.trained import load_method, upscale_file
+    from benchmark.trained import load_method, targets, upscale_file
 
+    places = targets(images, out)
     method = load_method(result, resolve_device(device))
-    for path in images:
-        print(upscale_file(method, path, out))
+    lost = 0
+    for path, target in places.items():
+        try:
+            upscale_file(method, path, target)
+        except UserError as error:
+            lost += 1
+            say(f"error: {error}", error=True)
+        else:
+            say(target)
+    if lost:
+        sys.exit(2)
 
 
 @app.command()
@@ -260,11 +284,11 @@ def status(results: Results = Path("results"), run_name: RunName = None, as_json
     found = find_run(results, run_name)
     rows = found.status()
     if as_json:
-        print(json.dumps(rows, indent=1, ensure_ascii=False))
+        say(json.dumps(rows, indent=1, ensure_ascii=False))
         return
-    print(found.folder)
+    say(found.folder)
     for row in rows:
-        print(f"{row['method']:<28}seed {row['seed']:<3}{row['status']:<12}{row['detail']}")
+        say(f"{row['method']:<28}seed {row['seed']:<3}{row['status']:<12}{cell(row['detail'])}")
 
 
 @app.command()
@@ -273,4 +297,4 @@ def doctor() -> None:
     from benchmark.doctor import examine
 
     for name, finding in examine():
-        print(f"{name:<18}{finding}")
+        say(f"{name:<18}{finding}")

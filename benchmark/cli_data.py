@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Optional
 import typer
 
 from benchmark.cli_options import AsJson, Assignments, Preset, Protocol, Results, make_config
+from benchmark.terminal import say
 
 if TYPE_CHECKING:
     from benchmark.readers.training import Kind
@@ -28,17 +29,44 @@ def data_prepare(
     from benchmark.setting import prepare_plates
 
     config = make_config(preset, {"data.folder": folder, "data.protocol": protocol}, assignments)
-    plates, _ = prepare_plates(config, results, print)
-    print(f"{plates.folder}: {json.dumps(plates.info)}")
+    plates, _ = prepare_plates(config, results, say)
+    say(f"{plates.folder}: {json.dumps(plates.info)}")
 
 
 @data_app.command("verify")
-def data_verify(folder: Annotated[Path, typer.Argument(help="A CCPD folder.")], as_json: AsJson = False) -> None:
-    """Count pictures, plates, repetitions and files that cannot be used."""
-    from benchmark.data.verify import describe, verify
+def data_verify(
+    folder: Annotated[Path, typer.Argument(help="A CCPD folder, or a pack; with --names, also a list of names.")],
+    names: Annotated[bool, typer.Option("--names", help="Go by names alone: open no picture.")] = False,
+    preset: Preset = "standard",
+    protocol: Protocol = None,
+    assignments: Assignments = None,
+    as_json: AsJson = False,
+) -> None:
+    """Count pictures, plates, files that cannot be used, and what the splits of a preset know of each other."""
+    from benchmark.data.splits import Counts
+    from benchmark.data.verify import PROTOCOLS, describe, verify, verify_names
 
-    facts = verify(folder)
-    print(json.dumps(facts, indent=1, ensure_ascii=False) if as_json else describe(facts))
+    if (folder / "pack.json").is_file() and not names:
+        _verify_pack(folder, as_json)
+        return
+    data = make_config(preset, {"data.protocol": protocol}, assignments).data
+    counts = Counts(data.train_plates, data.val_plates, data.test_plates)
+    chosen = any(a.partition("=")[0].strip() == "data.protocol" for a in assignments or [])
+    protocols = PROTOCOLS if protocol is None and not chosen else (data.protocol,)
+    facts = (verify_names if names else verify)(folder, counts, data.seed, protocols)
+    say(json.dumps(facts, indent=1, ensure_ascii=False) if as_json else describe(facts))
+
+
+def _verify_pack(folder: Path, as_json: bool) -> None:
+    from benchmark.data.verify import verify_pack
+
+    problems = verify_pack(folder)
+    if as_json:
+        say(json.dumps({"pack": str(folder), "problems": problems}, indent=1, ensure_ascii=False))
+    else:
+        say("\n".join(problems) or f"{folder}: all plates are those of its fingerprint")
+    if problems:
+        raise typer.Exit(1)
 
 
 @data_app.command("synthesize")
@@ -52,7 +80,7 @@ def data_synthesize(
     from benchmark.store import check_writable
 
     check_writable(out)
-    print(synthesize(out, plates, seed))
+    say(synthesize(out, plates, seed))
 
 
 @data_app.command("embedder")
@@ -90,4 +118,4 @@ def _train_reader(kind: Kind, out: Path, device: str, iterations: int | None, pl
     from benchmark.setting import resolve_device
 
     changed = {k: v for k, v in (("iterations", iterations), ("plates", plates)) if v is not None}
-    print(train(kind, out, resolve_device(device), recipe=replace(kind.recipe, **changed), force=force))
+    say(train(kind, out, resolve_device(device), recipe=replace(kind.recipe, **changed), force=force))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Optional
 
@@ -13,7 +14,13 @@ if TYPE_CHECKING:
     from benchmark.config import Config
     from methods import Registration
 
-Results = Annotated[Path, typer.Option("--results", help="Folder of runs.")]
+
+def path_option(text: str) -> Path:
+    """A path, in which ``~`` is the home directory even where no shell has seen it."""
+    return Path(os.path.expanduser(text))
+
+
+Results = Annotated[Path, typer.Option("--results", help="Folder of runs.", parser=path_option, metavar="<path>")]
 RunName = Annotated[Optional[str], typer.Option("--run", help="Name of the run in the results folder.")]
 Preset = Annotated[str, typer.Option("--preset", help="quick, standard or paper.")]
 Folder = Annotated[Optional[Path], typer.Option("--data", help="A CCPD folder. Default: synthetic plates.")]
@@ -21,7 +28,10 @@ Protocol = Annotated[Optional[str], typer.Option("--protocol", help="disjoint or
 Assignments = Annotated[
     Optional[list[str]], typer.Option("--set", metavar="SECTION.FIELD=VALUE", help="Any field of the configuration.")
 ]
-Plugins = Annotated[Optional[list[Path]], typer.Option("--plugin", help="A Python file that registers methods.")]
+Plugins = Annotated[
+    Optional[list[Path]],
+    typer.Option("--plugin", help="A Python file that registers methods.", parser=path_option, metavar="<path>"),
+]
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON instead of a table.")]
 Names = Annotated[str, typer.Option("--methods", help="Names or groups, separated by commas.")]
 

@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import difflib
 import json
+import math
+import os
 import sys
 from collections.abc import Iterable
 from dataclasses import asdict, fields
@@ -15,10 +17,11 @@ from importlib import resources
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, TypeAdapter, ValidationError
 
 import methods
 from benchmark.errors import UserError
+from methods.blocks.acceleration import Acceleration
 
 if sys.version_info >= (3, 11):
     import tomllib
@@ -26,17 +29,30 @@ else:
     import tomli as tomllib
 
 DEFAULT_PRESET = "quick"
-Positive = Annotated[int, Field(ge=1)]
+
+
+def _named(path: Any) -> Any:
+    """Refuse a path that is empty (an unset shell variable), and one that no system takes. ``~`` is the home directory:
+    commands of a result have it so."""
+    if path == "" or "\0" in str(path):
+        raise ValueError("not a path")
+    return os.path.expanduser(path) if isinstance(path, str) else path
+
+
+# Upper bounds are far beyond use: they keep a slip of the keyboard from filling memory or disk.
+Positive = Annotated[int, Field(ge=1, le=10**9)]
+Place = Annotated[Path, BeforeValidator(_named)]
+_LONGEST_SHOWN = 120
 
 
 class _Section(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True, validate_default=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, validate_default=True, allow_inf_nan=False)
 
 
 class Data(_Section):
     """Which plates, and how they are shared out."""
 
-    folder: Path | None = None
+    folder: Place | None = None
     """A CCPD folder; none: synthetic plates, drawn on first use."""
     protocol: Literal["disjoint", "paper"] = "disjoint"
     """disjoint: no plate number in two splits; paper: random split, weights selected on the test set."""
@@ -44,9 +60,9 @@ class Data(_Section):
     val_plates: Positive = 1_000
     test_plates: Positive = 1_000
     """Plates per split. A folder with fewer is shared out in the same proportion."""
-    seed: int = 0
+    seed: Annotated[int, Field(ge=0, lt=2**32)] = 0
     """Seed of the split, and of the synthetic plates. Training seeds are counted from 0 apart from it."""
-    cache: Path | None = None
+    cache: Place | None = None
     """Where packs and synthetic plates are kept; none: ``packs`` in the results folder."""
 
 
@@ -55,28 +71,41 @@ class Train(_Section):
 
     iterations: Positive = 1_000_000
     """Optimiser iterations of every method."""
-    batch_size: Positive = 128
+    batch_size: Annotated[int, Field(ge=1, le=10**6)] = 128
     """Patches per iteration."""
     learning_rate: Annotated[float, Field(gt=0)] = 1e-4
     """Adam's rate in the common recipe; it falls to 0 along half a cosine."""
-    warmup: Annotated[int, Field(ge=0)] = 0
+    warmup: Annotated[int, Field(ge=0, le=10**9)] = 0
     """Iterations over which the rate of the common recipe rises from 0; 0, as in the paper: none."""
     recipe: Literal["common", "native"] = "common"
     """common: this section's Adam for all methods; native: each method's published optimiser settings."""
-    seeds: Positive = 1
+    seeds: Annotated[int, Field(ge=1, le=10_000)] = 1
     """Number of trainings per method, with seeds 0, 1, …"""
     device: str = "auto"
     """auto (CUDA if there is one), cpu, cuda or cuda:N."""
-    precision: Literal["fp32", "tf32"] = "fp32"
-    """Arithmetic of matrix products and convolutions on CUDA; the CPU always computes in fp32."""
+    precision: Literal["fp32", "tf32", "bf16"] = "fp32"
+    """Arithmetic of matrix products and convolutions. tf32: on CUDA, of training and upscaling; bf16: of the networks
+    in training, while weights, losses and all upscaling stay in fp32."""
+    memory_format: Literal["auto", "contiguous", "channels_last"] = "auto"
+    """Layout of networks and images in memory; auto: channels_last, but contiguous on CUDA in fp32."""
+    compile: Literal["none", "default", "cudagraphs"] = "none"
+    """default: networks through torch.compile in training; cudagraphs: and replayed as CUDA graphs. Each is first
+    compared with itself uncompiled; where that fails, it goes on uncompiled. The result records both."""
     deterministic: bool = False
     """Use only deterministic CUDA operators, at some cost in speed."""
-    threads: int = 0
+    threads: Annotated[int, Field(ge=0, le=1024)] = 0
     """CPU threads; 0: as many as torch takes by itself."""
-    validations: Positive = 40
+    validations: Annotated[int, Field(ge=1, le=100_000)] = 40
     """Validations per training, half of them evenly spaced and half evenly on a log scale."""
     checkpoint_seconds: Annotated[float, Field(gt=0)] = 120.0
-    """Longest time between two checkpoints."""
+    """Time between two checkpoints; longer where writing one takes more than a hundredth of it."""
+    checkpoint_iterations: Annotated[int, Field(ge=0, le=10**9)] = 0
+    """Iterations between two checkpoints, whatever writing one takes; 0: by time alone."""
+
+    @property
+    def acceleration(self) -> Acceleration:
+        """How training is to compute, as methods take it."""
+        return Acceleration(self.precision, self.memory_format, self.compile)
 
 
 class Scoring(_Section):
@@ -86,11 +115,11 @@ class Scoring(_Section):
     """The judge: PP-OCRv4 through RapidOCR, PaddleOCR itself, this project's own reader, or nobody."""
     second: Literal["rapid", "paddle", "crnn", "none"] = "crnn"
     """A second judge, so that no verdict hangs on one; it does not read where ``ocr`` is none."""
-    paddle_model: Path | None = None
+    paddle_model: Place | None = None
     """Folder of a recognition model for ``ocr=paddle``; none: the one PaddleOCR downloads."""
     paddle_device: str = "cpu"
     """Where PaddleOCR reads, as it calls devices: cpu, gpu or gpu:N."""
-    samples: Annotated[int, Field(ge=0)] = 8
+    samples: Annotated[int, Field(ge=0, le=100_000)] = 8
     """Plates per method kept as pictures (LR enlarged, SR and HR side by side)."""
 
 
@@ -123,7 +152,7 @@ def load(preset: str = DEFAULT_PRESET, assignments: Iterable[str] = ()) -> Confi
     of the wrong kind.
     """
     if preset not in presets():
-        raise UserError(f"no preset {preset!r}{_nearest(preset, presets())} (known: {', '.join(presets())})")
+        raise UserError(f"no preset {_shown(preset)}{_nearest(preset, presets())} (known: {', '.join(presets())})")
     text = (resources.files("benchmark") / "presets" / f"{preset}.toml").read_text(encoding="utf-8")
     tree: dict[str, dict[str, Any]] = {}
     for section, values in tomllib.loads(text).items():
@@ -133,7 +162,7 @@ def load(preset: str = DEFAULT_PRESET, assignments: Iterable[str] = ()) -> Confi
         path, equals, value = assignment.partition("=")
         section, dot, key = path.strip().partition(".")
         if not equals or not dot or not key:
-            raise UserError(f"--set takes section.field=value, not {assignment!r}")
+            raise UserError(f"--set takes section.field=value, not {_shown(assignment)}")
         _assign(tree, section, key, value if section in _SECTIONS else _literal(value))
     return build(tree, preset)
 
@@ -146,6 +175,9 @@ def build(tree: dict[str, dict[str, Any]], preset: str) -> Config:
         if name in families:
             known = asdict(_validate(families[name], values, name))
             options[name] = {key: known[key] for key in values}
+            for key, value in options[name].items():
+                if isinstance(value, float) and not math.isfinite(value):
+                    raise UserError(f"{name}.{key}: a finite number is needed, got {value}")
     try:
         sections = {name: values for name, values in tree.items() if name in _SECTIONS}
         return Config.model_validate({**sections, "preset": preset, "methods": options})
@@ -170,10 +202,10 @@ def _assign(tree: dict[str, dict[str, Any]], section: str, key: str, value: Any)
         valid = [f.name for f in fields(families[section])]
     else:
         known = [*_SECTIONS, *families]
-        raise UserError(f"no section {section!r}{_nearest(section, known)} (known: {', '.join(known)})")
+        raise UserError(f"no section {_shown(section)}{_nearest(section, known)} (known: {', '.join(known)})")
     if key not in valid:
         raise UserError(
-            f"no field {section}.{key}{_nearest(key, valid, section)} "
+            f"no field {section}.{_shown(key)[1:-1]}{_nearest(key, valid, section)} "
             f"(fields of {section}: {', '.join(valid) or 'none'})"
         )
     tree.setdefault(section, {})[key] = value
@@ -183,7 +215,7 @@ def _literal(text: str) -> Any:
     """A method's option as typed: number, true, false or null where it reads as one, else text."""
     try:
         return json.loads(text)
-    except ValueError:
+    except (ValueError, RecursionError):  # not JSON, or nested deeper than any option
         return text
 
 
@@ -192,14 +224,25 @@ def _validate(kind: type[Any], values: dict[str, Any], section: str) -> Any:
         return TypeAdapter(kind).validate_python(values)
     except ValidationError as error:
         raise UserError(_first_error(error, section)) from None
+    except (TypeError, OverflowError, RecursionError) as error:  # from checks of a method's own, or pydantic's depth
+        raise UserError(f"{section}: {_shown(error)[1:-1]}") from None
 
 
 def _first_error(error: ValidationError, section: str) -> str:
     first = error.errors()[0]
     place = ".".join(str(part) for part in ([section] if section else []) + list(first["loc"]))
-    return f"{place}: {first['msg'].lower()}, got {first['input']!r}"
+    return f"{_cut(place)}: {_cut(first['msg'].lower())}, got {_cut(repr(first['input']))}"
+
+
+def _shown(words: object) -> str:
+    """In quotes, escaped and not too long for a line."""
+    return _cut(repr(str(words)))
+
+
+def _cut(words: str) -> str:
+    return words if len(words) <= _LONGEST_SHOWN else f"{words[: _LONGEST_SHOWN - 2]}…{words[-1]}"
 
 
 def _nearest(name: str, known: Iterable[str], section: str = "") -> str:
-    near = difflib.get_close_matches(name, list(known), n=1)
+    near = difflib.get_close_matches(name[:_LONGEST_SHOWN], list(known), n=1)
     return f"; did you mean {section + '.' if section else ''}{near[0]}?" if near else ""

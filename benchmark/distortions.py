@@ -138,12 +138,9 @@ def _steps(luma: Plane) -> Plane:
     variance = uniform_filter1d(luma * luma, 2 * BLOCK, axis=1) - mean * mean
     # A window of even length reaches one pixel further left: that of column x + 1 is centred on the step.
     mean, deviation = np.clip(mean[:, 1:], 0.0, 255.0), np.sqrt(np.maximum(variance[:, 1:], 0.0))
-    dark = math.log1p(math.sqrt(255.0 - _DARK)) / math.log1p(math.sqrt(_DARK))
-    weight = np.where(
-        mean <= _DARK,
-        dark * np.log1p(np.sqrt(mean) / (1.0 + deviation)),
-        np.log1p(np.sqrt(255.0 - mean) / (1.0 + deviation)),
-    )
+    dark = mean <= _DARK
+    scale = np.where(dark, math.log1p(math.sqrt(255.0 - _DARK)) / math.log1p(math.sqrt(_DARK)), 1.0)
+    weight = scale * np.log1p(np.sqrt(np.where(dark, mean, 255.0 - mean)) / (1.0 + deviation))
     return np.square(weight * np.diff(luma, axis=1)) + _ROUNDING
 
 

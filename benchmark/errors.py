@@ -1,11 +1,119 @@
-"""The one exception that stands for a mistake of the user's."""
+"""Errors that a user can do something about, and what they say."""
+
+from __future__ import annotations
+
+import errno
+import os
+import re
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+
+_NO_ROOM = {errno.ENOSPC, errno.EDQUOT}
+_NOT_ALLOWED = {errno.EROFS, errno.EACCES, errno.EPERM}
+_LONGEST_LINE = 500
 
 
 class UserError(Exception):
     """Bad input: a single line that says what is wrong and how to go on. Exit code 2."""
 
 
+class CannotWrite(OSError):
+    """Writing failed for want of room or permission: a single line that says where, and how to go on. Exit code 1."""
+
+    def __init__(self, path: Path, number: int, need: int = 0, option: str = "--results FOLDER") -> None:
+        super().__init__(number, os.strerror(number), str(path))
+        self.need, self.free, self.option = need, free_bytes(path), option
+
+    def __str__(self) -> str:
+        room = ""
+        if self.errno in _NO_ROOM and self.free is not None:
+            room = f" ({f'about {amount(self.need)} needed, ' if self.need else ''}{amount(self.free)} free)"
+        way = "make room" if self.errno in _NO_ROOM else "make it writable"
+        return (
+            f"cannot write {self.filename}: {self.strerror}{room}: {way}, and the same command goes on;"
+            f" or choose another place with {self.option}"
+        )
+
+
+@contextmanager
+def writing(path: Path, need: int = 0) -> Iterator[None]:
+    """Around writing ``path``: failures of its place become :class:`CannotWrite`.
+
+    ``need``: bytes, where known; otherwise what is there already tells how many it will be, about. What was written
+    under the temporary name ``path`` + ``.partial`` is removed then.
+    """
+    try:
+        yield
+    except CannotWrite:
+        raise
+    except Exception as error:
+        number = fault_of_place(error, path)
+        if number is None:
+            raise
+        with suppress(OSError):
+            need = need or (path.stat().st_size if path.is_file() else 0)
+        failure = CannotWrite(path, number, need)  # asks for the free room as it was
+        partial = path.with_name(path.name + ".partial")
+        if partial.is_dir() and not partial.is_symlink():
+            shutil.rmtree(partial, ignore_errors=True)
+        with suppress(OSError):
+            partial.unlink(missing_ok=True)
+        raise failure from error
+
+
+def fault_of_place(error: BaseException, path: Path | None = None) -> int | None:
+    """The error number, if ``error`` says that there is no room or no permission to write, or that a disk fails.
+
+    Some libraries hide it: safetensors says it in words, PyTorch only that it is not where it wanted to be in the
+    file; ``path`` then tells whether its disk is full.
+    """
+    if isinstance(error, RuntimeError) and isinstance(error.__context__, OSError):
+        error = error.__context__
+    text = str(error) if not isinstance(error, OSError) else ""
+    number = error.errno if isinstance(error, OSError) else None
+    if said := re.search(r"\(os error (\d+)\)", text):
+        number = int(said[1])
+    elif "inline_container" in text or "PytorchStreamWriter" in text:
+        free = free_bytes(path) if path is not None else None
+        number = errno.EIO if free is None or free > 1 << 20 else errno.ENOSPC
+    return number if number in _NO_ROOM | _NOT_ALLOWED | {errno.EIO} else None
+
+
+def out_of_memory(error: BaseException) -> bool:
+    """Whether ``error`` is of Python's, NumPy's or PyTorch's ways to say that memory ran out, on CPU or CUDA."""
+    if isinstance(error, MemoryError) or type(error).__name__ == "OutOfMemoryError":
+        return True
+    said = ("can't allocate memory", "not enough memory", "CUDA out of memory", "ALLOC_FAILED", "Failed to allocate")
+    return isinstance(error, RuntimeError) and any(words in str(error) for words in said)
+
+
+def free_bytes(path: Path) -> int | None:
+    """Room on the disk where ``path`` is or would be; None where that cannot be told."""
+    place = next((p for p in (path, *path.absolute().parents) if p.exists()), None)
+    try:
+        return shutil.disk_usage(place).free if place is not None else None
+    except OSError:
+        return None
+
+
+def amount(size: float) -> str:
+    """A number of bytes in the unit it is best read in."""
+    for unit in ("bytes", "kB", "MB", "GB"):
+        if size < 1000 or unit == "GB":
+            return f"{size:.0f} {unit}" if unit in ("bytes", "kB") or size >= 100 else f"{size:.1f} {unit}"
+        size /= 1000
+    raise AssertionError
+
+
 def first_line(error: BaseException) -> str:
-    """What an exception says, on one line; its type where it says nothing."""
-    lines = str(error).strip().splitlines()
-    return lines[0] if lines else type(error).__name__
+    """What an exception says, on one line that can be printed anywhere; its type where it says nothing."""
+    try:
+        lines = str(error).strip().splitlines()
+    except Exception:  # a __str__ that raises is the plug-in's, and no reason to lose the others
+        lines = []
+    text = lines[0] if lines else type(error).__name__
+    # Neither half characters (of file names that are no UTF-8) nor what a terminal would obey.
+    text = "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
+    return text if len(text) <= _LONGEST_LINE else text[: _LONGEST_LINE - 1] + "…"

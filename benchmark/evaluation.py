@@ -62,8 +62,10 @@ class PlateBatches:
     def upscaled(self, upscale: Upscale) -> Iterator[tuple[PlateBatch, Tensor]]:
         """Every batch with its upscaled plates, uint8 N×3×8h×8w.
 
-        Raises RuntimeError if ``upscale`` breaks its contract: wrong shape, or values that are not finite.
+        Raises RuntimeError if ``upscale`` breaks its contract: wrong shape, or (after the last batch, so as to wait
+        for the device once) values that are not finite.
         """
+        finite: list[Tensor] = []
         for batch in self.batches:
             with torch.inference_mode():
                 sr = upscale(batch.lr.float().div_(255.0))
@@ -71,10 +73,11 @@ class PlateBatches:
                     raise RuntimeError(
                         f"upscale made {tuple(sr.shape)} of {tuple(batch.lr.shape)}: it must enlarge ×{SCALE}"
                     )
-                if not torch.isfinite(sr).all():
-                    raise RuntimeError("upscale returned values that are not finite")
+                finite.append(torch.isfinite(sr).all())
                 rounded = sr.float().mul(255.0).round_().clamp_(0.0, 255.0).to(torch.uint8)
             yield batch, rounded
+        if finite and not torch.stack(finite).all():
+            raise RuntimeError("upscale returned values that are not finite")
 
 
 def low_resolution(hr: np.ndarray) -> np.ndarray:

@@ -28,13 +28,14 @@ TRAINING = ("benchmark.training",)
 SCORING = ("benchmark.scoring",)
 # Imported by those, but without influence on any number.
 _IRRELEVANT = {"benchmark.identity", "benchmark.provenance", "benchmark.progress", "benchmark.errors",
-               "benchmark.store", "benchmark.config", "benchmark.stop"}  # fmt: skip
+               "benchmark.store", "benchmark.config", "benchmark.stop", "benchmark.files", "benchmark.locks",
+               "benchmark.terminal"}  # fmt: skip
 _PACKAGES = ("methods", "benchmark")
 
 # Fields that do not change the weights of one (method, seed).
 _FREE = {
     "data": {"folder", "cache"},  # the fingerprint of the pack stands for them
-    "train": {"seeds", "device", "threads", "checkpoint_seconds"},
+    "train": {"seeds", "device", "threads", "checkpoint_seconds", "checkpoint_iterations"},
 }
 
 
@@ -42,17 +43,17 @@ def training_identity(
     entry: Registration,
     options: dict[str, Any],
     seed: int,
-    config: Config,
+    config: Config | dict[str, Any],
     fingerprint: str,
     ingredients: dict[str, str],
+    source: str | None = None,
 ) -> str:
     """Hash of everything the weights of one method and seed depend on (64 hexadecimal digits).
 
-    ``fingerprint``: of the plates; ``ingredients``: :meth:`methods.Method.ingredients`.
+    ``config`` may be one that a result has stored. ``fingerprint``: of the plates; ``ingredients``:
+    :meth:`methods.Method.ingredients`; ``source``: hash of the source, that of today when None.
     """
-    content = config.model_dump(mode="json")
-    for section, names in _FREE.items():
-        content[section] = {k: v for k, v in content[section].items() if k not in names}
+    content = settled(config)
     parts = {
         "method": entry.name,
         "options": options,
@@ -60,14 +61,22 @@ def training_identity(
         "data": content["data"],
         "train": content["train"],
         "fingerprint": fingerprint,
-        "source": source_hash(entry.method.__module__, *TRAINING),
+        "source": source or source_hash(entry.method.__module__, *TRAINING),
     }
     return _hash({**parts, "ingredients": ingredients} if ingredients else parts)
 
 
-def scoring_identity(fingerprint: str, judges: list[dict[str, Any] | None]) -> str:
-    """Hash of everything that scores depend on beside the weights: plates, judges and source."""
-    return _hash({"fingerprint": fingerprint, "judges": judges, "source": source_hash(*SCORING)})
+def settled(config: Config | dict[str, Any]) -> dict[str, Any]:
+    """The configuration without what changes no weights."""
+    content = dict(config) if isinstance(config, dict) else config.model_dump(mode="json")
+    for section, names in _FREE.items():
+        content[section] = {k: v for k, v in content[section].items() if k not in names}
+    return content
+
+
+def scoring_identity(fingerprint: str, judges: list[dict[str, Any] | None], source: str | None = None) -> str:
+    """Hash of everything that scores depend on beside the weights: plates, judges and (today's) source."""
+    return _hash({"fingerprint": fingerprint, "judges": judges, "source": source or source_hash(*SCORING)})
 
 
 def _hash(parts: dict[str, Any]) -> str:

@@ -1,102 +1,181 @@
-"""From a configuration to stored results: one job per (method, seed)."""
+"""From a configuration to stored results: one job per (method, seed), shared out among processes by locks."""
 
 from __future__ import annotations
 
 import gc
-import shutil
+import json
 import time
 import traceback
-from collections.abc import Callable
-from dataclasses import asdict
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import torch
-from PIL import Image
 
-from benchmark import evaluation, scoring, training
+from benchmark import checkpoint
 from benchmark.config import Config
-from benchmark.cost import macs
-from benchmark.data.pack import Plates
-from benchmark.degradation import SCALE
-from benchmark.errors import first_line
-from benchmark.exhibits import save_exhibits
-from benchmark.identity import current_source, training_identity
+from benchmark.data.plates import Plates
+from benchmark.errors import UserError, first_line, writing
+from benchmark.identity import SCORING, TRAINING, settled, source_hash, training_identity
+from benchmark.locks import Held, agreeing, hold
 from benchmark.progress import Progress
-from benchmark.provenance import provenance
 from benchmark.session import Interrupted
 from benchmark.setting import Setting, configure_torch, make_judges, prepare_plates, resolve_device
 from benchmark.stop import Stop
-from benchmark.store import SCHEMA, UPPER_BOUND, Result, Run, clear, write_result, write_text
-from methods import Method, Registration
+from benchmark.store import UPPER_BOUND, Result, Run, clear, write_result, write_text
+from benchmark.terminal import say as say_plainly
+from benchmark.work import common_facts, compute, create, rescore, score_upper_bound, upper_bound_facts
+from methods import Registration
+
+LOCKS = ".locks"
+"""Folder of a run's locks: one per job, and one per process that is working in the run."""
 
 
-def run_jobs(config: Config, entries: list[Registration], run: Run, say: Callable[[str], None] = print) -> list[str]:
+@dataclass(frozen=True)
+class Job:
+    """What is computed at a time: a method with a seed, or (without a method) the upper bound."""
+
+    entry: Registration | None
+    seed: int = 0
+
+    @property
+    def name(self) -> str:
+        return self.entry.name if self.entry else UPPER_BOUND
+
+    @property
+    def label(self) -> str:
+        return f"{self.name} seed {self.seed}"
+
+    @property
+    def facts(self) -> dict[str, Any]:
+        """What ``result.json`` says of the method, whatever becomes of it."""
+        if self.entry is None:
+            return upper_bound_facts()
+        return {
+            "method": self.entry.name,
+            "title": self.entry.title,
+            "groups": list(self.entry.groups),
+            "seed": self.seed,
+        }
+
+
+def run_jobs(
+    config: Config, entries: list[Registration], run: Run, say: Callable[[str], None] = say_plainly
+) -> list[str]:
     """Train and score what is missing in ``run``. Returns the names of the jobs that failed.
 
-    A failing method is stored as a failure and does not take the others along. Raises
-    :class:`Interrupted` after Ctrl-C or SIGTERM; the same call then goes on where it stopped.
+    Other processes may do the same at the same time, with other methods or the same ones: each takes jobs that nobody
+    holds, and waits at the end for those that somebody does. They must have the same configuration: raises
+    UserError where one has another.
+
+    A failing method is stored as a failure and does not take the others along. Raises :class:`Interrupted` after
+    Ctrl-C or SIGTERM, and OSError where nothing can be written; the same call then goes on where it stopped.
     """
     device = resolve_device(config.train.device)
     configure_torch(config)
-    plates, name = prepare_plates(config, run.folder.parent, say)
-    splits = plates.info["splits"]
-    say(
-        f"{name}: {splits.get('train', 0)} training, {splits.get('val', 0)} validation, {splits['test']} test plates"
-        f" ({plates.info['grown']} under 64 px grown, {plates.info['skipped']} skipped); device {device}"
-    )
-    judge, second = make_judges(config)
-    failed: list[str] = []
     with Stop().installed() as stop:
-        setting = Setting(config, run, device, plates, name, judge, second, stop)
-        score_upper_bound(setting)
-        for seed in range(config.train.seeds):
-            for entry in entries:
-                if seed and entry.method.deterministic:
-                    continue  # nothing in it depends on the seed
-                if not run_job(setting, entry, seed):
-                    failed.append(f"{entry.name} seed {seed}")
-    return failed
+        try:
+            with agreeing_processes(config, run) as started:
+                plates, name = prepare_plates(config, run.folder.parent, say)
+                say(f"{overview(plates, name)}; device {device}")
+                judge, second = make_judges(config)
+                setting = Setting(config, run, device, plates, name, judge, second, stop)
+                return run_all(setting, jobs(config, entries), started.stat().st_mtime_ns)
+        except KeyboardInterrupt:
+            if not stop():
+                raise
+            say("stopped; the same command goes on from here")
+            raise Interrupted(stop.signal) from None
 
 
-def run_job(setting: Setting, entry: Registration, seed: int) -> bool:
-    """Train and score one method with one seed, as far as its result is not there. False if it failed."""
-    progress = Progress(entry.name if setting.config.train.seeds == 1 else f"{entry.name} seed {seed}")
-    folder, known = setting.run.place(entry.name, seed), ""
-    present = setting.run.result(entry.name, seed)
-    start = time.monotonic()
-    trained = False
+def jobs(config: Config, entries: list[Registration]) -> list[Job]:
+    """All jobs of a run in their order: every method with seed 0 first, so that a run cut short compares them."""
+    pairs = [(entry, seed) for seed in range(config.train.seeds) for entry in entries]
+    # Nothing in a deterministic method depends on the seed.
+    return [Job(None), *(Job(entry, seed) for entry, seed in pairs if not (seed and entry.method.deterministic))]
+
+
+@contextmanager
+def agreeing_processes(config: Config, run: Run) -> Iterator[Path]:
+    """Be one of the processes that work in ``run`` with this configuration. Yields a file made when it began.
+
+    Raises UserError while a process with another configuration, or other source, works there: each would compute
+    anew what the other has made.
+    """
+    data = config.data.folder
+    what = {**settled(config), "preset": None, "folder": str(data.resolve()) if data else None}
+    work = json.dumps([what, source_hash(*TRAINING), source_hash(*SCORING)], sort_keys=True, default=str)
     try:
-        known = training_identity(
-            entry,
-            setting.config.options(entry.family),
-            seed,
-            setting.config,
-            setting.plates.fingerprint,
-            create(setting, entry).ingredients(),
-        )
-        trained = present is not None and present.complete and present.info["identity"] == known
-        if present is not None and trained:
-            if present.info.get("scoring_identity") == setting.scoring_identity:
+        with agreeing(run.folder / LOCKS / "processes", work) as started:
+            yield started
+    except Held as other:
+        raise UserError(
+            f"{run.folder} is being written with another configuration or source ({other.holder}): give both commands the same"
+            " (only --methods, --device and --seeds may differ), or name another run with --run"
+        ) from None
+
+
+def overview(plates: Plates, name: str) -> str:
+    """The plates of a run in a line."""
+    info, splits = plates.info, plates.info["splits"]
+    test = plates.split("test").table
+    seen = f" ({test['seen'].sum()} of them seen in training)" if test["seen"].any() else ""
+    return (
+        f"{name}: {splits.get('train', 0)} training, {splits.get('val', 0)} validation, {splits['test']} test plates"
+        f"{seen}; {info['grown']} under 64 px grown, {info['skipped']} skipped"
+    )
+
+
+def run_all(setting: Setting, jobs: list[Job], started: int) -> list[str]:
+    """Run every job, last those that other processes hold. Returns the names of the jobs that failed.
+
+    ``started``: when this process began, by the clock of the file system (nanoseconds).
+    """
+    outcomes = [run_locked(setting, job, started, wait=False) for job in jobs]
+    for i, job in enumerate(jobs):
+        if outcomes[i] is None:
+            outcomes[i] = run_locked(setting, job, started, wait=True)
+    return [job.label for job, done in zip(jobs, outcomes) if not done]
+
+
+def run_locked(setting: Setting, job: Job, started: int, wait: bool) -> bool | None:
+    """Run a job under its lock. False if it failed, None if another process holds it and ``wait`` is false."""
+    progress = Progress(job.name if setting.config.train.seeds == 1 or job.entry is None else job.label)
+    lock = setting.run.folder / LOCKS / f"job-{job.name}-seed{job.seed}"
+    with ExitStack() as held:
+        try:
+            held.enter_context(hold(lock, (lambda by: progress.note(f"waiting for {by}")) if wait else None))
+        except Held as other:
+            progress.note(f"is being computed by {other.holder}: the others come first")
+            return None
+        return run_job(setting, job, progress, started)
+
+
+def run_job(setting: Setting, job: Job, progress: Progress, started: int) -> bool:
+    """Do what is missing of a job. False if it failed.
+
+    Raises Interrupted where the user or the system asked to stop, and OSError where nothing can be written.
+    """
+    known, start = "", time.monotonic()
+    try:
+        present = setting.run.result(job.name, job.seed)
+        if job.entry is not None:
+            known = _identity(setting, job.entry, job.seed)
+        if present is not None and _failed_since(started, present, known):
+            progress.note(f"FAILED in another process: {present.info['error']['message']}")
+            return False
+        if present is not None and _is_there(setting, present, known):
+            if job.entry is not None:
                 progress.note("is there already")
-                return True
-            progress.note("scoring the weights that are there: judge, metrics or test plates are others")
-            info = rescore(setting, entry, present)
-        else:
-            if present is not None and present.complete:
-                progress.note("made with another configuration, data or source: computing it anew")
-            if (present is not None and present.complete) or not (folder / "checkpoint.pt").is_file():
-                clear(folder)  # otherwise the session takes the checkpoint up, if it is of this identity
-            (folder / "result.json").unlink(missing_ok=True)
-            info = compute(setting, entry, seed, folder, known, progress)
-    except (Interrupted, KeyboardInterrupt):
-        progress.note("stopped; the same command goes on from here")
-        raise Interrupted(setting.stop.signal) from None
-    except Exception as error:  # one method must not take the others along
-        progress.note(f"FAILED: {first_line(error)}")
-        if not trained:  # otherwise the result stays as it is: its weights are worth more than an error
-            store_failure(setting, entry, seed, folder, known, error)
+            return True
+        info = _do(setting, job, known, present, progress)
+    except BaseException as error:  # a method must not take the others along, not even by sys.exit()
+        if isinstance(error, Interrupted) or (isinstance(error, KeyboardInterrupt) and setting.stop()):
+            progress.note("stopped; the same command goes on from here")
+            raise Interrupted(setting.stop.signal) from None
+        fail(setting, job, known, error, progress)
         return False
     finally:
         gc.collect()
@@ -106,9 +185,42 @@ def run_job(setting: Setting, entry: Registration, seed: int) -> bool:
     return True
 
 
-def create(setting: Setting, entry: Registration) -> Method:
-    """A new method as configured."""
-    return entry.create(setting.config.options(entry.family))
+def _identity(setting: Setting, entry: Registration, seed: int) -> str:
+    options = setting.config.options(entry.family)
+    ingredients = create(setting, entry).ingredients()
+    return training_identity(entry, options, seed, setting.config, setting.plates.fingerprint, ingredients)
+
+
+def _failed_since(started: int, present: Result, known: str) -> bool:
+    """Whether another process has tried this very job since this one began: it is not tried again at once."""
+    if present.complete or present.info.get("identity", "") != known:
+        return False
+    return (present.folder / "result.json").stat().st_mtime_ns > started
+
+
+def _is_there(setting: Setting, present: Result, known: str) -> bool:
+    info = present.info
+    scored = info.get("scoring_identity") == setting.scoring_identity and not present.changed("plates.csv")
+    return present.complete and info.get("identity", "") == known and scored
+
+
+def _do(setting: Setting, job: Job, known: str, present: Result | None, progress: Progress) -> dict[str, Any]:
+    """Score, or train and score. Returns the content of ``result.json``."""
+    folder = setting.run.place(job.name, job.seed)
+    if present is None and (folder / "result.json").exists():
+        why = setting.run.unreadable().get(folder / "result.json", "it cannot be read")
+        raise RuntimeError(f"there is a result that cannot be used ({why}): move {folder} away to compute it anew")
+    if job.entry is None:
+        return score_upper_bound(setting)
+    if present is not None and present.complete:
+        if present.info["identity"] == known:
+            progress.note("scoring the weights that are there: judge, metrics or test plates are others")
+            return rescore(setting, job.entry, present)
+        progress.note("made with another configuration, data or source: computing it anew")
+    if (present is not None and present.complete) or not checkpoint.present(folder):
+        clear(folder)  # otherwise the session takes the checkpoint up, if it is of this identity
+    (folder / "result.json").unlink(missing_ok=True)
+    return compute(setting, job.entry, job.seed, folder, known, progress)
 
 
 def outcome(scores: dict[str, Any]) -> str:
@@ -118,188 +230,28 @@ def outcome(scores: dict[str, Any]) -> str:
     return ", ".join(parts + ([] if read is None else [f"{read:.0%} of plates read"]))
 
 
-def compute(
-    setting: Setting, entry: Registration, seed: int, folder: Path, known: str, progress: Progress
-) -> dict[str, Any]:
-    """Train, choose the best weights on validation plates, score, store. Returns the content of ``result.json``."""
-    with setting.stop.between_iterations():
-        method, session = training.train(
-            lambda: create(setting, entry),
-            setting.config.train,
-            setting.plates.split("train"),
-            setting.validation_batches,
-            seed,
-            folder,
-            known,
-            report=progress.update,
-            should_stop=setting.stop,
-        )
-    info = describe(setting, entry, seed, known, method) | {
-        "iterations": session.iteration,
-        "best_iteration": session.best_iteration,
-    }
-    return store_scores(setting, entry, method, folder, info, session.clocks)
+def fail(setting: Setting, job: Job, known: str, error: BaseException, progress: Progress) -> None:
+    """Say why a job failed and store it as a failure, unless there is a result: that is worth more than an error.
 
-
-def rescore(setting: Setting, entry: Registration, present: Result) -> dict[str, Any]:
-    """Score the stored weights of a result again, with what scores now. Returns the new ``result.json``."""
-    method = create(setting, entry).to(setting.device)
-    info = present.info | {
-        "schema": SCHEMA,
-        "source": current_source(entry.name),
-        "config": setting.config.model_dump(mode="json"),
-        "judge": setting.judges[0],
-        "second_judge": setting.judges[1],
-        "scoring_provenance": provenance(setting.device),
-    }
-    return store_scores(setting, entry, method, present.folder, info, info["clocks"])
-
-
-def store_scores(
-    setting: Setting,
-    entry: Registration,
-    method: Method,
-    folder: Path,
-    info: dict[str, Any],
-    clocks: dict[str, float],
-) -> dict[str, Any]:
-    """Score the last and the best weights in ``folder`` and store the result. Returns what was stored."""
-    start = time.perf_counter()
-    scores = {}
-    if (folder / training.LAST).is_file():
-        training.load_weights(method, folder / training.LAST)
-        scores["last"], _ = score(setting, method, None)
-    training.load_weights(method, folder / training.BEST)
-    scores["best"], milliseconds = score(setting, method, folder)
-    scores.setdefault("last", scores["best"])
-    info = info | {
-        "scoring_identity": setting.scoring_identity,
-        "scores": scores,
-        "cost": {"macs": macs(create(setting, entry)), "milliseconds": milliseconds, "device": setting.device.type},
-        "clocks": {**clocks, "scoring": time.perf_counter() - start},
-    }
-    write_result(folder, info)
-    for leftover in ("checkpoint.pt", "error.txt"):
-        (folder / leftover).unlink(missing_ok=True)
-    return info
-
-
-def score(setting: Setting, method: Method, folder: Path | None) -> tuple[dict[str, Any], float]:
-    """Summary of the method's scores on the test plates, and milliseconds of upscaling a plate.
-
-    With a folder, rows and samples go there.
+    A failure is listed in the report and tried again by the next run. Raises OSError where the folder takes not
+    even the failure: the jobs to come could not store anything either.
     """
-    batches = setting.test_batches  # made on first use, which is not the method's cost
-    start = time.perf_counter()
-    images = evaluation.upscale_plates(method.upscale, batches)
-    milliseconds = 1000.0 * (time.perf_counter() - start) / len(images)
-    frame = scoring.score_plates(images, setting.test, setting.judge, setting.second)
-    if folder is not None:
-        save_samples(folder / "samples", images, setting.test, setting.config.scoring.samples)
-        write_text(folder / "plates.csv", frame.to_csv(index=False))
-    return scoring.summarise(frame), milliseconds
-
-
-def score_upper_bound(setting: Setting) -> None:
-    """Score the HR plates themselves, as the row that no method can pass, and show what is trained on."""
-    folder = setting.run.place(UPPER_BOUND, 0)
-    present = setting.run.result(UPPER_BOUND, 0)
-    if present is not None and present.info.get("scoring_identity") == setting.scoring_identity:
+    reason = first_line(error)
+    if not isinstance(error, Exception):
+        reason = f"{type(error).__name__} ({reason}): a method must not end the process"
+    progress.note(f"FAILED: {reason}")
+    folder = setting.run.place(job.name, job.seed)
+    now = setting.run.result(job.name, job.seed)
+    if (folder / "result.json").exists() and (now is None or now.complete):
         return
-    clear(folder)
-    start = time.perf_counter()
-    frame = scoring.score_plates([plate.hr for plate in setting.test], setting.test, setting.judge, setting.second)
-    write_text(folder / "plates.csv", frame.to_csv(index=False))
-    save_exhibits(folder / "exhibits", setting.plates.split("train"), setting.config.train.batch_size)
     info = common_facts(setting) | {
-        "method": UPPER_BOUND,
-        "title": "HR (upper bound)",
-        "groups": ["bound"],
-        "seed": 0,
-        "scoring_identity": setting.scoring_identity,
-        "source": current_source(UPPER_BOUND),
-        "scores": {"best": scoring.summarise(frame)},
-        "clocks": {"scoring": time.perf_counter() - start},
-    }
-    write_result(folder, info)
-
-
-def describe(setting: Setting, entry: Registration, seed: int, known: str, method: Method) -> dict[str, Any]:
-    """The part of ``result.json`` that is known before training."""
-    return common_facts(setting) | {
-        "method": entry.name,
-        "title": entry.title,
-        "groups": list(entry.groups),
-        "family": entry.family,
-        "citation": entry.method.citation,
-        "seed": seed,
-        "options": asdict(method.options),
-        "parameters": method.parameters(),
-        "paper_parameters": entry.method.paper_parameters,
-        "identity": known,
-        "ingredients": method.ingredients(),
-        "source": current_source(entry.name),
-        "notes": method.notes(),
-    }
-
-
-def common_facts(setting: Setting) -> dict[str, Any]:
-    """What every ``result.json`` of a run says alike."""
-    info, splits = setting.plates.info, setting.plates.info["splits"]
-    return {
-        "schema": SCHEMA,
-        "status": "complete",
-        "config": setting.config.model_dump(mode="json"),
-        "data": {
-            "name": setting.data_name,
-            "fingerprint": setting.plates.fingerprint,
-            "train": splits.get("train", 0),
-            "val": splits.get("val", 0),
-            "test": splits["test"],
-            "protocol": setting.config.data.protocol,
-            "grown": info["grown"],
-            "skipped": info["skipped"],
-        },
-        "judge": setting.judges[0],
-        "second_judge": setting.judges[1],
-        "provenance": provenance(setting.device),
-        "notes": [],
-    }
-
-
-def store_failure(
-    setting: Setting,
-    entry: Registration,
-    seed: int,
-    folder: Path,
-    known: str,
-    error: Exception,
-) -> None:
-    """Store a failure as a failure: it is listed in the report and tried again by the next run."""
-    folder.mkdir(parents=True, exist_ok=True)
-    write_text(folder / "error.txt", "".join(traceback.format_exception(error)))
-    info = common_facts(setting) | {
+        **job.facts,
         "status": "failed",
-        "method": entry.name,
-        "title": entry.title,
-        "groups": list(entry.groups),
-        "seed": seed,
         "identity": known,
-        "error": {"type": type(error).__name__, "message": first_line(error)},
+        "error": {"type": type(error).__name__, "message": reason},
     }
+    trace = "".join(traceback.format_exception(error)).encode("utf-8", "backslashreplace").decode()
+    with writing(folder):
+        folder.mkdir(parents=True, exist_ok=True)
+    write_text(folder / "error.txt", trace)
     write_result(folder, info)
-
-
-def save_samples(folder: Path, images: list[np.ndarray], plates: Plates, count: int) -> None:
-    """``count`` test plates as pictures: LR enlarged without smoothing, SR, HR.
-
-    They are spread evenly over the test plates, whose order is that of their names: small plates come first.
-    """
-    if folder.exists():
-        shutil.rmtree(folder)  # scored again: the plates shown may be others now
-    folder.mkdir()
-    count = min(count, len(plates))
-    for index in (int((i + 0.5) * len(plates) / count) for i in range(count)):
-        plate, sr = plates[index], images[index]
-        blocks = evaluation.low_resolution(plate.hr).repeat(SCALE, axis=0).repeat(SCALE, axis=1)
-        Image.fromarray(np.concatenate([blocks, sr, plate.hr], axis=1)).save(folder / f"{plate.index:04}.png")

@@ -16,7 +16,6 @@ from typing import Literal
 
 import numpy as np
 from PIL import Image
-from scipy.ndimage import correlate1d
 
 from benchmark import distortions
 
@@ -25,7 +24,20 @@ STUDIO_GAIN = 20.0 * math.log10(255.0 / 219.0)
 
 _LUMA = np.array([0.299, 0.587, 0.114])  # ITU-R BT.601
 _SIGMA, _RADIUS = 1.5, 5
+_STRIP = 32
 _C1, _C2 = (0.01 * 255.0) ** 2, (0.03 * 255.0) ** 2
+
+
+def _band() -> np.ndarray:
+    """Matrix (32 + 10)×32 that takes 42 neighbours to the Gaussian means of the 32 in the middle."""
+    kernel = np.exp(-0.5 * (np.arange(-_RADIUS, _RADIUS + 1) / _SIGMA) ** 2)
+    band = np.zeros((_STRIP + 2 * _RADIUS, _STRIP))
+    for column in range(_STRIP):
+        band[column : column + len(kernel), column] = kernel / kernel.sum()
+    return band
+
+
+_BAND = _band()
 
 
 def psnr(sr: np.ndarray, hr: np.ndarray) -> float:
@@ -73,10 +85,12 @@ def ssim(sr: np.ndarray, hr: np.ndarray) -> float:
     _check(sr, hr)
     if min(sr.shape[:2]) < 2 * _RADIUS + 1:
         raise ValueError(f"SSIM needs sides of at least 11 pixels, got {sr.shape[1]}×{sr.shape[0]}")
-    x = sr.astype(np.float64).transpose(2, 0, 1)
-    y = hr.astype(np.float64).transpose(2, 0, 1)
     # Only the sum of the two variances enters, so four filtered pictures do where five are usual.
-    mx, my, mean_squares, mean_product = _window_means(np.stack([x, y, x * x + y * y, x * y]))
+    planes = np.empty((4, 3, *sr.shape[:2]))
+    planes[0], planes[1] = sr.transpose(2, 0, 1), hr.transpose(2, 0, 1)
+    x, y = planes[:2]
+    planes[2], planes[3] = x * x + y * y, x * y
+    mx, my, mean_squares, mean_product = _window_means(planes)
     product, squares = mx * my, mx * mx + my * my
     luminance = (2.0 * product + _C1) / (squares + _C1)
     structure = (2.0 * (mean_product - product) + _C2) / (mean_squares - squares + _C2)
@@ -167,9 +181,19 @@ def _pillow_luma(image: np.ndarray) -> np.ndarray:
 
 def _window_means(planes: np.ndarray) -> np.ndarray:
     """Gaussian means of ...×H×W over all 11×11 windows inside: ...×(H−10)×(W−10)."""
-    offsets = np.arange(-_RADIUS, _RADIUS + 1)
-    kernel = np.exp(-0.5 * (offsets / _SIGMA) ** 2)
-    kernel /= kernel.sum()
-    inside = slice(_RADIUS, -_RADIUS)
-    rows = correlate1d(planes, kernel, axis=-2)[..., inside, :]
-    return correlate1d(rows, kernel, axis=-1)[..., inside]
+    columns = _filtered(planes.swapaxes(-1, -2)).swapaxes(-1, -2)
+    return _filtered(columns)
+
+
+def _filtered(planes: np.ndarray) -> np.ndarray:
+    """Gaussian means of 11 neighbours along the last axis: ...×N → ...×(N−10).
+
+    As products with a band matrix, a strip at a time: a few times as fast as scipy's ``correlate1d``.
+    """
+    count = planes.shape[-1] - 2 * _RADIUS
+    means = np.empty((*planes.shape[:-1], count))
+    for start in range(0, count, _STRIP):
+        width = min(_STRIP, count - start)
+        strip = planes[..., start : start + width + 2 * _RADIUS]
+        np.matmul(strip, _BAND[: width + 2 * _RADIUS, :width], out=means[..., start : start + width])
+    return means

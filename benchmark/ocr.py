@@ -202,6 +202,7 @@ def _rapid_recogniser(model: Path) -> Callable[[Sequence[np.ndarray]], list[Read
     recogniser.engine_cfg = settings.EngineConfig.onnxruntime
     recogniser.engine_cfg.intra_op_num_threads = 1
     recogniser.engine_cfg.inter_op_num_threads = 1
+    recogniser.engine_cfg.enable_cpu_mem_arena = True  # otherwise every layer asks the system for memory
     recogniser.model_path = str(model)  # with a path given, RapidOCR downloads nothing
     recogniser.font_path = None
     recogniser.rec_img_shape = [3, HEIGHT, _PADDED_WIDTH]

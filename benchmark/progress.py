@@ -8,7 +8,10 @@ from __future__ import annotations
 import shutil
 import sys
 import time
+from contextlib import suppress
 from typing import TYPE_CHECKING, TextIO
+
+from benchmark.terminal import plain
 
 if TYPE_CHECKING:
     from benchmark.session import TrainingSession
@@ -39,17 +42,18 @@ class Progress:
         self._validations = len(session.history)
         self._drawn = now
         text = self._line(session, now)
-        if self.live:
-            width = shutil.get_terminal_size().columns - 1  # a line that wraps could not be redrawn
-            self.stream.write("\r\x1b[K" + text[:width])
-        else:
-            self.stream.write(text + "\n")
-        self.stream.flush()
+        width = shutil.get_terminal_size().columns - 1  # a line that wraps could not be redrawn
+        self._write("\r\x1b[K" + text[:width] if self.live else text + "\n")
 
     def note(self, text: str) -> None:
         """A line of its own, in place of the live line."""
-        self.stream.write(("\r\x1b[K" if self.live else "") + f"{self.name:<{_COLUMN}}{text}\n")
-        self.stream.flush()
+        self._write(("\r\x1b[K" if self.live else "") + plain(f"{self.name:<{_COLUMN}}{text}") + "\n")
+
+    def _write(self, text: str) -> None:
+        # A terminal that has been closed, or a log on a disk that is full: no reason to lose a training.
+        with suppress(OSError):
+            self.stream.write(text)
+            self.stream.flush()
 
     def _line(self, session: TrainingSession, now: float) -> str:
         assert self._start is not None

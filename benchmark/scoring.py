@@ -16,7 +16,7 @@ from benchmark.evaluation import PlateSequence
 from benchmark.metrics import METRICS, SECOND
 from benchmark.ocr import Judge, Reading, character_accuracy, normalise, rectify
 
-_FACTS = ("index", "name", "text", "height", "width")
+_FACTS = ("index", "name", "text", "seen", "height", "width")
 _PICTURE = tuple(name for name, metric in METRICS.items() if metric.function is not None)
 READING_COLUMNS = ("read", "confidence", "plate_correct", "character_accuracy", "tail_correct")
 """What a judge adds to the row of a plate; the second judge's columns end in ``_second``."""
@@ -29,7 +29,8 @@ def score_plates(
 ) -> pd.DataFrame:
     """All scores of upscaled plates: one row a plate, columns ``PLATE_COLUMNS``.
 
-    ``images[i]``: uint8 H×W×3, the upscaled ``plates[i]``. ``read`` is the normalised reading,
+    ``images[i]``: uint8 H×W×3, the upscaled ``plates[i]``. ``seen`` is 1 where training shows this plate, too (under
+    the paper's protocol; 0 for all under the disjoint one). ``read`` is the normalised reading,
     ``confidence`` 0 where nothing was read; ``plate_correct`` and ``tail_correct`` are 0 or 1.
     A tail is correct whether the province sign before it was misread or missed. PSNR of an exact
     copy is infinite. Columns of a judge that is None are empty. Raises ValueError where a picture
@@ -55,6 +56,7 @@ def _compare(image: np.ndarray, plate: Plate) -> dict[str, Any]:
         "index": plate.index,
         "name": plate.name,
         "text": plate.text,
+        "seen": int(plate.seen),
         "height": plate.hr.shape[0],
         "width": plate.hr.shape[1],
     }

@@ -15,7 +15,7 @@ from typing import Any
 
 import pandas as pd
 
-from benchmark import evaluation, training
+from benchmark import checkpoint, evaluation, training
 from benchmark.config import Config, load
 from benchmark.data.pack import Plates
 from benchmark.errors import UserError
@@ -126,7 +126,8 @@ def _outcome(
         )
     outcome = {"val_psnr": session.best_psnr, "best_iteration": session.best_iteration, "identity": identity}
     write_text(done, json.dumps(outcome) + "\n")
-    for leftover in ("checkpoint.pt", training.BEST, training.LAST):
+    checkpoint.remove(place)
+    for leftover in (training.BEST, training.LAST):
         (place / leftover).unlink(missing_ok=True)
     progress.note(f"{session.best_psnr:.3f} dB on validation plates")
     return outcome

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import os
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -12,14 +11,24 @@ from typing import Any
 
 import torch
 
+from benchmark import checkpoint, optimiser
+from benchmark.checkpoint import State
 from benchmark.config import Train
 from benchmark.data.patches import PatchSampler
-from benchmark.errors import first_line
 from methods import Batch, Losses, Method, Recipe
+
+CHECK_EVERY = 100
+"""Iterations after which a device that computes on its own is asked whether its losses were finite."""
+CHECKPOINT_SHARE = 0.01
+"""Share of the time that checkpoints may take."""
 
 
 class NonFiniteLoss(RuntimeError):
     """The loss of a method became infinite or not a number; its last good weights are kept."""
+
+
+class Misfit(Exception):
+    """A checkpoint did not fit and has been removed; method and session are spoilt: train new ones."""
 
 
 class Interrupted(BaseException):
@@ -73,9 +82,12 @@ class TrainingSession:
         self.best_iteration = 0
         self.best_weights: dict[str, torch.Tensor] = {}
         self.clocks = {"training": 0.0, "validation": 0.0, "checkpoint": 0.0}
+        self.resumed = 0.0  # seconds of the clocks that earlier processes spent
         self._optimizers: list[tuple[torch.optim.Optimizer, Recipe]] = []
         self._points = set(validation_points(config.iterations, config.validations))
-        self._last_checkpoint = time.monotonic()
+        self._saved = 0  # iteration of the latest checkpoint
+        self._next_checkpoint = time.monotonic() + config.checkpoint_seconds
+        self._watch = optimiser.Watch(self.device) if self.device.type != "cpu" else None
 
     # -- what a method sees --------------------------------------------------------------------
 
@@ -85,14 +97,18 @@ class TrainingSession:
         return Recipe(learning_rate=self.config.learning_rate)
 
     def optimizer(self, groups: list[dict[str, Any]], recipe: Recipe) -> torch.optim.Optimizer:
-        adam = torch.optim.Adam(groups, lr=recipe.learning_rate, betas=recipe.betas)
+        adam = optimiser.make(groups, recipe)
+        if self._watch is not None:
+            self._watch.guard(adam)
         self._optimizers.append((adam, recipe))
         return adam
 
     def check(self, losses: Losses) -> None:
         self.losses = {name: value.detach() for name, value in losses.items()}
-        if not torch.isfinite(self.losses["total"]):
-            raise NonFiniteLoss(f"the loss became {self.losses['total'].item()} at iteration {self.iteration + 1}")
+        if self._watch is not None:
+            self._watch.see(self.losses["total"])
+        elif not math.isfinite(total := self.losses["total"].item()):
+            raise NonFiniteLoss(f"the loss became {total} at iteration {self.iteration + 1}")
 
     def batches(self, method: Method) -> Iterator[tuple[int, Batch]]:
         self._restore(method)
@@ -104,9 +120,10 @@ class TrainingSession:
                     self._set_learning_rate()
                     yield self.iteration + 1, self.sampler.batch(self.iteration + 1)
                     self.iteration += 1
-                    if self.iteration in self._points or self._checkpoint_is_due() or self.should_stop():
+                    if self._something_is_due():
                         break
                     self.report(self)
+                self._ask_watch()
             if self.iteration in self._points:
                 self.record(method)
             if self._checkpoint_is_due() or self.should_stop():
@@ -115,6 +132,15 @@ class TrainingSession:
                 raise Interrupted
 
     # -- between two iterations ----------------------------------------------------------------
+
+    def _something_is_due(self) -> bool:
+        watched = self._watch is not None and self.iteration % CHECK_EVERY == 0
+        return watched or self.iteration in self._points or self._checkpoint_is_due() or self.should_stop()
+
+    def _ask_watch(self) -> None:
+        skipped = self._watch.skipped() if self._watch is not None else 0
+        if skipped:
+            raise NonFiniteLoss(f"the loss was not finite at iteration {self.iteration - skipped + 1}")
 
     def _set_learning_rate(self) -> None:
         for adam, recipe in self._optimizers:
@@ -147,43 +173,76 @@ class TrainingSession:
         return self._optimizers[0][0].param_groups[0]["lr"] if self._optimizers else 0.0
 
     def _checkpoint_is_due(self) -> bool:
-        return time.monotonic() - self._last_checkpoint >= self.config.checkpoint_seconds
+        every = self.config.checkpoint_iterations
+        return time.monotonic() >= self._next_checkpoint or (every > 0 and self.iteration - self._saved >= every)
 
     # -- kill and resume -----------------------------------------------------------------------
 
     def checkpoint(self, method: Method) -> None:
-        """Write everything needed to go on; the file is complete or not there at all."""
+        """Write everything needed to go on. Raises OSError where that fails; the one before is then still there."""
+        before = self.clocks["checkpoint"]
         with self._clock("checkpoint"):
             state = {
-                "identity": self.identity,
+                **self.outcome(),
                 "method": method.state_dict(),
-                "iteration": self.iteration,
-                "history": self.history,
-                "best": (self.best_psnr, self.best_iteration, self.best_weights),
-                "clocks": self.clocks,
+                "best_weights": self.best_weights,
                 "random": random_state(self.device),
             }
-            write_atomically(self.folder / "checkpoint.pt", lambda path: torch.save(state, path))
-        self._last_checkpoint = time.monotonic()
+            checkpoint.save(self.folder, state)
+        self._saved = self.iteration
+        cost = self.clocks["checkpoint"] - before
+        self._next_checkpoint = time.monotonic() + max(self.config.checkpoint_seconds, cost / CHECKPOINT_SHARE)
+
+    def outcome(self) -> State:
+        """Where the training stands, in numbers."""
+        return {
+            "identity": self.identity,
+            "iteration": self.iteration,
+            "history": self.history,
+            "best_psnr": self.best_psnr,
+            "best_iteration": self.best_iteration,
+            "clocks": dict(self.clocks),
+        }
+
+    def take_up(self, state: State) -> None:
+        """Stand where :meth:`outcome` said. Raises ValueError if it cannot have said that."""
+        iteration, best_iteration, best_psnr = state["iteration"], state["best_iteration"], state["best_psnr"]
+        clocks, history = state["clocks"], state["history"]
+        if not (type(iteration) is type(best_iteration) is int and 0 <= best_iteration <= iteration <= self.iterations):
+            raise ValueError("its iterations are no part of this training")
+        if type(best_psnr) is not float or math.isnan(best_psnr):
+            raise ValueError("its best PSNR is no number")
+        if clocks.keys() != self.clocks.keys() or not all(0.0 <= clock < math.inf for clock in clocks.values()):
+            raise ValueError("its clocks are no times")
+        if not history or any(not isinstance(v, (int, float)) for row in history for v in row.values()):
+            raise ValueError("its history is none")
+        self.iteration, self.best_iteration, self.best_psnr = iteration, best_iteration, best_psnr
+        self.history = history
+        self.clocks = dict(clocks)
+        self.resumed = sum(clocks.values())
+        self._saved = iteration
 
     def _restore(self, method: Method) -> None:
-        path = self.folder / "checkpoint.pt"
-        if not path.is_file():
+        """Go on from the latest checkpoint that can be read, if there is one."""
+        for path, state in checkpoint.states(self.folder, self.identity):
+            try:
+                self._take_up_all(method, state)
+            except Exception as error:  # a forged one makes a method's own code raise almost anything
+                checkpoint.reject(path, error)
+                raise Misfit from None
             return
-        try:
-            state = torch.load(path, map_location=self.device, weights_only=True)
-        except Exception as error:  # a cut or foreign file makes the reader raise almost anything
-            print(f"{path} cannot be read ({first_line(error)}); training starts anew")
-            return
-        if state["identity"] != self.identity:
-            return
+
+    def _take_up_all(self, method: Method, state: State) -> None:
+        settings = [optimiser.settings(adam) for adam, _ in self._optimizers]
         method.load_state_dict(state["method"])
-        self.iteration = state["iteration"]
-        self.history = state["history"]
-        self.best_psnr, self.best_iteration, best = state["best"]
-        self.best_weights = {name: value.cpu() for name, value in best.items()}
-        self.clocks = state["clocks"]
+        for (adam, _), known in zip(self._optimizers, settings):
+            optimiser.check(adam, known)
+        best, weights = state["best_weights"], method.weights()
+        if {k: (v.shape, v.dtype) for k, v in best.items()} != {k: (v.shape, v.dtype) for k, v in weights.items()}:
+            raise ValueError("its best weights are of another network")
         restore_random_state(state["random"], self.device)
+        self.take_up(state)
+        self.best_weights = best
 
     @contextmanager
     def _clock(self, name: str) -> Iterator[None]:
@@ -215,12 +274,3 @@ def restore_random_state(state: dict[str, torch.Tensor], device: torch.device) -
     torch.set_rng_state(state["cpu"].cpu())
     if device.type == "cuda" and "cuda" in state:
         torch.cuda.set_rng_state(state["cuda"].cpu(), device)
-
-
-def write_atomically(path: Path, write: Callable[[Path], object]) -> None:
-    """Let ``write`` fill a temporary file beside ``path``, force it to disk, and rename it."""
-    partial = path.with_name(path.name + ".partial")
-    write(partial)
-    with open(partial, "rb") as file:
-        os.fsync(file.fileno())
-    partial.replace(path)

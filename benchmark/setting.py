@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
@@ -11,13 +10,14 @@ from typing import Any
 
 import torch
 
-from benchmark import evaluation, ocr
+from benchmark import determinism, evaluation, ocr
 from benchmark.config import Config
 from benchmark.data import pack, synthetic
 from benchmark.data.pack import Plates
 from benchmark.data.splits import Counts
-from benchmark.errors import UserError
+from benchmark.errors import CannotWrite, UserError, fault_of_place
 from benchmark.identity import scoring_identity
+from benchmark.locks import hold
 from benchmark.stop import Stop
 from benchmark.store import Run
 
@@ -70,17 +70,24 @@ def prepare_plates(config: Config, results: Path, say: Callable[[str], None]) ->
         cache.mkdir(parents=True, exist_ok=True)
         folder, name = data.folder, data.folder.resolve().name if data.folder else "synthetic"
         if folder is None:
-            total = data.train_plates + data.val_plates + data.test_plates
-            folder = cache / f"synthetic-v{synthetic.GENERATOR_VERSION}-{total}-seed{data.seed}"
-            say(f"synthetic plates: {total} in {folder}")
-            synthetic.synthesize(folder, total, data.seed)
+            folder = _draw_plates(config, cache, say)
         counts = Counts(data.train_plates, data.val_plates, data.test_plates)
         plates = pack.prepare(folder, cache, counts=counts, protocol=data.protocol, seed=data.seed, say=say)
-    except PermissionError as error:
-        raise UserError(
-            f"cannot write to {error.filename}: choose another place with --set data.cache=FOLDER"
-        ) from None
+    except OSError as error:
+        number, place = fault_of_place(error), Path(getattr(error, "filename", None) or cache)
+        if number is None:
+            raise
+        raise CannotWrite(place, number, option="--set data.cache=FOLDER") from error
     return plates, name
+
+
+def _draw_plates(config: Config, cache: Path, say: Callable[[str], None]) -> Path:
+    """The folder of synthetic plates under ``cache``, drawn by one process at a time."""
+    total = config.data.train_plates + config.data.val_plates + config.data.test_plates
+    folder = cache / f"synthetic-v{synthetic.GENERATOR_VERSION}-{total}-seed{config.data.seed}"
+    say(f"synthetic plates: {total} in {folder}")
+    with hold(cache / f".{folder.name}.lock", wait=lambda by: say(f"waiting for {by}, which draws them")):
+        return synthetic.synthesize(folder, total, config.data.seed)
 
 
 def resolve_device(name: str) -> torch.device:
@@ -111,11 +118,16 @@ def make_judges(config: Config) -> tuple[ocr.Judge | None, ocr.Judge | None]:
 
 
 def configure_torch(config: Config) -> None:
-    """Set torch's process-wide switches: threads, precision, determinism."""
+    """Set torch's process-wide switches: threads, precision, determinism.
+
+    Raises UserError where the device cannot compute as configured.
+    """
+    try:
+        config.train.acceleration.require(resolve_device(config.train.device))
+    except ValueError as error:
+        raise UserError(str(error)) from None
     if config.train.threads:
         torch.set_num_threads(config.train.threads)
     torch.backends.cuda.matmul.allow_tf32 = config.train.precision == "tf32"
     torch.backends.cudnn.allow_tf32 = config.train.precision == "tf32"
-    if config.train.deterministic:
-        os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
-        torch.use_deterministic_algorithms(True)
+    determinism.configure(config.train.deterministic)

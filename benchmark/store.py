@@ -1,31 +1,54 @@
 """Results on disk: ``results/<run>/<method>/seed<k>/``, one folder per method and seed.
 
 A result counts as there once its ``result.json`` is; that file is written last, under a temporary
-name, and renamed.
+name, and renamed. It lists the checksums of the others, so that files of two scorings (after a kill,
+or after careless copying) are never taken for one result.
+
+Results may come from strangers. What is read here fits the published schema (:mod:`benchmark.schema`),
+has printable strings, and was reached without following a symbolic link.
 """
 
 from __future__ import annotations
 
-import fcntl
+import io
 import json
+import math
 import os
+import re
 import shutil
-from collections.abc import Iterator
-from contextlib import contextmanager
+import warnings
 from dataclasses import dataclass
-from datetime import datetime
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
 
-from benchmark.errors import UserError
+from benchmark.errors import UserError, first_line
+from benchmark.files import checksum, read_plain, refuse_links, without_home, write_text
+from benchmark.terminal import plain
 
-SCHEMA = 2
+__all__ = ["Result", "Run", "Unreadable", "check_writable", "clear", "find_run", "find_runs",
+           "read_result", "run_folder", "write_result", "write_text"]  # fmt: skip
+
+SCHEMA = 3
+"""Version of ``result.json`` as it is written now; all from 1 on can be read."""
 UPPER_BOUND = "hr"
 """Name under which the HR plates themselves are scored: what a perfect method would reach."""
 RESERVED = {"packs", "report"}
 """Folders in a results folder that are no runs, or in a run that are no methods."""
+TABLES = ("history.csv", "plates.csv")
+WEIGHTS = ("weights.safetensors", "last.safetensors")
+PICTURES = ("samples", "exhibits")
+"""What a result may consist of beside ``result.json``: tables, weights, folders of pictures."""
+_PANDAS = tuple(int(part) for part in pd.__version__.split(".")[:2])
+_LONGEST = {"result.json": 8_000_000, "table": 256_000_000}
+# Before 3.1 pandas had to be asked to read numbers as they were written; since then it objects to being asked.
+_EXACTLY: dict[str, Any] = {} if _PANDAS >= (3, 1) else {"float_precision": "round_trip"}
+_SEED = re.compile(r"seed(0|[1-9][0-9]{0,8})")
+
+
+class Unreadable(ValueError):
+    """A ``result.json`` that cannot be used; the message says why, in one printable line."""
 
 
 @dataclass(frozen=True)
@@ -55,6 +78,22 @@ class Result:
 
         now = current_source(self.method)
         return None if now is None or "source" not in self.info else now != self.info["source"]
+
+    def changed(self, *names: str) -> list[str]:
+        """Which of the files that ``result.json`` lists (of these ``names``, or of all) are not there as listed.
+
+        A file that is not listed is not asked about: an untrained method has no history, and before schema 3
+        nothing was listed.
+        """
+        listed = self.info.get("files", {})
+        return [name for name in names or listed if name in listed and not self._is_there(name, listed[name])]
+
+    def _is_there(self, name: str, listed: dict[str, Any]) -> bool:
+        path = self.folder / name
+        try:
+            return path.lstat().st_size == listed["size"] and checksum(path) == listed
+        except OSError:
+            return False
 
     def history(self) -> pd.DataFrame:
         """One row per validation; empty for a method that does not train."""
@@ -87,53 +126,107 @@ class Run:
 
     def result(self, method: str, seed: int) -> Result | None:
         """The stored result, or None if there is none that can be read."""
-        return read_result(self.place(method, seed))
+        try:
+            return self._read(self.place(method, seed))
+        except Unreadable:
+            return None
 
     def results(self) -> list[Result]:
         """All results that can be read, by method and seed."""
-        found = [read_result(path.parent) for path in sorted(self.folder.glob("*/seed*/result.json"))]
-        return [result for result in found if result is not None]
+        return [found for found in self._all().values() if isinstance(found, Result)]
+
+    def unreadable(self) -> dict[Path, str]:
+        """``result.json`` files that are there but cannot be used, and links in the place of folders: why."""
+        return {path: found for path, found in self._all().items() if isinstance(found, str)}
 
     def status(self) -> list[dict[str, Any]]:
-        """One row per (method, seed): ``status`` is complete, failed or unfinished."""
-        rows = []
-        for folder in sorted(self.folder.glob("*/seed*/")):
-            result = read_result(folder)
-            row = {"method": folder.parent.name, "seed": int(folder.name.removeprefix("seed") or 0)}
-            if result is None:
+        """One row per (method, seed): ``status`` is complete, failed, unfinished or unreadable."""
+        rows, all_found = [], self._all()
+        for folder in self._folders():
+            found = all_found.get(folder / "result.json")
+            row = {"method": plain(folder.parent.name), "seed": int(folder.name.removeprefix("seed"))}
+            if found is None:
                 text = "checkpoint.pt: the same command goes on" if (folder / "checkpoint.pt").is_file() else ""
                 rows.append({**row, "status": "unfinished", "detail": text})
-            elif result.complete:
-                psnr = result.info["scores"]["best"]["psnr"]["median"]
+            elif isinstance(found, str):
+                rows.append({**row, "status": "unreadable", "detail": found})
+            elif found.complete:
+                psnr = found.info["scores"]["best"].get("psnr", {}).get("median")
                 detail = "" if psnr is None else f"{psnr:.2f} dB"
                 rows.append({**row, "status": "complete", "detail": detail})
             else:
-                rows.append({**row, "status": "failed", "detail": result.info["error"]["message"]})
+                rows.append({**row, "status": "failed", "detail": found.info["error"]["message"]})
         return rows
 
-    def unreadable(self) -> list[Path]:
-        """``result.json`` files that are there but cannot be read."""
-        files = sorted(self.folder.glob("*/seed*/result.json"))
-        return [path for path in files if read_result(path.parent) is None]
+    def _folders(self) -> list[Path]:
+        """Folders of a method and seed, links among them or above them left out."""
+        seeds = [path for path in self.folder.glob("*/seed*") if _SEED.fullmatch(path.name)]
+        return sorted(path for path in seeds if path.is_dir() and not _linked(path))
+
+    def _all(self) -> dict[Path, Result | str]:
+        """What can be read, and why the rest cannot, by the path of ``result.json``."""
+        found: dict[Path, Result | str] = {}
+        for path in sorted(self.folder.glob("*/seed*/result.json")):
+            try:
+                found[path] = self._read(path.parent)
+            except Unreadable as reason:
+                found[path] = str(reason)
+        return found
+
+    def _read(self, folder: Path) -> Result:
+        """The result in a folder of this run. Raises Unreadable."""
+        if _linked(folder):
+            raise Unreadable("its folder is a symbolic link, which is not followed")
+        result = _read(folder)
+        if self.place(result.method, result.seed) != folder:
+            raise Unreadable(f"it says {result.method} seed {result.seed}, which is not the folder it is in")
+        return result
+
+
+def _linked(folder: Path) -> bool:
+    """Whether the folder of a method and seed is a link, or that of its method is."""
+    return folder.is_symlink() or folder.parent.is_symlink()
 
 
 def write_result(folder: Path, info: dict[str, Any]) -> None:
-    """Store ``info`` as the result in ``folder``; from then on the result counts as there."""
-    write_text(folder / "result.json", json.dumps(info, indent=1, ensure_ascii=False, allow_nan=False) + "\n")
+    """Store ``info`` as the result in ``folder``; from then on the result counts as there.
+
+    ``files`` is added: size and SHA-256 of what belongs to the result, as it is in ``folder`` now. The user's
+    home directory is written as ``~``. Raises ValueError where the result does not fit the schema: it could
+    not be read again.
+    """
+    from benchmark import schema
+
+    content = _storable({**info, "files": _files(folder)})
+    text = json.dumps(content, indent=1, ensure_ascii=False, allow_nan=False) + "\n"
+    try:
+        schema.check(json.loads(text))
+    except ValueError as error:
+        raise ValueError(f"the result cannot be stored: {error}") from None
+    write_text(folder / "result.json", text)
 
 
-def write_text(path: Path, text: str) -> None:
-    """Write a file completely or not at all."""
-    partial = path.with_name(path.name + ".partial")
-    with open(partial, "w", encoding="utf-8", newline="") as file:
-        file.write(text)
-        file.flush()
-        os.fsync(file.fileno())
-    partial.replace(path)
+def _files(folder: Path) -> dict[str, dict[str, str | int]]:
+    """Checksums of the files of a result, by path below its folder."""
+    paths = [folder / name for name in (*WEIGHTS, *TABLES)]
+    paths += sorted(path for name in PICTURES for path in (folder / name).glob("*.*"))
+    return {path.relative_to(folder).as_posix(): checksum(path) for path in paths if path.is_file()}
+
+
+def _storable(value: Any) -> Any:
+    """``value`` without the home directory, and with what UTF-8 cannot hold (parts of file names) escaped."""
+    if isinstance(value, dict):
+        return {_storable(key): _storable(item) for key, item in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [_storable(item) for item in value]
+    if isinstance(value, str):
+        return without_home(value).encode("utf-8", "backslashreplace").decode()
+    return value
 
 
 def clear(folder: Path) -> None:
-    """Make ``folder`` an empty one."""
+    """Make ``folder`` an empty one. Raises UserError where it or the one above is a link."""
+    refuse_links(folder.parent, folder)
     if folder.exists():
         shutil.rmtree(folder)
     folder.mkdir(parents=True)
@@ -150,42 +243,32 @@ def check_writable(folder: Path) -> None:
         raise UserError(f"cannot write results to {folder}: {error.strerror} (choose a place with --results)") from None
 
 
-@contextmanager
-def exclusive(run: Path) -> Iterator[None]:
-    """Hold a run's folder for this process; the system lets go of it when the process ends, however.
-
-    Raises UserError, naming the holder, if another process is writing there.
-    """
-    with open(run / ".lock", "a+", encoding="utf-8") as file:
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            file.seek(0)
-            raise UserError(f"{run} is being written by another process ({file.read().strip()})") from None
-        file.truncate(0)
-        file.write(f"pid {os.getpid()} since {datetime.now():%Y-%m-%d %H:%M:%S}")
-        file.flush()
-        yield
-
-
 def find_run(results: Path, name: str | None = None) -> Run:
     """The run called ``name`` in a results folder; without a name, the one changed last.
 
     ``results`` may be the folder of a run itself. Raises UserError if there is no run.
     """
+    return max(find_runs(results, name), key=lambda run: _last_change(run.folder))
+
+
+def find_runs(results: Path, name: str | None = None) -> list[Run]:
+    """All runs in a results folder, or the one called ``name``, by name; ``results`` may be the folder of a run itself.
+
+    Raises UserError if there is no run.
+    """
     if not results.is_dir():
         raise UserError(f"no results folder {results}: `python -m benchmark run --methods all` makes one")
     if name is not None:
-        if not (results / name).is_dir():
+        if not run_folder(results, name).is_dir():
             known = ", ".join(sorted(p.name for p in _runs(results))) or "none"
             raise UserError(f"no run {name!r} in {results} (there are: {known})")
-        return Run(results / name)
+        return [Run(results / name)]
     if next(results.glob("*/seed*/"), None) is not None:
-        return Run(results)
-    runs = _runs(results)
+        return [Run(results)]
+    runs = sorted(_runs(results))
     if not runs:
         raise UserError(f"no run in {results}: `python -m benchmark run --methods all` makes one")
-    return Run(max(runs, key=_last_change))
+    return [Run(path) for path in runs]
 
 
 def _runs(results: Path) -> list[Path]:
@@ -196,20 +279,66 @@ def _last_change(run: Path) -> float:
     return max((f.stat().st_mtime for f in run.glob("*/seed*/result.json")), default=run.stat().st_mtime)
 
 
+def run_folder(results: Path, name: str) -> Path:
+    """Folder of the run called ``name``. Raises UserError for a name that is a path or a reserved one."""
+    if name in {"", ".", "..", *RESERVED} or "/" in name or not name.isprintable():
+        raise UserError(f"--run takes the name of a folder in {results}, which {name!r} cannot be")
+    return results / name
+
+
 def read_result(folder: Path) -> Result | None:
-    """The result stored in a folder, or None if there is none that can be read."""
+    """The result stored in a folder, wherever that is, or None if there is none that can be used."""
     try:
-        info = json.loads((folder / "result.json").read_text(encoding="utf-8"))
-    except (OSError, ValueError):
+        return _read(folder)
+    except Unreadable:
         return None
-    wanted = {"schema": int, "status": str, "method": str, "seed": int}
-    if not isinstance(info, dict) or any(not isinstance(info.get(k), t) for k, t in wanted.items()):
-        return None
-    return Result(folder, info) if info["schema"] <= SCHEMA else None
+
+
+def _read(folder: Path) -> Result:
+    from benchmark import schema
+
+    try:
+        content = read_plain(folder / "result.json", _LONGEST["result.json"])
+        info = json.loads(content.decode("utf-8"), parse_constant=_refuse, parse_float=_finite, parse_int=_whole)
+        schema.check(info)
+        return Result(folder, _printable(info))
+    except OSError as error:
+        raise Unreadable(f"result.json {error.strerror}") from None
+    except RecursionError:
+        raise Unreadable("result.json is nested too deeply") from None
+    except ValueError as error:
+        raise Unreadable(first_line(error)) from None
+
+
+def _refuse(constant: str) -> float:
+    raise ValueError(f"{constant} is no number that can be used")
+
+
+def _finite(text: str) -> float:
+    value = float(text)
+    return value if math.isfinite(value) else _refuse(text)
+
+
+def _whole(text: str) -> int:
+    if len(text) > 19:  # beyond 64 bits; a float could not hold it
+        _refuse(text[:19] + "…")
+    return int(text)
+
+
+def _printable(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {plain(key): _printable(item) for key, item in value.items()}
+    if isinstance(value, list):
+        return [_printable(item) for item in value]
+    return plain(value) if isinstance(value, str) else value
 
 
 def _read_csv(path: Path, **options: Any) -> pd.DataFrame:
+    """A table, numbers exactly as written; empty where there is none that can be read."""
     try:
-        return pd.read_csv(path, **options)
-    except (OSError, ValueError):  # ValueError covers an empty or broken table
+        content = io.BytesIO(read_plain(path, _LONGEST["table"]))
+        with warnings.catch_warnings():
+            warnings.simplefilter("error", pd.errors.ParserWarning)  # lines longer than the header
+            return pd.read_csv(content, index_col=False, low_memory=False, **_EXACTLY, **options)
+    except (OSError, ValueError, OverflowError, pd.errors.ParserWarning):  # ValueError: an empty or broken table
         return pd.DataFrame()

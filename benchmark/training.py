@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 from pathlib import Path
 
@@ -10,15 +11,18 @@ import torch
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
-from benchmark import evaluation
+from benchmark import checkpoint, evaluation
+from benchmark.checkpoint import write_atomically
 from benchmark.config import Train
 from benchmark.data.pack import Plates
 from benchmark.data.patches import PatchSampler
-from benchmark.session import TrainingSession, write_atomically
+from benchmark.files import write_text
+from benchmark.session import Misfit, TrainingSession
 from methods import Method
 
 BEST, LAST = "weights.safetensors", "last.safetensors"
 """The weights best on validation plates, and those at the end where they are others."""
+HISTORY = "history.csv"
 
 
 def train(
@@ -35,31 +39,75 @@ def train(
 ) -> tuple[Method, TrainingSession]:
     """Train what ``create`` makes on ``plates``; ``validation`` chooses its weights and has the device.
 
-    Goes on from the checkpoint in ``folder`` if it is of this ``identity``. Leaves there
-    ``history.csv``, the weights (:data:`BEST`, :data:`LAST`) and the checkpoint of the finished training, which
-    goes once the weights are scored. Raises whatever the method raises, and :class:`Interrupted`.
+    Goes on from the checkpoint in ``folder`` if it is of this ``identity``; a training that has finished is not
+    repeated. Leaves there :data:`HISTORY`, the weights (:data:`BEST`, :data:`LAST`), and what
+    :func:`checkpoint.remove` removes once they are scored. Raises whatever the method raises (history and best
+    weights so far are in their files then), and :class:`Interrupted`.
     """
-    torch.manual_seed(seed)
-    method = create().to(validation.device)
-    session = TrainingSession(
-        config,
-        PatchSampler(plates, config.batch_size, seed, validation.device),
-        lambda method: evaluation.validate(method.upscale, validation),
-        folder,
-        identity,
-        report=report,
-        should_stop=should_stop,
-    )
-    method.train(session)
-    if not session.history:
-        session.record(method)  # a method without training has a validation score all the same
-    session.checkpoint(method)  # a finished training is not repeated because scoring was killed
-    pd.DataFrame(session.history).to_csv(folder / "history.csv", index=False)
-    _save(folder / BEST, session.best_weights)
-    (folder / LAST).unlink(missing_ok=True)  # of a training that this one replaces
+    sampler = PatchSampler(plates, config.batch_size, seed, validation.device)
+
+    def make() -> tuple[Method, TrainingSession]:
+        torch.manual_seed(seed)
+        return create().accelerate(config.acceleration).to(validation.device), TrainingSession(
+            config,
+            sampler,
+            lambda method: evaluation.validate(method.upscale, validation),
+            folder,
+            identity,
+            report=report,
+            should_stop=should_stop,
+        )
+
+    while True:
+        method, session = make()
+        try:
+            if not _finished_before(method, session):
+                _train(method, session)
+            return method, session
+        except Misfit:
+            continue  # with the checkpoint before that one, or anew
+
+
+def _finished_before(method: Method, session: TrainingSession) -> bool:
+    """Take up what a training of the same identity left when it had finished; False if there is nothing."""
+    folder = session.folder
+    state = checkpoint.finished(folder, session.identity)
+    if state is None:
+        return False
+    try:
+        session.take_up(state)
+        load_weights(method, folder / (LAST if LAST in state["files"] else BEST))
+        method.facts = json.loads(state["facts"])
+    except Exception as error:  # a forged one
+        checkpoint.reject(folder / checkpoint.FINISHED, error)
+        raise Misfit from None
+    return True
+
+
+def _train(method: Method, session: TrainingSession) -> None:
+    for partial in session.folder.glob("*.partial"):
+        partial.unlink()  # of a run that was killed
+    try:
+        method.train(session)
+        if not session.history:
+            session.record(method)  # a method without training has a validation score all the same
+    except Exception:
+        _keep(session)
+        raise
+    _keep(session)
+    files = [HISTORY, BEST]
     if session.best_iteration != session.iteration:
-        _save(folder / LAST, method.weights())
-    return method, session
+        _save(session.folder / LAST, method.weights())
+        files.append(LAST)
+    checkpoint.finish(session.folder, {**session.outcome(), "facts": json.dumps(method.facts)}, files)
+
+
+def _keep(session: TrainingSession) -> None:
+    """Write the history and the weights best so far, in place of those of another training."""
+    if session.history:
+        (session.folder / LAST).unlink(missing_ok=True)
+        write_text(session.folder / HISTORY, pd.DataFrame(session.history).to_csv(index=False))
+        _save(session.folder / BEST, session.best_weights)
 
 
 def load_weights(method: Method, file: Path) -> None:
@@ -69,4 +117,5 @@ def load_weights(method: Method, file: Path) -> None:
 
 def _save(file: Path, weights: dict[str, Tensor]) -> None:
     tensors = {name: value.detach().cpu().contiguous() for name, value in weights.items()}
-    write_atomically(file, lambda path: save_file(tensors, path))
+    size = sum(tensor.nbytes for tensor in tensors.values())
+    write_atomically(file, lambda path: save_file(tensors, path), need=size)

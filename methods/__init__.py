@@ -8,13 +8,14 @@ own methods unavailable (``unavailable()`` says which and why).
 from __future__ import annotations
 
 import difflib
+import hashlib
 import importlib
 import importlib.util
 import pkgutil
 import re
 import sys
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, is_dataclass
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -39,6 +40,11 @@ __all__ = [
 
 # Files of this folder that hold shared code instead of methods.
 _SHARED = {"base", "contract"}
+
+# A name becomes a folder of results, a section of the configuration and a word of ``--methods``; these are taken.
+_NAME = re.compile(r"[a-z0-9][a-z0-9_-]{0,63}")
+_RESERVED = {"all", "hr", "report", "packs", "data", "train", "scoring", "methods", "preset"}
+_LONGEST_REASON = 300
 
 
 class UnknownMethod(LookupError):
@@ -91,8 +97,9 @@ def register(
     """Add a method to the registry: as a class decorator, or called with a class and pinned options.
 
     With ``in_all=False`` the group ``all`` leaves it out.
-    Raises ValueError if the name is taken, or is not made of lower-case letters, digits, ``-`` and ``_``
-    (it becomes a folder name).
+    Raises ValueError if the name is taken, or is not made of 1 to 64 lower-case letters, digits, ``-`` and ``_``
+    (it becomes a folder name), and for a family or group that would change what other methods are; TypeError for
+    a class that is no method.
     """
     if method is None:
         return lambda cls: register(cls, name=name, title=title, groups=groups, in_all=in_all, **pinned)
@@ -104,14 +111,40 @@ def register(
         pinned=pinned,
         in_all=in_all,
     )
-    if not re.fullmatch(r"[a-z0-9][a-z0-9_-]*", entry.name) or entry.name in {"all", "hr", "report"}:
-        raise ValueError(f"{entry.name!r} cannot name a method: use lower-case letters, digits, - and _")
+    _check(entry)
     known = _registry.get(entry.name)
-    if known is not None and known.method is not method:
+    if known is not None and known != entry:
         raise ValueError(f"a method named {entry.name!r} is registered already ({known.method.__module__})")
     method.Options(**pinned)  # a typing error in a pinned option shows at registration
     _registry[entry.name] = entry
     return method
+
+
+def _check(entry: Registration) -> None:
+    """Raise ValueError or TypeError for a registration that others would suffer from."""
+    if not (isinstance(entry.method, type) and issubclass(entry.method, Method)):
+        raise TypeError(f"{entry.method!r} is no subclass of methods.Method")
+    if not is_dataclass(entry.method.Options):
+        raise TypeError(f"the Options of {entry.name!r} are no dataclass")
+    if not all(isinstance(words, str) and words.strip() for words in (entry.title, entry.method.citation)):
+        raise TypeError(f"title and citation of {entry.name!r} must be text")
+    if not isinstance(entry.method.paper_parameters, (int, type(None))):
+        raise TypeError(f"paper_parameters of {entry.name!r} must be a number or None")
+    if not isinstance(entry.groups, (tuple, list)):
+        raise TypeError(f"the groups of {entry.name!r} must be a tuple of names")
+    others = [other for other in _registry.values() if other.name != entry.name]
+    for kind, name in (("method", entry.name), ("family", entry.family), *(("group", g) for g in entry.groups)):
+        if not isinstance(name, str) or not _NAME.fullmatch(name) or name in _RESERVED:
+            raise ValueError(
+                f"{name!r} cannot name a {kind}: use 1 to 64 lower-case letters, digits, - and _, and no word "
+                f"that means something else ({', '.join(sorted(_RESERVED))})"
+            )
+    if any(entry.name in other.groups for other in others):
+        raise ValueError(f"{entry.name!r} cannot name a method: it is a group of methods")
+    if taken := {other.name for other in others} & set(entry.groups):
+        raise ValueError(f"{min(taken)!r} cannot name a group: it is a method")
+    if any(other.family == entry.family and other.method.Options is not entry.method.Options for other in others):
+        raise ValueError(f"{entry.name!r} cannot be of the family {entry.family!r}: its options are others")
 
 
 def names(group: str | None = None) -> list[str]:
@@ -150,29 +183,57 @@ def unavailable() -> dict[str, str]:
 
 
 def load_plugin(path: Path) -> None:
-    """Import a file of the user's that registers methods; a failure is kept in ``unavailable()``."""
+    """Import a file of the user's that registers methods; a failure is kept in ``unavailable()``.
+
+    A plug-in is a program that the user chose to run. What it may break is itself alone: a file that does not parse,
+    raises, or leaves the program adds nothing. One that has been loaded already is not loaded again.
+    """
     _discover()
-    name = path.stem
-    spec = importlib.util.spec_from_file_location(f"methods_plugin_{name}", path)
+    name, file = f"methods_plugin_{path.stem}", str(path.resolve())
+    taken = sys.modules.get(name)
+    if taken is not None and getattr(taken, "__file__", None) != file:  # of the same name in another folder
+        name = f"{name}_{hashlib.sha256(file.encode(errors='surrogateescape')).hexdigest()[:8]}"
+    if any(entry.method.__module__ == name for entry in _registry.values()):
+        return
+    spec = importlib.util.spec_from_file_location(name, file)
 
     def load() -> None:
         if spec is None or spec.loader is None:
             raise ImportError(f"{path} is no Python file")
-        module = importlib.util.module_from_spec(spec)
-        sys.modules[spec.name] = module
-        spec.loader.exec_module(module)
+        module, before = importlib.util.module_from_spec(spec), set(_registry)
+        sys.modules[name] = module  # dataclasses look their module up
+        try:
+            spec.loader.exec_module(module)
+            if set(_registry) == before:
+                raise ImportError("it registers no method")
+        except BaseException:
+            del sys.modules[name]
+            raise
 
-    _attempt(name, load)
+    # Under the name of its file, so that --methods can ask for it, unless a method has that name.
+    _attempt(str(path) if path.stem in _registry else path.stem, load)
 
 
 def _attempt(name: str, load: Callable[[], Any]) -> None:
     before = dict(_registry)
     try:
         load()
-    except Exception as error:  # whatever a broken file raises, the others must still run
+    except KeyboardInterrupt:
+        raise
+    except BaseException as error:  # whatever a broken file raises, sys.exit included: the others must still run
         _registry.clear()
         _registry.update(before)
-        _unavailable[name] = f"{type(error).__name__}: {error}".splitlines()[0]
+        _unavailable[name] = _reason(error)
+
+
+def _reason(error: BaseException) -> str:
+    """What an exception says, on one line."""
+    try:
+        words = str(error)
+    except Exception as broken:  # an exception of a plug-in's own need not be able to say anything
+        words = f"(no message: {type(broken).__name__})"
+    lines = words.strip().splitlines()
+    return f"{type(error).__name__}: {lines[0] if lines else ''}"[:_LONGEST_REASON]
 
 
 # The paper's Table 1, top to bottom. Files not named here follow in alphabetical order.

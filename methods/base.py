@@ -19,16 +19,25 @@ from __future__ import annotations
 
 import math
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any, ClassVar, Literal, Protocol
+from functools import partial
+from typing import Any, ClassVar, Literal, Protocol, TypeVar
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from methods.blocks.acceleration import Acceleration, Runner, load_optimizer
+from methods.blocks.average import MovingAverage
+from methods.blocks.tiles import Enlarge, blend_tiles, enlarge_in_pieces, pad_to_multiple
+
 SCALE = 8
 """Every method of this benchmark enlarges by eight, in both directions."""
+
+PIECE = 160
+"""Side in LR pixels of the square that is enlarged at a time; larger pictures go in pieces. Bounds memory: 64
+channels at its eightfold size are 0.4 GB. The largest plates of CCPD are a tenth of it."""
 
 Losses = dict[str, Tensor]
 """Scalar tensors by name. ``total`` is minimised, the others are written to the history."""
@@ -100,6 +109,9 @@ class Session(Protocol):
         """
 
 
+Self = TypeVar("Self", bound="Method")
+
+
 class Method(ABC):
     """Base of all methods. Subclasses need ``name``, ``title``, ``citation`` and ``upscale``."""
 
@@ -122,6 +134,14 @@ class Method(ABC):
     def __init__(self, options: Any = None) -> None:
         self.options = self.Options() if options is None else options
         self.device = torch.device("cpu")
+        self.acceleration = Acceleration()
+        self.facts: dict[str, Any] = {}
+        """What a result should record of its training: how compiled networks compare with uncompiled ones."""
+
+    def accelerate(self: Self, acceleration: Acceleration) -> Self:
+        """Take over how training is to compute, before :meth:`to`, and return the method."""
+        self.acceleration = acceleration
+        return self
 
     def to(self, device: torch.device) -> Method:
         """Move everything the method computes with to ``device`` and return the method."""
@@ -180,13 +200,18 @@ class NetworkMethod(Method):
     """The network takes LR sides that are multiples of this; others are padded by reflection."""
     tile: ClassVar[int | None] = None
     """Longest LR side the network is good for; larger inputs are upscaled in overlapping tiles."""
+    context: ClassVar[int] = 32
+    """LR pixels around a piece of a very large picture that are handed over with it: a multiple of 8, less than
+    half of :data:`PIECE`. From the network's reach on (the default is that of 30 3×3 convolutions), pieces are
+    what one pass would have made of them."""
 
     def __init__(self, options: Any = None) -> None:
         super().__init__(options)
         self.network = self.build()
         self.recipe = self.native_recipe
         self.optimizer: torch.optim.Optimizer | None = None
-        self.average: torch.optim.swa_utils.AveragedModel | None = None
+        self.average: MovingAverage | None = None
+        self._runners: dict[nn.Module, Runner] = {}
 
     @abstractmethod
     def build(self) -> nn.Module:
@@ -197,8 +222,17 @@ class NetworkMethod(Method):
         return {"total": F.mse_loss(sr, batch.hr)}
 
     def to(self, device: torch.device) -> Method:
-        self.network.to(device)
-        return super().to(device)
+        super().to(device)
+        self.settle(self.network)
+        return self
+
+    def settle(self, network: nn.Module) -> nn.Module:
+        """Move ``network`` to the method's device, in the memory layout of its acceleration, and return it."""
+        network.to(self.device)
+        for tensor in (*network.parameters(), *network.buffers()):
+            if tensor.ndim == 4:
+                tensor.data = tensor.data.contiguous(memory_format=self.acceleration.layout(self.device))
+        return network
 
     def parameters(self) -> int:
         return sum(p.numel() for p in self.network.parameters() if p.requires_grad)
@@ -209,19 +243,34 @@ class NetworkMethod(Method):
         self.prepare(session)
         self.network.train()
         for _, batch in session.batches(self):
+            if self.acceleration.compile == "cudagraphs":
+                torch.compiler.cudagraph_mark_step_begin()
             self.step(batch, session)
         self.network.eval()
+        self._forget_compiled()
+
+    def _forget_compiled(self) -> None:
+        if self.acceleration.compile != "none":
+            torch.compiler.reset()  # the code of another network, of which torch keeps a few only, and its memory
+
+    def run(self, network: nn.Module, images: Tensor) -> Tensor:
+        """``network(images)`` as training is to compute it (see :class:`Acceleration`); float32.
+
+        Every network that a training step evaluates goes through here.
+        """
+        runner = self._runners.get(network)
+        if runner is None:
+            runner = self._runners[network] = Runner(network, self.acceleration, self.device, self.facts)
+        return runner(images)
 
     def prepare(self, session: Session) -> None:
         """Make the optimiser, and what else training needs but upscaling does not."""
+        self._runners.clear()
+        self._forget_compiled()
         self.recipe = session.recipe(self.native_recipe)
         self.optimizer = session.optimizer(self.parameter_groups(), self.recipe)
         if self.recipe.ema is not None:
-            self.average = torch.optim.swa_utils.AveragedModel(
-                self.network,
-                multi_avg_fn=torch.optim.swa_utils.get_ema_multi_avg_fn(self.recipe.ema),
-                use_buffers=False,
-            )
+            self.average = MovingAverage(self.network, self.recipe.ema)
 
     def parameter_groups(self) -> list[dict[str, Any]]:
         """Adam's parameter groups; a group may carry ``lr_scale``."""
@@ -233,7 +282,7 @@ class NetworkMethod(Method):
 
     def step(self, batch: Batch, session: Session) -> None:
         """One optimiser iteration."""
-        losses = self.loss(self.enlarge(self.network, batch.lr), batch)
+        losses = self.loss(self.enlarge(partial(self.run, self.network), batch.lr), batch)
         session.check(losses)
         self.descend(losses["total"])
 
@@ -246,19 +295,25 @@ class NetworkMethod(Method):
             nn.utils.clip_grad_norm_(self.network.parameters(), self.recipe.gradient_clip)
         self.optimizer.step()
         if self.average is not None:
-            self.average.update_parameters(self.network)
+            self.average.update()
 
     # -- inference and state -------------------------------------------------------------------
 
     def inference_network(self) -> nn.Module:
         """The network that upscales: the moving average where the recipe keeps one."""
-        return self.network if self.average is None else self.average.module
+        return self.network if self.average is None else self.average.network
 
-    def enlarge(self, network: nn.Module, lr: Tensor) -> Tensor:
+    def enlarge(self, network: Enlarge, lr: Tensor) -> Tensor:
         """``network(lr)`` for any size of ``lr``: padded on the way in, cropped on the way out."""
         padded = pad_to_multiple(lr, self.multiple_of)
-        sr: Tensor = network(padded)
+        sr = network(padded)
         return sr if padded is lr else sr[..., : SCALE * lr.shape[-2], : SCALE * lr.shape[-1]]
+
+    def enlarge_tiled(self, network: Enlarge, lr: Tensor) -> Tensor:
+        """:meth:`enlarge`, in tiles where ``lr`` is larger than the network is good for."""
+        if self.tile is None or max(lr.shape[-2:]) <= self.tile:
+            return self.enlarge(network, lr)
+        return blend_tiles(partial(self.enlarge, network), lr, self.tile, SCALE, PIECE**2 // self.tile**2)
 
     @torch.inference_mode()
     def upscale(self, lr: Tensor) -> Tensor:
@@ -267,10 +322,10 @@ class NetworkMethod(Method):
         was_training = network.training
         network.eval()
         try:
-            if self.tile is not None and max(lr.shape[-2:]) > self.tile:
-                sr = blend_tiles(lambda tiles: self.enlarge(network, tiles), lr, self.tile)
+            if lr.shape[-2] * lr.shape[-1] > PIECE**2:
+                sr = enlarge_in_pieces(partial(self.enlarge_tiled, network), lr, PIECE, self.context, SCALE)
             else:
-                sr = self.enlarge(network, lr)
+                sr = self.enlarge_tiled(network, lr)
             return sr.clamp(0.0, 1.0)
         finally:
             network.train(was_training)
@@ -286,63 +341,18 @@ class NetworkMethod(Method):
         if self.optimizer is not None:
             state["optimizer"] = self.optimizer.state_dict()
         if self.average is not None:
-            state["average"] = self.average.state_dict()
+            state["average"] = self.average.network.state_dict()
         return state
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
         self.network.load_state_dict(state["network"])
         if self.optimizer is not None:
-            self.optimizer.load_state_dict(state["optimizer"])
+            load_optimizer(self.optimizer, state["optimizer"])
         if self.average is not None:
-            self.average.load_state_dict(state["average"])
+            self.average.network.load_state_dict(state["average"])
 
 
 def check_lr(lr: Tensor) -> None:
     """Raise ValueError unless ``lr`` is N×3×h×w, floating point, with h, w ≥ 1."""
     if lr.ndim != 4 or lr.shape[1] != 3 or min(lr.shape[-2:]) < 1 or not lr.is_floating_point():
         raise ValueError(f"expected a float tensor N×3×h×w with h, w ≥ 1, got {lr.dtype} {tuple(lr.shape)}")
-
-
-def blend_tiles(enlarge: Callable[[Tensor], Tensor], lr: Tensor, size: int) -> Tensor:
-    """Enlarge ``lr`` in tiles of at most ``size``×``size`` that overlap by half, and blend them.
-
-    A tile counts most in its middle and next to nothing at its edge (a raised cosine), where the
-    network sees least around it. All tiles go through ``enlarge`` as one batch.
-    """
-    count, channels, height, width = lr.shape
-    rows, columns = _starts(height, size), _starts(width, size)
-    places = [(top, left) for top in rows for left in columns]
-    tall, wide = min(size, height), min(size, width)
-    tiles = torch.cat([lr[..., top : top + tall, left : left + wide] for top, left in places])
-    enlarged = enlarge(tiles).view(len(places), count, channels, SCALE * tall, SCALE * wide)
-    weight = torch.outer(*(torch.hann_window(SCALE * n + 2, periodic=False)[1:-1] for n in (tall, wide))).to(lr)
-    total = lr.new_zeros(count, channels, SCALE * height, SCALE * width)
-    weights = lr.new_zeros(SCALE * height, SCALE * width)
-    for (top, left), tile in zip(places, enlarged):
-        area = (..., slice(SCALE * top, SCALE * (top + tall)), slice(SCALE * left, SCALE * (left + wide)))
-        total[area] += weight * tile
-        weights[area] += weight
-    return total / weights
-
-
-def _starts(length: int, size: int) -> list[int]:
-    """Where tiles begin: every half tile, the last one flush with the end."""
-    last = max(length - size, 0)
-    return [*range(0, last, max(size // 2, 1)), last]
-
-
-def pad_to_multiple(x: Tensor, multiple: int) -> Tensor:
-    """Extend ``x`` at the bottom and right to sides divisible by ``multiple``, by reflection.
-
-    Equals reflection padding wherever that is defined and goes on folding back and forth where
-    it is not, so that a single row or column can be padded too.
-    """
-    for dim in (-2, -1):
-        size = x.shape[dim]
-        padded = -(-size // multiple) * multiple
-        if padded != size:
-            period = max(2 * (size - 1), 1)
-            index = torch.arange(padded, device=x.device) % period
-            index = torch.minimum(index, period - index) if size > 1 else index * 0
-            x = x.index_select(dim, index)
-    return x

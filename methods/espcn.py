@@ -28,6 +28,7 @@ class ESPCN(NetworkMethod):
         gamma=0.1,
         layer_rates=(("reconstruct.", 0.1),),
     )
+    context = 8  # it reaches 4
 
     def build(self) -> nn.Module:
         network = nn.Sequential()

@@ -16,6 +16,7 @@ from torch.nn import functional as F
 
 from methods import register
 from methods.base import Batch, Losses, NetworkMethod, Recipe, Session
+from methods.blocks.acceleration import load_optimizer
 from methods.blocks.pretrained import plates_weights_hash, resnet18_plates_features, vgg19_conv5_4
 
 # -- generator -------------------------------------------------------------------------------------
@@ -74,12 +75,18 @@ class Generator(nn.Module):
 # -- critics ---------------------------------------------------------------------------------------
 
 
+class PoolToFour(nn.AdaptiveAvgPool2d):
+    """Averages to 4×4, and hands on what is 4×4: the backward pass on CUDA has no deterministic kernel."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        return x if x.shape[-2:] == (4, 4) else super().forward(x)
+
+
 def discriminator() -> nn.Sequential:
     """VGG-style critic, N×3×H×W → N×1 logits. H, W ≥ 16.
 
     The published one takes 128×128 and halves five times; for 64×64 the last halving goes, as in
-    the size-specific variants in use, which leaves 4×4 again. The pooling passes 4×4 on unchanged;
-    it is there for patches of other sizes.
+    the size-specific variants in use, which leaves 4×4 again. The pooling is there for patches of other sizes.
     """
 
     def stage(channels: int, out: int, *, kernel: int, stride: int) -> list[nn.Module]:
@@ -94,7 +101,7 @@ def discriminator() -> nn.Sequential:
             layers += stage(channels, width, kernel=3, stride=1)
         layers += stage(width, width, kernel=4, stride=2)
         channels = width
-    layers += [nn.AdaptiveAvgPool2d(4), nn.Flatten()]
+    layers += [PoolToFour(4), nn.Flatten()]
     layers += [nn.Linear(channels * 16, 100), nn.LeakyReLU(0.2), nn.Linear(100, 1)]
     return nn.Sequential(*layers)
 
@@ -173,14 +180,14 @@ class ESRGAN(NetworkMethod):
         # The published second phase is a training of its own that starts from the first one's
         # weights: the generator's Adam starts afresh too.
         self.gan_optimizer = session.optimizer(self.parameter_groups(), recipe)
-        self.discriminator = discriminator().to(self.device).train()
+        self.discriminator = self.settle(discriminator()).train()
         critic: list[dict[str, Any]] = [{"params": list(self.discriminator.parameters())}]
         self.discriminator_optimizer = session.optimizer(critic, recipe)
         # Asked for now, not once the first phase is over.
         if self.options.perceptual == "plates":
-            self.features = resnet18_plates_features(_WITHOUT).to(self.device)
+            self.features = self.settle(resnet18_plates_features(_WITHOUT))
         elif self.options.perceptual != "none":
-            self.features = vgg19_conv5_4(self.options.perceptual, _WITHOUT).to(self.device)
+            self.features = self.settle(vgg19_conv5_4(self.options.perceptual, _WITHOUT))
 
     def ingredients(self) -> dict[str, str]:
         needed = self.options.perceptual == "plates" and self.options.gan_share > 0.0
@@ -198,7 +205,7 @@ class ESRGAN(NetworkMethod):
             return
         assert self.discriminator_optimizer is not None, "prepare() comes before the first step"
         self.optimizer = self.gan_optimizer
-        sr = self.network(batch.lr)
+        sr = self.run(self.network, batch.lr)
         critic, real = self.critic_loss(sr.detach(), batch.hr)
         self.discriminator_optimizer.zero_grad(set_to_none=True)
         critic.backward()
@@ -216,8 +223,8 @@ class ESRGAN(NetworkMethod):
         """
         assert self.discriminator is not None
         self.discriminator.requires_grad_(True)
-        real = self.discriminator(at_least(hr, 16))
-        fake = self.discriminator(at_least(sr, 16))
+        real = self.run(self.discriminator, at_least(hr, 16))
+        fake = self.run(self.discriminator, at_least(sr, 16))
         loss = relativistic(real, fake.detach(), real=True) + relativistic(fake, real.detach(), real=False)
         return 0.5 * loss, real.detach()
 
@@ -225,15 +232,15 @@ class ESRGAN(NetworkMethod):
         """What the generator minimises in the second phase; ``real``: logits of the real patches."""
         assert self.discriminator is not None
         self.discriminator.requires_grad_(False)
-        fake = self.discriminator(at_least(sr, 16))
+        fake = self.run(self.discriminator, at_least(sr, 16))
         gan = 0.5 * (relativistic(real, fake, real=False) + relativistic(fake, real, real=True))
         pixel = F.l1_loss(sr, hr)
         total = self.pixel_weight * pixel + self.gan_weight * gan
         losses = {"pixel": pixel.detach(), "gan": gan.detach()}
         if self.features is not None:
             with torch.no_grad():
-                target = self.features(at_least(hr, 16))
-            perceptual = F.l1_loss(self.features(at_least(sr, 16)), target)
+                target = self.run(self.features, at_least(hr, 16))
+            perceptual = F.l1_loss(self.run(self.features, at_least(sr, 16)), target)
             total = total + self.perceptual_weight * perceptual
             losses["perceptual"] = perceptual.detach()
         return {"total": total, **losses}
@@ -252,7 +259,7 @@ class ESRGAN(NetworkMethod):
         super().load_state_dict(state)
         if self.discriminator is not None and self.discriminator_optimizer is not None:
             self.discriminator.load_state_dict(state["discriminator"])
-            self.discriminator_optimizer.load_state_dict(state["discriminator_optimizer"])
+            load_optimizer(self.discriminator_optimizer, state["discriminator_optimizer"])
 
     def notes(self) -> list[str]:
         share = self.options.gan_share

@@ -46,7 +46,7 @@ class Embedder(nn.Module):
         self.resnet.fc = nn.Linear(self.resnet.fc.in_features, dimension)
 
     def forward(self, rgb: Tensor) -> Tensor:
-        return F.normalize(self.resnet(self.normalise(rgb)), dim=1)
+        return F.normalize(self.resnet(self.normalise(rgb)).float(), dim=1)
 
 
 def embedding_distance(a: Tensor, b: Tensor, kind: Literal["manhattan", "euclidean"]) -> Tensor:
@@ -128,7 +128,8 @@ class Pecl(NetworkMethod):
     def prepare(self, session: Session) -> None:
         self.w_pixel.data = self.w_pixel.data.to(self.device)
         if self.options.term != "none":
-            self.embedder = Embedder(self.options.dimension, self.options.embedder_init).to(self.device)
+            self.embedder = Embedder(self.options.dimension, self.options.embedder_init)
+            self.settle(self.embedder)
             self.embedder.train(self.options.batch_norm == "batch")
             self.embedder.requires_grad_(self.options.embedder == "trained")
         super().prepare(session)
@@ -146,8 +147,8 @@ class Pecl(NetworkMethod):
         if self.embedder is None:
             return {"total": pixel}
         with torch.set_grad_enabled(self.options.embedder == "trained"):
-            target = self.embedder(batch.hr)
-        distance = embedding_distance(self.embedder(sr), target, self.options.distance)
+            target = self.run(self.embedder, batch.hr)
+        distance = embedding_distance(self.run(self.embedder, sr), target, self.options.distance)
         assert self.options.term != "none"
         contrastive = contrastive_term(distance, self.options.term, self.options.margin)
         w_pixel, w_contrastive = self.w_pixel, 1.0 - self.w_pixel

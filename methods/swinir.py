@@ -7,8 +7,10 @@ plate would never exchange anything.
 
 from __future__ import annotations
 
+from functools import lru_cache
 from typing import Any
 
+import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
@@ -25,9 +27,35 @@ def swin_block(dim: int, shift: int, drop_path: float) -> nn.Module:
 
     options: dict[str, Any] = {"always_partition": True, "dynamic_mask": True, "drop_path": drop_path}
     # The resolution decides nothing here: partition and mask follow the input.
-    return SwinTransformerBlock(
+    block: Any = SwinTransformerBlock(
         dim, WINDOW, num_heads=6, window_size=WINDOW, shift_size=shift, mlp_ratio=2.0, **options
     )
+    if shift:
+        block.get_attn_mask = shift_mask  # timm's makes it anew in every block and pass
+    assert isinstance(block, nn.Module)
+    return block
+
+
+def shift_mask(x: Tensor) -> Tensor:
+    """What keeps pixels of N×H×W×C that the shift by half a window brought together from attending to each other.
+
+    Windows×64×64: 0 for pairs that were neighbours, −100 for others.
+    """
+    if torch.compiler.is_compiling():
+        return _shift_mask.__wrapped__(x.shape[1], x.shape[2], x.device)
+    with torch.inference_mode(False):  # one first made while validating must serve training too
+        return _shift_mask(x.shape[1], x.shape[2], x.device)
+
+
+@lru_cache(maxsize=4)
+def _shift_mask(height: int, width: int, device: torch.device) -> Tensor:
+    def parts(length: int) -> Tensor:  # 0, then 1 and 2 for the halves of the last window
+        index = torch.arange(length, device=device)
+        return (index >= length - WINDOW).int() + (index >= length - WINDOW // 2).int()
+
+    part = 3 * parts(height)[:, None] + parts(width)
+    windows = part.unflatten(1, (-1, WINDOW)).unflatten(0, (-1, WINDOW)).transpose(1, 2).reshape(-1, WINDOW**2)
+    return torch.where(windows[:, None, :] == windows[:, :, None], 0.0, -100.0)
 
 
 class ResidualSwinGroup(nn.Module):

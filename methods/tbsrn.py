@@ -42,6 +42,7 @@ class ScaledNorm(nn.Module):
         self.bias = nn.Parameter(torch.zeros(features))
 
     def forward(self, x: Tensor) -> Tensor:
+        x = x.float()  # as torch's own normalisation computes under autocast
         deviation, mean = torch.std_mean(x, dim=-1, keepdim=True)
         return self.weight * (x - mean) / (deviation + 1e-6) + self.bias
 
@@ -116,6 +117,8 @@ class TBSRNNetwork(nn.Module):
 
     def position(self, x: Tensor) -> Tensor:
         """The position code for tensors like ``x``, kept until another size is asked for."""
+        if torch.compiler.is_compiling():  # what a compiled network keeps does not outlive its next call
+            return position_code(self.channels, x.shape[-2], x.shape[-1], x.device)
         if self._position.shape[-2:] != x.shape[-2:] or self._position.device != x.device:
             with torch.inference_mode(False):  # one first made while validating must serve training too
                 self._position = position_code(self.channels, x.shape[-2], x.shape[-1], x.device)
@@ -131,6 +134,7 @@ class TBSRN(NetworkMethod):
     paper_parameters = 12_000_000
     # Its attention is over all positions of the input and has only ever seen the 64 of a training patch.
     tile = 8
+    context = 8  # pieces are tiled like the whole
     native_recipe = Recipe(
         learning_rate=1e-4,
         betas=(0.5, 0.999),

@@ -50,7 +50,7 @@ _ORDER = (
     "claims", "table1", "comparisons", "forest", "paper_comparison", "convergence", "qualitative",
     "ablation", "ablation_psnr", "ablation_reading", "contrast_euclidean", "contrast_manhattan", "qualitative_ablation",
     "distortion_maps", "distortion_scores", "readings", "loss_weights", "calibration", "calibration_table",
-    "plate_height", "cost", "training_plates", "patches",
+    "plate_height", "leaks", "cost", "training_plates", "patches",
 )  # fmt: skip
 _TRACE = "error.txt"
 _SUFFIXES = ("csv", "md", "tex", "pdf", "png", "html", _TRACE)
@@ -179,8 +179,8 @@ def _fault(title: str, name: str, error: Exception) -> str:
 
 def _encode(drawing: Drawing) -> dict[str, bytes]:
     """The files of a table or figure, by suffix."""
-    contents = {suffix: content.encode() for suffix, content in drawing.texts.items()}
-    contents["csv"] = drawing.data.to_csv(index=False, float_format="%.6g", lineterminator="\n").encode()
+    contents = {suffix: text.harmless(content).encode() for suffix, content in drawing.texts.items()}
+    contents["csv"] = tables.to_csv(drawing.data).encode()
     if drawing.figure is not None:
         contents |= {suffix: style.encode(drawing.figure, suffix) for suffix in ("pdf", "png")}
     return contents
@@ -189,7 +189,7 @@ def _encode(drawing: Drawing) -> dict[str, bytes]:
 def _write(folder: Path, name: str, contents: dict[str, bytes], error: Exception | None = None) -> list[Path]:
     """Write the files of ``name``; those of an earlier report that this one does not renew are removed."""
     if error is not None:
-        contents = {**contents, _TRACE: "".join(traceback.format_exception(error)).encode()}
+        contents = {**contents, _TRACE: text.harmless("".join(traceback.format_exception(error))).encode()}
     for suffix in _SUFFIXES:
         if suffix not in contents:
             (folder / f"{name}.{suffix}").unlink(missing_ok=True)
@@ -211,11 +211,11 @@ def _with_pages(
     pages: dict[str, bytes] = {}
     error = None
     try:
-        pages["html"] = html.page(report, drawings, figures, pictures).encode()
+        pages["html"] = text.harmless(html.page(report, drawings, figures, pictures)).encode()
     except Exception as fault:  # as for a figure: the files and the other page are worth having without it
         error = report.broken[HTML] = fault
         report.problems.append(_fault("The HTML page", Path(HTML).stem, fault))
-    pages["md"] = _page(report, drawings).encode()
+    pages["md"] = text.harmless(_page(report, drawings)).encode()
     _write(report.folder, Path(PAGE).stem, pages, error)
     return replace(report, page=report.folder / PAGE, html=None if error else report.folder / HTML)
 
@@ -254,17 +254,17 @@ def show(report: Report, console: Console | None = None) -> None:
     results = report.results
     console.print(tables.to_terminal(table1.short(results, wide=console.width >= WIDE)))
     for line in table1.legend(results):
-        console.print(Text(line, style="dim"))
+        console.print(Text(text.one_line(line), style="dim"))
     for problem in report.problems:
         console.print(Text(f"note: {text.one_line(problem)}", style="yellow"), soft_wrap=True)
     for command, gaps in by_command(report.missing).items():
         listed = "\n".join(f"missing: {text.one_line(what)}" for what in gaps)
-        console.print(Text(f"{listed}\n    {command}", style="yellow"), soft_wrap=True)
+        console.print(Text(f"{listed}\n    {text.one_line(command)}", style="yellow"), soft_wrap=True)
     if report.left_out:
-        console.print(Text(f"left out, as asked: {'; '.join(report.left_out)}"), soft_wrap=True)
+        console.print(Text(text.one_line(f"left out, as asked: {'; '.join(report.left_out)}")), soft_wrap=True)
     files = sum(len(artefact.files) for artefact in report.artefacts)
-    console.print(Text(f"written: {text.plural(files, 'file')} in {report.folder}"), soft_wrap=True)
+    console.print(Text(f"written: {text.plural(files, 'file')} in {text.one_line(report.folder)}"), soft_wrap=True)
     if report.html is not None:
-        console.print(Text(f"open: {report.html}"), soft_wrap=True)
+        console.print(Text(text.one_line(f"open: {report.html}")), soft_wrap=True)
     if report.page is not None:
-        console.print(Text(f"read: {report.page}"), soft_wrap=True)
+        console.print(Text(text.one_line(f"read: {report.page}")), soft_wrap=True)

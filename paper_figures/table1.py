@@ -92,8 +92,7 @@ def legend(results: Results) -> list[str]:
         f"PSNR in dB: median over {plates}, {text.plural(len(results.seeds), 'seed')}; accuracies: mean. "
         "Bold is best, underlined second. Footnotes and conventions: table1.md"
     ]
-    lines += conventions.marks(results)
-    return lines
+    return [*lines, *([found] if (found := conventions.leaks(results)) else []), *conventions.marks(results)]
 
 
 def rules(rows: list[Row]) -> tuple[int, ...]:

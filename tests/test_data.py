@@ -13,7 +13,7 @@ import torch
 from conftest import plate_name
 from PIL import Image
 
-from benchmark.data import pack
+from benchmark.data import pack, pictures
 from benchmark.data.patches import PatchSampler
 from benchmark.data.splits import Counts, assign
 from benchmark.data.verify import verify
@@ -101,7 +101,7 @@ def test_unreadable_files_are_skipped_and_listed(make_ccpd: Callable[..., Path],
     listed = (plates.folder / "skipped.csv").read_text(encoding="utf-8")
     assert all(files[i].name in listed for i in (3, 7, 9)) and "holiday.jpg" in listed
     assert len(plates) == 57 and "3 unreadable files skipped" in said[0]
-    facts = verify(folder)
+    facts = verify(folder, COUNTS)
     assert len(facts["unreadable"]) == 3 and len(facts["unparsable"]) == 1
     assert (facts["images"], facts["plates"], facts["repeated_plates"]) == (61, 30, 30)
 
@@ -129,18 +129,18 @@ def test_an_interrupted_pack_goes_on(
     make_ccpd: Callable[..., Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     folder = make_ccpd()
-    monkeypatch.setattr(pack, "_CHUNK", 5)
+    monkeypatch.setattr(pictures, "CHUNK", 5)
     whole, _ = prepare(folder, tmp_path / "whole")
     decoded: list[str] = []
-    load = pack.load_crop
+    cut = pack.cut
 
     def dying(root: Path, source: pack.Source) -> tuple:
         decoded.append(source.path)
         if len(decoded) > 12:
             raise KeyboardInterrupt
-        return load(root, source)
+        return cut(root, source)
 
-    monkeypatch.setattr(pack, "load_crop", dying)
+    monkeypatch.setattr(pack, "cut", dying)
     with pytest.raises(KeyboardInterrupt):
         prepare(folder, tmp_path / "packs", workers=1)
     journal = next((tmp_path / "packs").glob("*/journal.jsonl"))
@@ -148,7 +148,7 @@ def test_an_interrupted_pack_goes_on(
         file.write('{"rows": [{"na')  # what a kill leaves of a line
     with open(journal.parent / "plates.u8", "ab") as file:
         file.write(b"half a plate")
-    monkeypatch.setattr(pack, "load_crop", load)
+    monkeypatch.setattr(pack, "cut", cut)
     resumed, said = prepare(folder, tmp_path / "packs")
     assert "going on" in said[0] and resumed.fingerprint == whole.fingerprint
 
@@ -168,12 +168,12 @@ def test_a_folder_that_is_no_ccpd_folder(tmp_path: Path, content: str) -> None:
         folder.mkdir()
     if content == "nameless":
         Image.new("RGB", (90, 90)).save(folder / "a.jpg")
-    with pytest.raises(UserError, match=r"no folder|no picture in it|none with a CCPD name"):
+    with pytest.raises(UserError, match=r"no folder|no picture in it|not a CCPD name"):
         prepare(folder, tmp_path / "packs")
 
 
 def test_the_real_folder(ccpd_root: Path) -> None:
-    facts = verify(ccpd_root)
+    facts = verify(ccpd_root, COUNTS)
     assert facts["images"] == 6_945 and facts["styles"]["green"] == 11
     assert facts["subsets"] == {"ccpd_base": 6_934, "ccpd_green": 11}
     assert not facts["unreadable"] and not facts["unparsable"]

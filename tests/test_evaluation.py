@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +24,7 @@ from benchmark.evaluation import PlateBatches, low_resolution, upscale_plates, v
 from benchmark.metrics import METRICS, psnr
 from benchmark.ocr import RapidJudge, Reading
 from benchmark.scoring import PLATE_COLUMNS, READING_COLUMNS, score_plates, summarise
+from benchmark.work import summaries
 
 CORNERS = np.array([[120, 60], [4, 60], [4, 4], [120, 4]], dtype=np.float32)
 
@@ -151,7 +153,7 @@ def test_rows_of_plates() -> None:
     assert judge.seen == [(48, 168, 3)] * 2
     first = frame.iloc[0]
     assert (first["index"], first["name"], first["text"]) == (0, "0.jpg", "皖A00000")
-    assert (first["height"], first["width"]) == (64, 160)
+    assert (first["height"], first["width"], first["seen"]) == (64, 160, 0)
     for name, metric in METRICS.items():
         if metric.function is not None:
             assert first[name] == metric.function(images[0], plates[0].hr)
@@ -198,6 +200,19 @@ def test_without_judges_their_columns_are_empty() -> None:
     assert frame[[c + suffix for c in READING_COLUMNS for suffix in ("", "_second")]].isna().all(axis=None)
     assert summarise(frame)["confidence"] == {"median": None, "sd": None, "mean": None, "n": 0}
     assert frame.to_csv(index=False).splitlines()[1].endswith(",,,,,")
+
+
+def test_plates_that_were_seen_are_marked_and_summed_up_apart() -> None:
+    plates = [replace(plate, seen=i < 2) for i, plate in enumerate(make_plates(*MIXED))]
+    frame = score_plates(upscale_plates(nearest, plates), plates, None)
+    assert frame["seen"].to_list() == [1, 1, 0, 0, 0, 0]
+    scores = summaries(frame, frame.assign(psnr=frame["psnr"] + 1))
+    assert list(scores) == ["best", "last", "best_unseen", "last_unseen"]
+    assert scores["best_unseen"] == summarise(frame[2:]) and scores["best"] == summarise(frame)
+    assert scores["last_unseen"]["psnr"]["mean"] == pytest.approx(value(frame[2:], "psnr", "mean") + 1)
+    everything = json.loads(json.dumps(summaries(frame[:2], frame[:2])["best_unseen"], allow_nan=False))
+    assert everything["psnr"] == {"median": None, "sd": None, "mean": None, "n": 0}
+    assert list(summaries(frame[2:], frame[2:])) == ["best", "last"]
 
 
 def test_pictures_that_do_not_fit_their_plates_are_refused() -> None:

@@ -15,7 +15,7 @@ from torch import nn
 
 import methods
 from methods import Method, NetworkMethod, Recipe, contract
-from methods.base import blend_tiles
+from methods.blocks.tiles import blend_tiles
 from methods.contract import PracticeSession
 
 # Options that let a method run here: no ImageNet weights, and both of ESRGAN's phases.
@@ -186,7 +186,7 @@ def test_blended_tiles_of_a_local_function_are_the_function(size: tuple[int, int
         seen.append(tuple(x.shape[-2:]))
         return x.repeat_interleave(8, -1).repeat_interleave(8, -2)
 
-    torch.testing.assert_close(blend_tiles(nearest, lr, 8), nearest(lr))
+    torch.testing.assert_close(blend_tiles(nearest, lr, 8, scale=8, at_once=100), nearest(lr))
     assert seen[0] == (min(8, size[0]), min(8, size[1]))
 
 

@@ -376,10 +376,10 @@ def test_half_written_results_are_named_and_the_rest_is_shown(tmp_path: Path) ->
     (tmp_path / "pecl/seed0/result.json").write_text(json.dumps({**info, "config": None}))
     built = build(run)
     assert built.problems == [
-        "srcnn/seed0/result.json cannot be read",
+        "pecl/seed0/result.json cannot be read: it does not fit its schema: config: is no object",
+        "srcnn/seed0/result.json cannot be read: Unterminated string starting at: line 1 column 15 (char 14)",
         "espcn seed 0 cannot be used: plates.csv has 1 of 10 plates",
         "msrn seed 0 cannot be used: plates.csv is missing or lacks the scores",
-        "pecl seed 0 cannot be used: result.json has no usable 'config'",
         "tbsrn seed 0 cannot be used: history.csv lacks the columns iteration and val_psnr",
     ]
     assert set(csv(run).index) == {"bicubic", "esrgan", "swinir", "pecl-printed", "hr"}

@@ -25,10 +25,12 @@ MINIMUM_SIDE = 64
 MULTIPLE = 8
 """HR sides are multiples of the scale, so that LR sides are whole."""
 
+_INT = r"(-?\d{1,6})"  # more digits than a picture has pixels are no annotation
+_XY = f"{_INT}&{_INT}"
 _NAME = re.compile(
-    r"(?P<area>\d+)-(?P<tilt>-?\d+_-?\d+)-(?P<bbox>-?\d+&-?\d+_-?\d+&-?\d+)"
-    r"-(?P<vertices>-?\d+&-?\d+(?:_-?\d+&-?\d+){3})-(?P<plate>\d+(?:_\d+)*)"
-    r"-(?P<brightness>\d+)-(?P<blur>\d+)(?:\.[A-Za-z]+)?"
+    rf"(\d+)-{_INT}_{_INT}-{_XY}_{_XY}-{_XY}_{_XY}_{_XY}_{_XY}"
+    r"-(\d{1,6}(?:_\d{1,6})*)-(\d{1,9})-(\d{1,9})(?:\.[A-Za-z]+)?",
+    re.ASCII,
 )
 
 Point = tuple[int, int]
@@ -65,25 +67,25 @@ def parse_name(name: str) -> PlateName:
     match = _NAME.fullmatch(name)
     if match is None:
         raise ValueError(f"not a CCPD name (area-tilt-box-vertices-plate-brightness-blur): {name!r}")
-    codes = [int(code) for code in match["plate"].split("_")]
+    area, *coordinates, plate, brightness, blur = match.groups()
+    codes = [int(code) for code in plate.split("_")]
     if len(codes) not in (7, 8):
         raise ValueError(f"{len(codes)} plate characters where CCPD has 7 or 8: {name!r}")
-    tables = [PROVINCES, LETTERS] + [ALPHANUMERICS] * (len(codes) - 2)
-    if any(code >= len(table) for code, table in zip(codes, tables)):
-        raise ValueError(f"plate character code out of range: {name!r}")
-    (left, top), (right, bottom) = _points(match["bbox"])
+    try:
+        text = "".join([PROVINCES[codes[0]], LETTERS[codes[1]], *[ALPHANUMERICS[code] for code in codes[2:]]])
+    except IndexError:
+        raise ValueError(f"plate character code out of range: {name!r}") from None
+    tilt_x, tilt_y, left, top, right, bottom, *xy = map(int, coordinates)
     if right <= left or bottom <= top:
         raise ValueError(f"empty bounding box: {name!r}")
-    a, b, c, d = _points(match["vertices"])
-    horizontal, vertical = (int(t) for t in match["tilt"].split("_"))
     return PlateName(
-        area=match["area"],
-        tilt=(horizontal, vertical),
+        area=area,
+        tilt=(tilt_x, tilt_y),
         bbox=(left, top, right, bottom),
-        vertices=(a, b, c, d),
-        text="".join(table[code] for code, table in zip(codes, tables)),
-        brightness=int(match["brightness"]),
-        blur=int(match["blur"]),
+        vertices=((xy[0], xy[1]), (xy[2], xy[3]), (xy[4], xy[5]), (xy[6], xy[7])),
+        text=text,
+        brightness=int(brightness),
+        blur=int(blur),
     )
 
 
@@ -120,8 +122,3 @@ def _grow(low: int, high: int, limit: int) -> tuple[int, int]:
     size = min(wanted, limit // MULTIPLE * MULTIPLE)
     start = min(max(0, low - (size - (high - low)) // 2), limit - size)
     return start, start + size
-
-
-def _points(field: str) -> list[Point]:
-    pairs = (pair.split("&") for pair in field.split("_"))
-    return [(int(x), int(y)) for x, y in pairs]

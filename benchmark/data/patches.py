@@ -7,25 +7,47 @@ same order.
 
 from __future__ import annotations
 
+import time
+from collections.abc import Callable
+
 import numpy as np
 import torch
 from torch import Tensor
 
 from benchmark.data.pack import Plates
-from benchmark.degradation import degrade
+from benchmark.degradation import degrade_levels
 from methods import Batch
 
 PATCH = 64
 """Side of an HR training patch in pixels; its LR patch is 8×8."""
+DEVICE_SHARE = 0.6
+"""Plates may take this share of the device memory that is free; the rest is for the training."""
+
+
+def free_memory(device: torch.device) -> int:
+    """Bytes that are free on a CUDA device."""
+    free: int = torch.cuda.mem_get_info(device)[0]
+    return free
 
 
 class PatchSampler:
     """Random 64×64 windows of HR plates and their 8×8 LR patches.
 
     A plate is drawn uniformly, then a window of it uniformly. No flips: plates have a direction.
+    The plates lie on the device, where one gather makes a batch. Those that do not fit there stay
+    in host memory, and every batch is copied over; ``say`` is told what that costs.
     """
 
-    def __init__(self, plates: Plates, batch_size: int, seed: int, device: torch.device) -> None:
+    def __init__(
+        self,
+        plates: Plates,
+        batch_size: int,
+        seed: int,
+        device: torch.device,
+        *,
+        free_memory: Callable[[torch.device], int] = free_memory,
+        say: Callable[[str], None] = print,
+    ) -> None:
         table = plates.table
         self.batch_size = batch_size
         self.seed = seed
@@ -33,13 +55,33 @@ class PatchSampler:
         start = int(table["offset"].min())
         sizes = table["height"] * table["width"] * 3
         end = int((table["offset"] + sizes).max())
-        self._pixels = torch.from_numpy(plates.pixels[start:end]).to(device)
+        self._pixels = torch.from_numpy(plates.pixels[start:end])
         self._offset = table["offset"].to_numpy(np.int64) - start
         self._height = table["height"].to_numpy(np.int64)
         self._width = table["width"].to_numpy(np.int64)
-        rows = torch.arange(PATCH, device=device)
-        self._rows = rows[None, :, None]
-        self._bytes = torch.arange(PATCH * 3, device=device)[None, None, :]
+        # Where the bytes of a window are, from the first byte of its rows: 1×3×1×64.
+        channel, x = torch.arange(3, device=device), torch.arange(PATCH, device=device)
+        self._inner = (channel[:, None] + 3 * x)[None, :, None, :]
+        self._rows = torch.arange(PATCH, device=device)
+        if device.type != "cpu":
+            self._move_to_device(free_memory(device), say)
+
+    def _move_to_device(self, free: int, say: Callable[[str], None]) -> None:
+        size = len(self._pixels)
+        if size <= DEVICE_SHARE * free:
+            try:
+                self._pixels = self._pixels.to(self.device)
+                return
+            except torch.OutOfMemoryError:  # free in pieces only
+                pass
+        self.patches(1)
+        begin = time.perf_counter()
+        self.patches(2)
+        milliseconds = 1000.0 * (time.perf_counter() - begin)
+        say(
+            f"{size / 1e9:.1f} GB of training plates do not fit on {self.device} ({free / 1e9:.1f} GB free): they stay"
+            f" in host memory, which costs about {milliseconds:.1f} ms per iteration (fewer: --set data.train_plates=N)"
+        )
 
     def windows(self, iteration: int) -> tuple[np.ndarray, np.ndarray]:
         """Byte offset of each window's first pixel, and the bytes from one of its rows to the next."""
@@ -53,12 +95,32 @@ class PatchSampler:
 
     def batch(self, iteration: int) -> Batch:
         """The batch of this iteration (counting from 1), float32 in [0, 1]."""
-        hr = self.patches(iteration)
-        return Batch(lr=degrade(hr).float() / 255.0, hr=hr.float() / 255.0)
+        hr = self.patches(iteration).float()
+        lr = degrade_levels(hr).float()
+        return Batch(lr=lr.div_(255.0), hr=hr.div_(255.0))
 
     def patches(self, iteration: int) -> Tensor:
         """The HR patches of this iteration: uint8 N×3×64×64."""
-        first, stride = (torch.from_numpy(a).to(self.device) for a in self.windows(iteration))
-        index = first[:, None, None] + self._rows * stride[:, None, None] + self._bytes
-        patches = self._pixels[index].view(-1, PATCH, PATCH, 3)
-        return patches.permute(0, 3, 1, 2).contiguous()
+        if self._pixels.device.type == "cpu":
+            return self._copied(*self.windows(iteration))
+        return self._gathered(*self.windows(iteration))
+
+    def _copied(self, first: np.ndarray, stride: np.ndarray) -> Tensor:
+        """Windows of plates in host memory, one after another: far less work there than a gather."""
+        pixels = self._pixels.numpy()
+        patches = np.empty((len(first), PATCH, PATCH, 3), np.uint8)
+        for patch, start, row in zip(patches, first.tolist(), stride.tolist()):
+            patch[:] = np.ndarray(patch.shape, np.uint8, pixels, start, (row, 3, 1))
+        planes = torch.from_numpy(patches).permute(0, 3, 1, 2).contiguous()
+        return _sent(planes, self.device)
+
+    def _gathered(self, first: np.ndarray, stride: np.ndarray) -> Tensor:
+        """Windows of plates on the device."""
+        start, row = _sent(torch.from_numpy(np.stack([first, stride])), self.device)[:, :, None]
+        index = (start + row * self._rows)[:, None, :, None] + self._inner
+        return self._pixels[index]
+
+
+def _sent(host: Tensor, device: torch.device) -> Tensor:
+    """``host`` on the device, without waiting until it is there."""
+    return host if device.type == "cpu" else host.pin_memory().to(device, non_blocking=True)

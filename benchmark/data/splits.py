@@ -9,7 +9,8 @@ from __future__ import annotations
 import hashlib
 from collections import defaultdict
 from dataclasses import dataclass
-from typing import Literal
+from itertools import combinations
+from typing import Any, Literal
 
 from benchmark.errors import UserError
 
@@ -65,3 +66,23 @@ def assign(names: list[str], texts: list[str], protocol: Protocol, counts: Count
         result.update(dict.fromkeys(members, split))
         wanted[0] = (split, room - len(members))
     return result
+
+
+def number_leaks(texts: list[str], chosen: dict[int, Split]) -> dict[str, Any]:
+    """How far the splits know each other's plate numbers.
+
+    ``chosen`` as :func:`assign` returns it. ``pictures`` and ``plates`` (distinct numbers) per split;
+    ``shared_plates``: numbers that are in two splits, by pair of splits; ``test_plates_seen``: pictures of the
+    test split whose number is in the training split.
+    """
+    numbers: dict[Split, set[str]] = {"train": set(), "val": set(), "test": set()}
+    pictures = dict.fromkeys(numbers, 0)
+    for i, split in chosen.items():
+        numbers[split].add(texts[i])
+        pictures[split] += 1
+    return {
+        "pictures": pictures,
+        "plates": {split: len(known) for split, known in numbers.items()},
+        "shared_plates": {f"{a}-{b}": len(numbers[a] & numbers[b]) for a, b in combinations(numbers, 2)},
+        "test_plates_seen": sum(split == "test" and texts[i] in numbers["train"] for i, split in chosen.items()),
+    }

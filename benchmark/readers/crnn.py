@@ -18,6 +18,8 @@ import numpy as np
 import torch
 from safetensors import SafetensorError
 from safetensors.torch import load
+from torch import nn
+from torch.nn.utils.fusion import fuse_conv_bn_eval
 
 from benchmark.errors import UserError, first_line
 from benchmark.ocr import HEIGHT, WIDTH, Reading, _check_rectified
@@ -37,7 +39,8 @@ class CrnnJudge:
 
     def __init__(self, threads: int = 1, weights: Path = WEIGHTS) -> None:
         self._threads, self._file = threads, weights
-        self._network, self._sha256 = load_reader(weights)
+        network, self._sha256 = load_reader(weights)
+        self._network = _for_reading(network)
 
     def read(self, images: Sequence[np.ndarray]) -> list[Reading]:
         """Readings of uint8 48×168×3 RGB pictures, in their order. Raises ValueError for others."""
@@ -83,6 +86,22 @@ def load_reader(file: Path) -> tuple[Crnn, str]:
     floats = {name: tensor.float() if tensor.is_floating_point() else tensor for name, tensor in stored.items()}
     network.load_state_dict(floats, assign=True)
     return network.eval().requires_grad_(False), hashlib.sha256(content).hexdigest()
+
+
+def _for_reading(network: Crnn) -> Crnn:
+    """The same network with normalisation folded into the convolutions, and channels last: a fifth less time.
+
+    Logits move by about 1e-5.
+    """
+    folded: list[nn.Module] = []
+    for layer in network.features:
+        if isinstance(layer, nn.BatchNorm2d):
+            convolution = folded.pop()
+            assert isinstance(convolution, nn.Conv2d), "normalisation follows a convolution"
+            layer = fuse_conv_bn_eval(convolution, layer)
+        folded.append(layer)
+    network.features = nn.Sequential(*folded).to(memory_format=torch.channels_last)
+    return network.requires_grad_(False)
 
 
 @contextmanager

@@ -21,7 +21,8 @@ DEGRADATION = (
 
 def conditions(results: Results) -> list[str]:
     """How every number of a table came about: scoring, plates, budget, choice of weights, judges."""
-    return [SCORING, DEGRADATION, data(results), budget(results), selection(results), judge(results)]
+    found = [SCORING, DEGRADATION, data(results), leaks(results), budget(results), selection(results), judge(results)]
+    return [sentence for sentence in found if sentence]
 
 
 def data(results: Results) -> str:
@@ -44,6 +45,21 @@ def data(results: Results) -> str:
     else:
         parts.append(f"Split ({info.get('protocol', 'unknown')} protocol): no plate number is in more than one part.")
     return " ".join(parts)
+
+
+def leaks(results: Results) -> str:
+    """How many test plates training has seen; empty where the results do not say."""
+    found = results.reference["data"].get("leaks")
+    if not isinstance(found, dict):
+        return ""
+    seen, total, pairs, dropped = (int(found.get(key) or 0) for key in
+                                   ("test_plates_seen", "test_plates", "near_duplicates", "dropped"))  # fmt: skip
+    of_them = f"{seen:,} of {total:,} test plates show a plate number" if seen else "no test plate shows a plate number"
+    near = f"{text.plural(pairs, 'pair')} of near-duplicate pictures" if pairs else "no near-duplicate pictures"
+    left_out = f", because of which {text.plural(dropped, 'picture')} was left out" if dropped else ""
+    left_out = left_out.replace("pictures was", "pictures were")
+    how = f" ({found['method']})" if found.get("method") else ""
+    return f"Leaks: {of_them} that training shows, too; {near} across splits{how}{left_out}."
 
 
 def selection(results: Results) -> str:

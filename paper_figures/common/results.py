@@ -172,7 +172,7 @@ def load(run: Run, allow_mixed: bool = False) -> Results:
     folder = run.folder
     entries: list[_Entry] = []
     failures: list[Failure] = []
-    problems = [f"{path.relative_to(folder)} cannot be read" for path in run.unreadable()]
+    problems = [f"{path.relative_to(folder)} cannot be read: {reason}" for path, reason in run.unreadable().items()]
     for result in run.results():
         try:
             if result.complete:

@@ -81,7 +81,33 @@ def interval(frame: pd.DataFrame, metric: str, statistic: Statistic = "mean") ->
         return Interval(value, math.nan, math.nan, *sizes)
     make = _mean if statistic == "mean" else _median
     weighted = make(values, seed, text, len(seed_names), len(texts))
-    low, high = _bootstrap(weighted, len(seed_names), len(texts), len(values))
+    low, high = _bootstrap(weighted, len(seed_names), (len(texts),), len(values))
+    return Interval(value, low, high, *sizes)
+
+
+def gap(frame: pd.DataFrame, metric: str, flag: str) -> Interval:
+    """The mean of a score minus its mean over the lines whose ``flag`` is 0, with its interval.
+
+    ``frame`` is as for :func:`interval`, with a column ``flag`` of 0 and 1. Texts with and without the flag are drawn
+    apart, so that every resample has as many of each (a text that has both kinds of plates counts as two). Without
+    plates of both kinds there is no interval, and without unflagged ones no value.
+    """
+    numbers = pd.to_numeric(frame[metric], errors="coerce").to_numpy(float)
+    finite = np.isfinite(numbers)
+    kept, values = frame[finite], numbers[finite]
+    seed_names, seed = np.unique(kept["seed"] if "seed" in kept else np.zeros(len(kept)), return_inverse=True)
+    flagged = kept[flag].to_numpy() == 1
+    names, text = np.unique(np.char.add(np.where(flagged, "1", "0"), _texts(kept)), return_inverse=True)
+    plain = sum(name.startswith("0") for name in names)
+    groups = (plain, len(names) - plain)
+    sizes = kept["index"].nunique(), len(names), max(1, len(seed_names)), int((~finite).sum())
+    value = float(np.mean(values) - np.mean(values[~flagged])) if plain else math.nan
+    if min(groups) < 2:
+        return Interval(value, math.nan, math.nan, *sizes)
+    shape = len(seed_names), len(names)
+    whole = _mean(values, seed, text, *shape)
+    rest = _mean(values[~flagged], seed[~flagged], text[~flagged], *shape)
+    low, high = _bootstrap(lambda t, s: whole(t, s) - rest(t, s), len(seed_names), groups, len(values))
     return Interval(value, low, high, *sizes)
 
 
@@ -96,15 +122,18 @@ def _texts(frame: pd.DataFrame) -> np.ndarray:
 _Weighted = Callable[[np.ndarray, np.ndarray], np.ndarray]
 
 
-def _bootstrap(weighted: _Weighted, seeds: int, texts: int, values: int) -> tuple[float, float]:
-    """Ends of the percentile interval when texts, and two seeds or more, are drawn with replacement."""
+def _bootstrap(weighted: _Weighted, seeds: int, groups: tuple[int, ...], values: int) -> tuple[float, float]:
+    """Ends of the percentile interval when texts, and two seeds or more, are drawn with replacement.
+
+    ``groups``: how many texts there are; of several groups each is drawn by itself.
+    """
 
     def statistic(*drawn: np.ndarray, axis: int = -1) -> np.ndarray:
-        of_text = _times(drawn[0], texts)
-        of_seed = _times(drawn[1], seeds) if seeds > 1 else np.ones((len(of_text), 1))
+        of_text = np.concatenate([_times(lines, texts) for lines, texts in zip(drawn, groups)], axis=1)
+        of_seed = _times(drawn[-1], seeds) if seeds > 1 else np.ones((len(of_text), 1))
         return weighted(of_text, of_seed)
 
-    levels = (np.arange(texts), np.arange(seeds)) if seeds > 1 else (np.arange(texts),)
+    levels = [np.arange(texts) for texts in groups] + ([np.arange(seeds)] if seeds > 1 else [])
     found = stats.bootstrap(
         levels, statistic, n_resamples=RESAMPLES, batch=max(1, _AT_ONCE // values), vectorized=True,
         confidence_level=LEVEL, method="percentile", random_state=np.random.default_rng(_RANDOM),

@@ -6,6 +6,7 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+import pandas as pd
 from rich import box
 from rich.table import Table as RichTable
 from rich.text import Text
@@ -60,6 +61,13 @@ def ranks(values: Sequence[float | None], digits: int, higher_is_better: bool = 
     return [levels.index(v) + 1 if v in levels[:2] else 0 for v in shown]
 
 
+def to_csv(data: pd.DataFrame) -> str:
+    """The numbers behind a table or figure, with nothing in them that a spreadsheet would run."""
+    words = {name: data[name].map(text.spreadsheet) for name in data.columns if data[name].dtype.kind not in "biuf"}
+    shown = data.assign(**words).rename(columns=text.spreadsheet)
+    return text.harmless(shown.to_csv(index=False, float_format="%.6g", lineterminator="\n"))
+
+
 def to_markdown(table: Table) -> str:
     """A pipe table; bold and underline as HTML, which every Markdown viewer shows."""
     lines = ["| " + " | ".join(text.markdown(c.header) for c in table.columns) + " |"]
@@ -99,10 +107,10 @@ def _latex_cell(cell: Cell) -> str:
 
 def to_terminal(table: Table) -> RichTable:
     """For ``rich``; names are shown as they are, whatever brackets they hold."""
-    shown = RichTable(title=Text(table.title), title_justify="left", box=box.SIMPLE_HEAD, pad_edge=False)
+    shown = RichTable(title=Text(text.one_line(table.title)), title_justify="left", box=box.SIMPLE_HEAD, pad_edge=False)
     shown.padding = (0, 1, 0, 0)
     for i, column in enumerate(table.columns):
-        shown.add_column(Text(column.header), justify="left" if i == 0 else "right", no_wrap=i > 0)
+        shown.add_column(Text(text.one_line(column.header)), justify="left" if i == 0 else "right", no_wrap=i > 0)
     for i, row in enumerate(table.rows):
         cells = [_terminal_cell(cell, LONGEST if column else len(cell.text)) for column, cell in enumerate(row)]
         shown.add_row(*cells, end_section=i + 1 in table.rules)
@@ -113,4 +121,4 @@ def _terminal_cell(cell: Cell, longest: int) -> Text:
     line = text.one_line(cell.text)
     line = line if len(line) <= longest else line[: longest - 1] + "…"
     shown = Text(line, style={0: "", 1: "bold", 2: "underline"}[cell.rank])
-    return shown.append(f" {cell.marks}", style="dim") if cell.marks else shown
+    return shown.append(f" {text.one_line(cell.marks)}", style="dim") if cell.marks else shown

@@ -1,9 +1,16 @@
-"""Numbers as readers want them, and text from results made harmless for Markdown and LaTeX."""
+"""Numbers as readers want them, and text from results made harmless: for Markdown, LaTeX, HTML and spreadsheets.
+
+``markdown`` and ``latex`` escape the text they are given. What is written or printed in the end goes through
+``harmless`` or ``one_line`` besides, so that no control character and no mark of direction gets through, and through
+``spreadsheet`` where it is a CSV file of the report. (The CSV files of a result hold its text as it is: programs read
+them.)
+"""
 
 from __future__ import annotations
 
 import math
 import re
+from typing import Any
 
 DASH = "—"
 MINUS = "−"
@@ -45,21 +52,48 @@ def plural(n: int, noun: str) -> str:
     return f"{n:,} {noun}" + ("" if n == 1 else "s")
 
 
-def one_line(text: str) -> str:
-    """``text`` without line breaks or control characters."""
-    return re.sub(r"[\s\x00-\x1f\x7f]+", " ", str(text)).strip()
+# Beside control characters: marks that turn the direction of writing, line separators, halves of surrogate pairs.
+_UNSEEN = "\\x7f-\\x9f\\u061c\\u200e\\u200f\\u2028-\\u202e\\u2066-\\u2069\\ud800-\\udfff"
+
+
+def one_line(text: object) -> str:
+    """``text`` without line breaks or characters that are obeyed instead of shown."""
+    return re.sub(rf"[\s\x00-\x1f{_UNSEEN}]+", " ", str(text)).strip()
+
+
+def harmless(document: str) -> str:
+    """A whole file without characters that are obeyed instead of shown; its lines stay."""
+    return re.sub(rf"[\x00-\x08\x0b-\x1f{_UNSEEN}]", "", document)
+
+
+def spreadsheet(cell: Any) -> Any:
+    """Text that a spreadsheet would run as a formula gets an apostrophe before it; the rest stays as it is."""
+    return f"'{cell}" if isinstance(cell, str) and re.match(r"\s*[=+@-]", cell) and not _is_number(cell) else cell
+
+
+def _is_number(text: str) -> bool:
+    try:
+        float(text)
+    except ValueError:
+        return False
+    return True
 
 
 def markdown(text: str) -> str:
-    """Text that Markdown shows as it is, also inside a table cell."""
+    """Text that Markdown shows as it is, also inside a table cell and at the start of a line."""
     text = one_line(text).replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
     text = re.sub(r"([\\`*\[\]|~$])", r"\\\1", text)
-    text = re.sub(r"(?<!\w)_|_(?!\w)", r"\\_", text)  # inside a word Markdown leaves _ alone
+    text = re.sub(r"\A([-+#=]+)(?=\s|\Z)", r"\\\1", text)  # neither a heading nor an entry of a list
+    text = re.sub(r"\A(\d+)([.)])(?=\s|\Z)", r"\1\\\2", text)
+    text = re.sub(r"(?<![^\W_])_|_(?![^\W_])", r"\\_", text)  # inside a word Markdown leaves _ alone
+    text = re.sub(r"(?i)\bwww\.", "www&#46;", text)
     return re.sub(r"(?i)\b(https?|ftp)://", r"\1&#58;//", text)  # no links that nobody wrote
 
 
 _LATEX = {
     "\\": r"\textbackslash{}",
+    "[": "{[}",
+    "]": "{]}",
     "{": r"\{",
     "}": r"\}",
     "$": r"\$",
@@ -99,4 +133,6 @@ _LATEX = {
 
 def latex(text: str) -> str:
     """Text that LaTeX sets as it is (specials escaped, our few symbols as commands)."""
-    return "".join(_LATEX.get(c, c) for c in one_line(text))
+    text = one_line(text)
+    escaped = "".join(_LATEX.get(c, c) for c in text)
+    return re.sub(r"\A\*(?=.)", "{*}", escaped)  # behind the \\\\ of a row it would be a part of that command

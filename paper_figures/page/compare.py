@@ -265,8 +265,7 @@ def write(comparison: Comparison) -> list[Path]:
     stem = f"compare-{comparison.b.folder.resolve().name}"
     a, b = (text.markdown(name) for name in comparison.names)
     page = f"# {a} and {b}\n\n{to_page(to_tables(comparison), sentences(comparison))}"
-    table = frame(comparison).to_csv(index=False, float_format="%.6g", lineterminator="\n")
-    contents = {"md": page, "csv": table}
+    contents = {"md": text.harmless(page), "csv": tables.to_csv(frame(comparison))}
     try:
         folder.mkdir(parents=True, exist_ok=True)
         for suffix, content in contents.items():
@@ -284,4 +283,4 @@ def show(comparison: Comparison, written: list[Path], console: Console | None = 
     for sentence in sentences(comparison):
         console.print(Text(text.one_line(sentence), style="dim"))
     for path in written:
-        console.print(Text(f"written: {path}"), soft_wrap=True)
+        console.print(Text(text.one_line(f"written: {path}")), soft_wrap=True)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from benchmark.metrics import METRICS
 from paper_figures.common import text
@@ -132,6 +132,7 @@ def facts(results: Results, missing: int, problems: int) -> list[Fact]:
     return [
         Fact("Data", f"{data.get('name', 'unnamed')}, {data.get('protocol', 'unknown')} split",
              f"{plates} training / validation / test plates"),
+        *_leaks(data),
         Fact("Budget of every method", budget, batch),
         Fact("Methods", str(len(results.competitors)), f"{'seeds' if len(results.seeds) > 1 else 'seed'} {seeds}"),
         Fact("Judge", _and([str(name) for name in judges]) if judges else "none", "reads the upscaled plates"),
@@ -141,6 +142,15 @@ def facts(results: Results, missing: int, problems: int) -> list[Fact]:
              "listed at the end" if any(gaps) else "nothing is missing",
              "missing" if missing else "problems" if problems else ""),
     ]  # fmt: skip
+
+
+def _leaks(data: dict[str, Any]) -> list[Fact]:
+    """How many test plates training has seen, where the results say so."""
+    found = data.get("leaks")
+    if not isinstance(found, dict):
+        return []
+    seen, total = int(found.get("test_plates_seen") or 0), int(found.get("test_plates") or 0)
+    return [Fact("Leaks", f"{seen:,} of {total:,} plates" if seen else "none", "seen in training", "leaks")]
 
 
 def _date(info: dict[str, object]) -> object:

@@ -48,6 +48,7 @@ _MARKS = {
 _SHARED: tuple[Callable[[Results], str], ...] = (
     conventions.pooling,
     conventions.data,
+    conventions.leaks,
     conventions.budget,
     conventions.selection,
     conventions.judge,
@@ -138,7 +139,7 @@ def own_body(body: str, results: Results) -> tuple[str, list[str]]:
 
 
 def _shared(results: Results) -> list[str]:
-    return [*(sentence(results) for sentence in _SHARED), *_SHARED_CONSTANTS]
+    return [*(found for sentence in _SHARED if (found := sentence(results))), *_SHARED_CONSTANTS]
 
 
 def _table1(results: Results) -> dict[str, Any]:

@@ -1,0 +1,116 @@
+"""The command that measures: ``python -m benchmark perf``."""
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, Optional
+
+import typer
+
+from benchmark.cli_options import AsJson, Assignments, Folder, Names, Plugins, Preset, make_config, select_methods
+from benchmark.errors import UserError
+from benchmark.terminal import cell, say
+
+if TYPE_CHECKING:
+    from benchmark.config import Config
+    from methods import Registration
+
+_SUBJECTS = {
+    "steps": "training steps against their floor",
+    "memory": "plates on the device, and whether a step depends on their number",
+    "prepare": "packing against decoding",
+    "scoring": "scoring, by parts",
+}
+_METHODS = {"memory": "espcn"}  # its step is so cheap that its batch shows; the others default to table1
+_PLATES = {"steps": 256, "memory": 100_000, "prepare": 256, "scoring": 200}
+# Weights that would have to be downloaded do not change how long a step takes.
+_RANDOM = {"pecl": "pecl.embedder_init=random", "esrgan": "esrgan.perceptual=random"}
+_BATCH = {"cpu": 16, "cuda": 128}
+
+
+def perf(
+    names: Names = "",
+    what: Annotated[str, typer.Option(help=f"What to measure: {', '.join(_SUBJECTS)}.")] = "steps",
+    preset: Preset = "standard",
+    data: Folder = None,
+    device: Annotated[Optional[str], typer.Option(help="auto, cpu, cuda or cuda:N.")] = None,
+    batch_size: Annotated[
+        Optional[int], typer.Option(help="Patches per step. Default: 16 on CPUs, 128 on GPUs.")
+    ] = None,
+    plates: Annotated[Optional[int], typer.Option(min=1, help="Plates to measure on; for memory, the most.")] = None,
+    repeats: Annotated[int, typer.Option(min=1, help="Repetitions that medians are taken over.")] = 7,
+    plugin: Plugins = None,
+    assignments: Assignments = None,
+    as_json: AsJson = False,
+    out: Annotated[Optional[Path], typer.Option(help="A file for the same JSON.")] = None,
+    save: Annotated[
+        bool, typer.Option("--save", help="Add training steps to the CSV files and the page under --throughput.")
+    ] = False,
+    throughput: Annotated[Path, typer.Option(help="Folder of throughput files.")] = Path("results/throughput"),
+) -> None:
+    """Measure how fast this is here: training steps, memory, packing, scoring."""
+    if what not in _SUBJECTS:
+        known = "; ".join(f"{name}: {subject}" for name, subject in _SUBJECTS.items())
+        raise UserError(f"nothing called {what!r} to measure ({known})")
+    if save and what != "steps":
+        raise UserError("--save is for training steps: leave --what out")
+    entries, lost = select_methods(names or _METHODS.get(what, "table1"), plugin)
+    from benchmark.setting import configure_torch, resolve_device
+
+    options = {"data.folder": data, "train.device": device, "train.batch_size": batch_size}
+    config = make_config(preset, options, [*_without_downloads(), *(assignments or [])])
+    configure_torch(config)  # refuses a device that is not there, or cannot do what is asked of it
+    kind = resolve_device(config.train.device).type
+    if batch_size is None and not any(a.startswith("train.batch_size=") for a in assignments or []):
+        config = config.model_copy(update={"train": config.train.model_copy(update={"batch_size": _BATCH[kind]})})
+    rows = _measure(what, entries, config, plugin or [], plates or _PLATES[what], repeats)
+    _show(what, rows, as_json, out)
+    if save:
+        from benchmark.perf.tables import save as save_rows
+
+        say(save_rows(rows, throughput), error=True)
+    for name in lost:
+        say(f"unavailable: {name}", error=True)
+    if lost or any("error" in row for row in rows):
+        sys.exit(1)
+
+
+def _without_downloads() -> list[str]:
+    import methods
+
+    families = {methods.get(name).family for name in methods.names()}
+    return [assignment for family, assignment in _RANDOM.items() if family in families]
+
+
+def _measure(
+    what: str, entries: list[Registration], config: Config, plugins: list[Path], plates: int, repeats: int
+) -> list[dict[str, Any]]:
+    if what == "steps":
+        from benchmark.perf.suite import Request, measure_methods
+
+        requests = [Request(entry.name, config, tuple(plugins), repeats, plates) for entry in entries]
+        rows = []
+        for row in measure_methods(requests):
+            outcome = row.get("error") or (f"{row['step_ms']:.2f} ms a step" if "step_ms" in row else "does not train")
+            say(f"{row['method']:<28}{cell(outcome)}", error=True)
+            rows.append(row)
+        return rows
+    from benchmark.perf import pipeline
+
+    if what == "memory":
+        return [row for entry in entries for row in pipeline.memory(entry.name, config, plates, repeats)]
+    if what == "prepare":
+        return pipeline.prepare(config.data.folder, plates, repeats)
+    return pipeline.score(config, plates, repeats)
+
+
+def _show(what: str, rows: list[dict[str, Any]], as_json: bool, out: Path | None) -> None:
+    from benchmark.perf.tables import plain_table, steps_table
+    from benchmark.store import write_text
+
+    text = json.dumps(rows, indent=1, ensure_ascii=False)
+    if out is not None:
+        write_text(out, text + "\n")
+    say(text if as_json else steps_table(rows) if what == "steps" else plain_table(rows))

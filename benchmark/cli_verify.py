@@ -1,0 +1,72 @@
+"""``python -m benchmark verify``: whether stored results are what they say."""
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from benchmark.cli_options import AsJson, Plugins, RunName, load_plugin, path_option
+from benchmark.terminal import cell, say
+
+if TYPE_CHECKING:
+    from benchmark.store import Run
+    from benchmark.verify import Verified
+
+
+def verify(
+    results: Annotated[
+        Path, typer.Argument(parser=path_option, metavar="[RESULTS]", help="Folder of runs, or of one run.")
+    ] = Path("results"),
+    run_name: RunName = None,
+    plugin: Plugins = None,
+    complete: Annotated[bool, typer.Option("--complete", help="Weights and pictures must be there, too.")] = False,
+    schema: Annotated[bool, typer.Option("--schema", help="Only say where the schema of result.json is.")] = False,
+    as_json: AsJson = False,
+) -> None:
+    """Check stored results: schema, checksums, weights, identity, scores, history, clocks, data, the report's table.
+
+    Exit code 0: all fits, 1: something does not, 2: bad input.
+    """
+    from benchmark import schema as published
+    from benchmark.store import find_runs
+
+    if schema:
+        say(published.path())
+        return
+    for path in plugin or []:
+        load_plugin(path)
+    from benchmark.verify import verify_run
+
+    found = [verify_run(run, complete, _table1) for run in find_runs(results, run_name)]
+    if as_json:
+        say(json.dumps([verified.as_dict() for verified in found], indent=1, ensure_ascii=False))
+    else:
+        for verified in found:
+            _show(verified)
+    if any(verified.faults for verified in found):
+        sys.exit(1)
+
+
+def _table1(run: Run) -> str:
+    from paper_figures import table1
+    from paper_figures.common import results, tables
+
+    return tables.to_csv(table1.frame(results.load(run, allow_mixed=True)))
+
+
+def _show(verified: Verified) -> None:
+    say(verified.run)
+    for result in verified.results:
+        verdict = "DOES NOT FIT" if result.problems else "failed, and stored as such" if result.failed else "fits"
+        left_out = f"; not there: {', '.join(result.left_out)}" if result.absent else ""
+        say(f"{result.method:<28}seed {result.seed:<3}{verdict:<14}{cell(result.source + left_out)}".rstrip())
+    for note in verified.notes:
+        say(f"note: {cell(note)}")
+    for problem in verified.faults:
+        say(f"problem: {cell(problem)}")
+    ok = "all fit" if not verified.faults else f"{len(verified.faults)} problems"
+    say(f"{len(verified.results)} results, {ok}")

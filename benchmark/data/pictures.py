@@ -1,0 +1,183 @@
+"""Pictures of a CCPD folder: which are there, and the HR plate of each.
+
+Pictures come from strangers. A file is decoded only if it is a regular file inside the data folder, a
+JPEG or PNG by its content, and declares a size below :data:`MAX_PIXELS`; everything else is skipped with
+its reason. Greyscale, palette and CMYK pictures are converted to RGB; those of 16 or 32 bits a channel
+are refused, because cutting them to 8 bits would make up a contrast. EXIF orientation is ignored: CCPD
+annotates the pixels as they are stored.
+"""
+
+from __future__ import annotations
+
+import os
+import stat
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass
+from io import BytesIO
+from itertools import islice
+from pathlib import Path
+from typing import TypeVar
+
+import numpy as np
+from PIL import Image, UnidentifiedImageError
+
+from benchmark.data.ccpd import PlateName, crop_box, parse_name
+from benchmark.errors import UserError, first_line
+
+PICTURES = (".jpg", ".jpeg", ".png")
+MAX_PIXELS = 50_000_000
+"""Largest declared size that is decoded: sixty times a CCPD photograph, half of what Pillow only warns of."""
+MAX_BYTES = 64_000_000
+"""Largest file that is read."""
+CHUNK = 64
+"""Pictures a worker takes at a time."""
+_FORMATS = ("JPEG", "PNG")  # told by content; Pillow's other decoders stay out of reach
+_EIGHT_BITS = {"1", "L", "LA", "P", "PA", "RGB", "RGBA", "RGBX", "CMYK", "YCbCr"}
+
+Box = tuple[int, int, int, int]
+Done = TypeVar("Done")
+
+
+@dataclass(frozen=True)
+class Source:
+    """One picture of a CCPD folder: its path below the folder, and what its name says."""
+
+    path: str
+    name: PlateName
+
+
+def scan(folder: Path) -> tuple[list[Source], list[tuple[str, str]]]:
+    """All pictures below ``folder`` with a CCPD name, and (path, reason) of those that are not used.
+
+    Raises UserError if the folder is missing, empty, or holds no picture with a CCPD name. Symbolic links
+    to folders are not followed, nor are those to files outside ``folder``; they are among the reasons.
+    """
+    if not folder.is_dir():
+        raise UserError(f"no folder {folder}")
+    base, root = os.fspath(folder), os.path.realpath(folder)
+    sources: list[Source] = []
+    odd: list[tuple[str, str]] = []
+
+    def unreadable(error: OSError) -> None:
+        odd.append((_shown(os.path.relpath(error.filename, base)), f"cannot be read: {error.strerror}"))
+
+    for place, folders, files in os.walk(base, onerror=unreadable):
+        below = os.path.relpath(place, base).replace(os.sep, "/")
+        prefix = "" if below == "." else below + "/"
+        folders.sort()
+        for name in folders:
+            if os.path.islink(f"{place}/{name}"):
+                odd.append((_shown(prefix + name), "a symbolic link to a folder: not followed"))
+        for file in sorted(files):
+            if file.lower().endswith(PICTURES):
+                source = _source(root, f"{place}/{file}", prefix + file)
+                if isinstance(source, Source):
+                    sources.append(source)
+                else:
+                    odd.append((_shown(prefix + file), source))
+    if not sources:
+        found = f"{len(odd)} files, none that can be used ({odd[0][0]}: {odd[0][1]})" if odd else "no picture in it"
+        raise UserError(f"{folder} is no CCPD folder: {found}")
+    return sources, odd
+
+
+def _source(root: str, full: str, path: str) -> Source | str:
+    """What is known of a picture without opening it, or the reason why it is not used."""
+    try:
+        path.encode()
+        name = parse_name(path.rsplit("/", 1)[-1])
+        mode = os.lstat(full).st_mode
+        if stat.S_ISLNK(mode):
+            real = os.path.realpath(full)
+            if os.path.commonpath([root, real]) != root:
+                return "a symbolic link out of the data folder: not followed"
+            mode = os.stat(real).st_mode
+    except UnicodeEncodeError:
+        return "the path is not valid UTF-8"
+    except ValueError as error:
+        return str(error)
+    except OSError as error:
+        return f"cannot be read: {error.strerror}"
+    return Source(path, name) if stat.S_ISREG(mode) else "not a regular file"
+
+
+def _shown(path: str) -> str:
+    """A path that any file and terminal can take."""
+    return path.encode("utf-8", "backslashreplace").decode()
+
+
+def load_crop(folder: Path, source: Source) -> tuple[np.ndarray, Box]:
+    """Decode one picture and cut its HR plate. Returns H×W×3 uint8 and the box cut.
+
+    Raises ValueError, with the reason, if the picture cannot be used, and UserError if the data folder went away.
+    """
+    image, box = cut(folder, source)
+    return np.asarray(image), box
+
+
+def cut(folder: Path, source: Source) -> tuple[Image.Image, Box]:
+    """As :func:`load_crop`, as a Pillow image."""
+    content = _read(folder, source)
+    try:
+        with Image.open(content, formats=_FORMATS) as image:
+            width, height = image.size
+            if width * height > MAX_PIXELS:
+                raise ValueError(f"declares {width}×{height} px, more than {MAX_PIXELS // 1_000_000} megapixels")
+            if image.mode not in _EIGHT_BITS:
+                raise ValueError(f"more than 8 bits a channel (mode {image.mode}): convert it to 8 bits")
+            box = crop_box(source.name.bbox, width, height)
+            # Cut first: converting pixel by pixel gives the same, and a photograph is thirty times its plate.
+            plate = image.crop(box)
+            return plate if plate.mode == "RGB" else plate.convert("RGB"), box
+    except UnidentifiedImageError:
+        raise ValueError("neither a JPEG nor a PNG picture") from None
+    except MemoryError:
+        raise
+    except Exception as error:  # Pillow's decoders raise whatever a broken file leads them to
+        raise ValueError(first_line(error)) from None
+
+
+def _read(folder: Path, source: Source) -> BytesIO:
+    try:
+        with open(f"{folder}/{source.path}", "rb", buffering=0) as file:
+            size = os.fstat(file.fileno()).st_size
+            if not 0 < size <= MAX_BYTES:
+                raise ValueError(f"a file of {size} bytes" if size else "an empty file")
+            return BytesIO(file.read())
+    except OSError as error:
+        try:
+            there = any(os.scandir((folder / source.path).parent))
+        except OSError:
+            there = False
+        if not there:
+            raise UserError(
+                f"the data folder {folder} went away while it was read: once it is back, the same command goes on"
+            ) from None
+        raise ValueError(f"cannot be read: {error.strerror}") from None
+
+
+def in_chunks(
+    work: Callable[[Sequence[Source]], list[Done]], sources: Sequence[Source], workers: int | None
+) -> Iterator[list[Done]]:
+    """``work`` on :data:`CHUNK` sources at a time by ``workers`` threads (default: one per core), in order.
+
+    Few chunks are under way at once, so that memory does not grow where the consumer is slower. Threads
+    do: Pillow decodes, and hashlib digests, outside the interpreter's lock.
+    """
+    workers = workers or cores()
+    chunks = (sources[start : start + CHUNK] for start in range(0, len(sources), CHUNK))
+    pool = ThreadPoolExecutor(workers)
+    try:
+        waiting: list[Future[list[Done]]] = [pool.submit(work, chunk) for chunk in islice(chunks, workers + 2)]
+        while waiting:
+            done = waiting.pop(0).result()
+            waiting += [pool.submit(work, chunk) for chunk in islice(chunks, 1)]
+            yield done
+    finally:
+        pool.shutdown(cancel_futures=True)
+
+
+def cores() -> int:
+    """Cores this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1

@@ -1,0 +1,447 @@
+"""Faults that a run meets, one function each: what the user is told, and whether anything is lost.
+
+Each brings a fault about, checks what must not have suffered, has the same command run again without the fault, and
+returns what was seen. ``test_faults.py`` runs them as tests, ``soak/faults.py`` prints them as a table.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import threading
+from collections.abc import Callable, Iterator
+from functools import partial
+from pathlib import Path
+from unittest import mock
+
+import torch
+from fault_bench import BUDGET, ROOT, STEPS, Bench, Seen, failing_disk, small_disk
+
+from benchmark import checkpoint, scoring
+from benchmark.locks import agreeing, hold
+from benchmark.progress import Progress
+
+Scenario = Callable[[Bench], Seen]
+SCENARIOS: dict[str, Scenario] = {}
+
+
+def scenario(name: str) -> Callable[[Scenario], Scenario]:
+    def add(function: Scenario) -> Scenario:
+        SCENARIOS[name] = function
+        return function
+
+    return add
+
+
+def last_checkpoint(bench: Bench) -> int:
+    """Iteration of the checkpoint that is there."""
+    states = checkpoint.states(bench.place(), checkpoint._read(bench.place() / checkpoint.CURRENT)["identity"])
+    return int(next(states)[1]["iteration"])
+
+
+# -- the disk ----------------------------------------------------------------------------------------------------------
+
+
+@scenario("disk full: at a checkpoint")
+def full_at_a_checkpoint(bench: Bench) -> Seen:
+    full = failing_disk(r"checkpoint\.pt")
+    ran = bench.run("first,second", at={6: full.__enter__})
+    full.__exit__(None, None, None)
+    assert bench.info()["status"] == "failed" and last_checkpoint(bench) == 4
+    assert bench.info("second")["status"] == "failed"  # its first checkpoint did not fit either
+    return Seen(ran.code, ran.line("^first.*No space left"), bench.goes_on("first,second", trained=8))
+
+
+@scenario("disk full: a real one of 1 MB")
+def a_small_disk(bench: Bench) -> Seen:
+    bench.add(LARGE)
+    with small_disk(bench.results, "1M") as change:
+        ran = bench.run("large,first")
+        assert bench.info("large")["status"] == "failed" and bench.info("first")["status"] == "complete"
+        assert not list(bench.run_folder.rglob("*.partial"))
+        change("size=64M")
+        again = bench.run("large,first")
+        assert again.code == 0 and again.text.count("is there already") == 1, again.text
+        assert bench.info("large")["status"] == "complete"
+        return Seen(ran.code, ran.line("^large.*No space left"))
+
+
+LARGE = """
+import torch
+
+@register
+class Large(Net):
+    name = "large"
+
+    def build(self):
+        network = super().build()
+        network.register_buffer("ballast", torch.zeros(400_000))
+        return network
+"""
+
+
+def _full_while_storing(pattern: str, bench: Bench) -> Seen:
+    with failing_disk(f"/first/.*{pattern}"):
+        ran = bench.run("first,second")
+    assert bench.info("second")["status"] == "complete" and not list(bench.run_folder.rglob("*.partial"))
+    return Seen(
+        ran.code, ran.line("^first.*No space left"), bench.goes_on("first,second", trained=STEPS.count("first"))
+    )
+
+
+for _file in ("history.csv", "weights.safetensors", "finished.pt", "plates.csv", "samples"):
+    SCENARIOS[f"disk full: storing {_file}"] = partial(_full_while_storing, _file)
+
+
+@scenario("disk full: nothing can be stored at all")
+def full_for_everything(bench: Bench) -> Seen:
+    with failing_disk("/first/"):
+        ran = bench.run("first,second")
+    assert not bench.place("second").exists()  # would have been trained in vain
+    return Seen(ran.code, ran.line("^error: cannot write"), bench.goes_on("first,second", trained=4))
+
+
+@scenario("disk full: scoring anew what is there")
+def full_while_rescoring(bench: Bench) -> Seen:
+    assert bench.run("first").code == 0
+    before = bench.info()
+    (bench.place() / "plates.csv").write_text("")
+    with failing_disk(r"/first/.*plates\.csv"):
+        ran = bench.run("first")
+    assert bench.info() == before
+    return Seen(ran.code, ran.line("^first.*No space left"), bench.goes_on("first", trained=BUDGET))
+
+
+@scenario("disk full: while packing plates")
+def full_while_packing(bench: Bench) -> Seen:
+    with small_disk(bench.results, "300k") as change:
+        ran = bench.run("first")
+        change("size=64M")
+        return Seen(ran.code, ran.line("^error: "), bench.goes_on("first"))
+
+
+def fill(file: Path) -> None:
+    """Leave no room on the disk of ``file``."""
+    with contextlib.suppress(OSError), open(file, "wb", buffering=0) as filling:
+        while filling.write(bytes(4096)):
+            pass
+
+
+@scenario("disk full: writing the report")
+def full_in_the_report(bench: Bench) -> Seen:
+    with small_disk(bench.results, "8M"):
+        assert bench.run("first").code == 0
+        digest = bench.digest()
+        fill(bench.results / "filling")
+        ran = bench.call("report", "--results", str(bench.results))
+        assert bench.digest() == digest
+        (bench.results / "filling").unlink()
+        assert bench.call("report", "--results", str(bench.results)).code == 0
+        return Seen(ran.code, ran.line("No space left"))
+
+
+@scenario("results read-only: in mid-run")
+def read_only(bench: Bench) -> Seen:
+    broken = failing_disk("/r/", errno.EROFS)
+    ran = bench.run("first,second", at={6: broken.__enter__})
+    broken.__exit__(None, None, None)
+    assert last_checkpoint(bench) == 4 and not bench.place("second").exists()
+    return Seen(ran.code, ran.line("^error: cannot write"), bench.goes_on("first,second", trained=8))
+
+
+@scenario("results read-only: no permission")
+def no_permission(bench: Bench) -> Seen:
+    with failing_disk("/first/", errno.EACCES):
+        ran = bench.run("first,second")
+    return Seen(ran.code, ran.line("^error: cannot write"), bench.goes_on("first,second", trained=4))
+
+
+# -- the data ----------------------------------------------------------------------------------------------------------
+
+
+@scenario("data folder gone: in mid-run")
+def no_data_any_more(bench: Bench) -> Seen:
+    away = bench.folder / "away"
+    ran = bench.run("first,second", at={6: lambda: bench.data.rename(away)})
+    away.rename(bench.data)
+    assert ran.code == 0, ran.text
+    return Seen(ran.code, "(not needed any more)", bench.goes_on("first,second", trained=BUDGET))
+
+
+@scenario("pack gone: in mid-run")
+def no_pack_any_more(bench: Bench) -> Seen:
+    ran = bench.run("first,second", at={6: lambda: shutil.rmtree(bench.results / "packs")})
+    assert ran.code == 0, ran.text
+    return Seen(ran.code, "(mapped into memory until the end)", bench.goes_on("first,second", trained=BUDGET))
+
+
+@scenario("pack cut short by somebody: in mid-run")
+def pack_cut_short(bench: Bench) -> Seen:
+    """The one fault that ends the process: on a CPU the plates are read where they lie, and the system kills it."""
+    bench.add(CUTTING)
+    run = bench.start("cutting,second")
+    text = run.communicate(timeout=120)[0]
+    assert run.returncode == -signal.SIGBUS, text
+    again = bench.run("cutting,second")
+    assert again.code == 0 and "cannot be used" in again.text, again.text
+    assert STEPS.count("cutting") == BUDGET - 8  # from its last checkpoint
+    return Seen(run.returncode, "(killed by the system)", "nothing: goes on from the last checkpoint")
+
+
+CUTTING = """
+import os
+from pathlib import Path
+
+@register
+class Cutting(Net):
+    name = "cutting"
+
+    def step(self, batch, session):
+        if fault_bench.STEPS.count("cutting") == 9 and session.iteration == 9:
+            for path in (session.folder.parents[2] / "packs").glob("*/plates.u8"):
+                os.truncate(path, 0)
+        super().step(batch, session)
+"""
+
+
+@scenario("data folder gone: while packing plates")
+def no_data_to_pack(bench: Bench) -> Seen:
+    away = bench.folder / "away"
+    with mock.patch("benchmark.data.pack._check_room", side_effect=lambda *_: bench.data.rename(away)):
+        ran = bench.run("first")
+    away.rename(bench.data)
+    return Seen(ran.code, ran.line("^error: "), bench.goes_on("first"))
+
+
+# -- the method --------------------------------------------------------------------------------------------------------
+
+
+@scenario("loss not finite")
+def loss_not_finite(bench: Bench) -> Seen:
+    bench.add(BROKEN_LOSS)
+    ran = bench.run("explodes,second")
+    assert bench.info("second")["status"] == "complete"
+    assert (bench.place("explodes") / "weights.safetensors").is_file()
+    return Seen(ran.code, ran.line("^explodes.*FAILED"), "nothing: weights and history up to there are kept")
+
+
+BROKEN_LOSS = """
+@register
+class Explodes(Net):
+    name = "explodes"
+
+    def loss(self, sr, batch):
+        total = super().loss(sr, batch)["total"]
+        return {"total": total / 0 if fault_bench.STEPS.count(self.name) == 9 else total}
+"""
+
+# How a method can go wrong: what it does, and in which of its functions.
+_WRONG = {
+    "does not start": ("__init__(self, options=None)", 'raise ValueError("no such option")', "no such option"),
+    "has no ingredients": ("ingredients(self)", 'raise FileNotFoundError(2, "No such file", "w.pth")', "w.pth"),
+    "calls sys.exit": ("train(self, session)", "raise SystemExit(0)", "SystemExit"),
+    "raises KeyboardInterrupt itself": ("train(self, session)", "raise KeyboardInterrupt", "KeyboardInterrupt"),
+    "has no memory to validate": ("upscale(self, lr)", "raise MemoryError", "out of memory while validating"),
+    "recurses for ever": ("train(self, session)", "self.train(session)", "recursion"),
+    "returns NaN": ("upscale(self, lr)", "return lr.repeat_interleave(8, -1).repeat_interleave(8, -2) * float('nan')",
+                    "not finite"),
+    "returns another size": ("upscale(self, lr)", "return lr", "must enlarge"),
+    "returns no picture": ("upscale(self, lr)", "return None", "FAILED"),
+    "says what cannot be printed": ("train(self, session)", r'raise RuntimeError("\x1b[2J\udcff a\nb")', r"1b\[2J"),
+    "says nothing, not even when asked": ("train(self, session)", "raise Mute()", "Mute"),
+    "prints to the standard output": ("train(self, session)", 'print("hello"); raise RuntimeError("oh")', "oh"),
+}  # fmt: skip
+
+
+def _wrong(function: str, body: str, said: str, bench: Bench) -> Seen:
+    bench.add(f"""
+class Mute(Exception):
+    def __str__(self):
+        raise RuntimeError("no")
+
+@register
+class Wrong(Method):
+    name, title, citation = "wrong", "Wrong", "none"
+
+    def upscale(self, lr):
+        return lr.repeat_interleave(8, -1).repeat_interleave(8, -2)
+
+    def {function}:
+        {body}
+""")
+    ran = bench.run("wrong,second")
+    assert bench.info("wrong")["status"] == "failed" and bench.info("second")["status"] == "complete"
+    line = ran.line("^wrong.*FAILED")
+    assert line.isprintable()
+    ran.line(f"^wrong.*FAILED.*{said}|^wrong.*{said}")
+    return Seen(ran.code, line, "nothing of the other methods")
+
+
+for _what, _how in _WRONG.items():
+    SCENARIOS[f"a method {_what}"] = partial(_wrong, *_how)
+
+
+# -- memory ------------------------------------------------------------------------------------------------------------
+
+
+def _allocate() -> None:
+    torch.zeros(10**14)
+
+
+@scenario("out of memory: in training")
+def no_memory_for_training(bench: Bench) -> Seen:
+    ran = bench.run("first,second", at={6: _allocate})
+    assert bench.info("second")["status"] == "complete"
+    line = ran.line("^first.*FAILED: out of memory in training: ")
+    assert "try --batch-size 1 instead of 2" in line
+    return Seen(ran.code, line, bench.goes_on("first,second", trained=5))
+
+
+@scenario("out of memory: in training with one patch")
+def no_memory_for_a_patch(bench: Bench) -> Seen:
+    bench.add(HUNGRY)
+    ran = bench.run("hungry,second", train__batch_size=1)
+    return Seen(ran.code, ran.line("^hungry.*with one patch per iteration"))
+
+
+HUNGRY = """
+@register
+class Hungry(Net):
+    name = "hungry"
+
+    def step(self, batch, session):
+        raise MemoryError
+"""
+
+
+@scenario("out of memory: in scoring")
+def no_memory_for_scoring(bench: Bench) -> Seen:
+    with mock.patch("benchmark.scoring.score_plates", side_effect=MemoryError):
+        ran = bench.run("first")
+    return Seen(ran.code, ran.line("^first.*out of memory in scoring"), bench.goes_on("first", trained=BUDGET))
+
+
+# -- the judge ---------------------------------------------------------------------------------------------------------
+
+
+@scenario("the judge dies while scoring")
+def no_judge(bench: Bench) -> Seen:
+    score = scoring.score_plates
+    calls: list[int] = []
+
+    def dying(*arguments: object) -> object:
+        calls.append(1)
+        if len(calls) == 2:  # of the first method; the upper bound is scored before
+            raise RuntimeError("the process ended with code -9: it said nothing")
+        return score(*arguments)
+
+    with mock.patch("benchmark.scoring.score_plates", dying):
+        ran = bench.run("first,second")
+    assert bench.info("second")["status"] == "complete"
+    return Seen(ran.code, ran.line("^first.*code -9"), bench.goes_on("first,second", trained=BUDGET))
+
+
+# -- signals -----------------------------------------------------------------------------------------------------------
+
+
+def _terminate(*_: object, **__: object) -> None:
+    os.kill(os.getpid(), signal.SIGTERM)
+
+
+@scenario("SIGTERM: in training")
+def stopped_in_training(bench: Bench) -> Seen:
+    ran = bench.run("first", at={6: _terminate})
+    assert ran.code == 143 and last_checkpoint(bench) == 6
+    return Seen(ran.code, ran.line("stopped"), bench.goes_on("first", trained=6))
+
+
+@scenario("SIGTERM: while scoring")
+def stopped_in_scoring(bench: Bench) -> Seen:
+    with mock.patch("benchmark.work.scoring.summarise", side_effect=_terminate):
+        ran = bench.run("first")
+    assert ran.code == 143
+    return Seen(ran.code, ran.line("stopped"), bench.goes_on("first"))
+
+
+@scenario("SIGTERM: while packing plates")
+def stopped_in_packing(bench: Bench) -> Seen:
+    with mock.patch("benchmark.data.pack._check_room", _terminate):
+        ran = bench.run("first")
+    assert ran.code == 143
+    return Seen(ran.code, ran.line("stopped"), bench.goes_on("first"))
+
+
+@scenario("SIGTERM: while waiting for another process")
+def stopped_while_waiting(bench: Bench) -> Seen:
+    with hold(bench.run_folder / ".locks" / "job-first-seed0"), once_waiting(_terminate):
+        ran = bench.run("first,second")
+    assert ran.code == 143 and bench.info("second")["status"] == "complete"
+    return Seen(ran.code, ran.line("waiting for pid"), bench.goes_on("first,second"))
+
+
+@contextlib.contextmanager
+def once_waiting(act: Callable[[], object]) -> Iterator[None]:
+    """Have ``act`` called from another thread as soon as a run says that it is waiting."""
+    note = Progress.note
+
+    def noticing(progress: Progress, text: str) -> None:
+        note(progress, text)
+        if text.startswith("waiting for"):
+            threading.Timer(0.2, act).start()
+
+    with mock.patch.object(Progress, "note", noticing):
+        yield
+
+
+# -- two processes -----------------------------------------------------------------------------------------------------
+
+
+@scenario("two runs at once: the same command")
+def two_at_once(bench: Bench) -> Seen:
+    runs = [bench.start("first,second") for _ in range(2)]
+    texts = [run.communicate(timeout=120)[0] for run in runs]
+    assert [run.returncode for run in runs] == [0, 0], texts
+    assert not (bench.goes_on("first,second") != "nothing" or STEPS), texts
+    both = "".join(texts)
+    trained = [both.count(f"{name:<27}     {BUDGET}/") for name in ("first", "second")]
+    line = next((line for line in both.splitlines() if "is being computed by" in line), "(took turns)")
+    assert max(trained) == 1, both
+    return Seen(0, line)
+
+
+@scenario("two runs at once: one is killed")
+def one_of_two_is_killed(bench: Bench) -> Seen:
+    """The other waits for the job that the killed one held, and takes it over."""
+    lock = bench.run_folder / ".locks" / "job-first-seed0"
+    other = subprocess.Popen([sys.executable, "-c", HOLDING.format(str(lock))], cwd=ROOT, stdout=subprocess.PIPE)
+    assert other.stdout is not None and other.stdout.readline() == b"held\n"
+    with once_waiting(other.kill):
+        ran = bench.run("first,second")
+    other.communicate()
+    assert ran.code == 0 and f"waiting for pid {other.pid} on" in ran.text, ran.text
+    return Seen(ran.code, ran.line("is being computed by"), bench.goes_on("first,second", trained=BUDGET))
+
+
+HOLDING = """
+import time
+from pathlib import Path
+from benchmark.locks import hold
+with hold(Path({!r})):
+    print("held", flush=True)
+    time.sleep(600)
+"""
+
+
+@scenario("two runs at once: another configuration")
+def two_configurations(bench: Bench) -> Seen:
+    assert bench.run("second").code == 0
+    digest = bench.digest("second")
+    with agreeing(bench.run_folder / ".locks" / "processes", "other work"):
+        ran = bench.run("first,second")
+    assert ran.code == 2 and bench.digest("second") == digest and not bench.place("first").exists()
+    return Seen(ran.code, ran.line("another configuration"), bench.goes_on("first,second"))
