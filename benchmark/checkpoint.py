@@ -11,6 +11,7 @@ from __future__ import annotations
 import errno
 import hashlib
 import os
+import pickle
 import zipfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -181,7 +182,10 @@ def _read(path: Path) -> State:
             if any(entry.compress_type != zipfile.ZIP_STORED for entry in archive.infolist()):
                 raise Damaged("it was not written by this program")
         file.seek(0)
-        state = torch.load(file, map_location="cpu", weights_only=True)
+        try:
+            state = torch.load(file, map_location="cpu", weights_only=True)
+        except pickle.UnpicklingError:  # PyTorch's own words advise to load it all the same
+            raise Damaged("it holds what no training writes, and might be a program") from None
     if not isinstance(state, dict) or not isinstance(state.get("identity"), str):
         raise Damaged("it is of another kind")
     return state

@@ -92,9 +92,10 @@ class Train(_Section):
     """default: networks through torch.compile in training; cudagraphs: and replayed as CUDA graphs. Each is first
     compared with itself uncompiled; where that fails, it goes on uncompiled. The result records both."""
     deterministic: bool = False
-    """Use only deterministic CUDA operators, at some cost in speed."""
+    """Use only deterministic CUDA operators, at some cost in speed (benchmark/determinism.py); CPUs always do."""
     threads: Annotated[int, Field(ge=0, le=1024)] = 0
-    """CPU threads; 0: as many as torch takes by itself."""
+    """CPU threads; 0: as many as torch takes by itself. With another number last bits differ; a result says with how
+    many it was made, and counts as there for any number."""
     validations: Annotated[int, Field(ge=1, le=100_000)] = 40
     """Validations per training, half of them evenly spaced and half evenly on a log scale."""
     checkpoint_seconds: Annotated[float, Field(gt=0)] = 120.0

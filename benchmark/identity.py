@@ -32,7 +32,7 @@ _IRRELEVANT = {"benchmark.identity", "benchmark.provenance", "benchmark.progress
                "benchmark.terminal"}  # fmt: skip
 _PACKAGES = ("methods", "benchmark")
 
-# Fields that do not change the weights of one (method, seed).
+# Fields that change the weights of one (method, seed) by rounding alone, or not at all; provenance records them.
 _FREE = {
     "data": {"folder", "cache"},  # the fingerprint of the pack stands for them
     "train": {"seeds", "device", "threads", "checkpoint_seconds", "checkpoint_iterations"},

@@ -24,7 +24,7 @@ from benchmark.progress import Progress
 from benchmark.session import Interrupted
 from benchmark.setting import Setting, configure_torch, make_judges, prepare_plates, resolve_device
 from benchmark.stop import Stop
-from benchmark.store import UPPER_BOUND, Result, Run, clear, write_result, write_text
+from benchmark.store import UPPER_BOUND, Result, Run, clear, linked, write_result, write_text
 from benchmark.terminal import say as say_plainly
 from benchmark.work import common_facts, compute, create, rescore, score_upper_bound, upper_bound_facts
 from methods import Registration
@@ -112,8 +112,8 @@ def agreeing_processes(config: Config, run: Run) -> Iterator[Path]:
             yield started
     except Held as other:
         raise UserError(
-            f"{run.folder} is being written with another configuration or source ({other.holder}): give both commands the same"
-            " (only --methods, --device and --seeds may differ), or name another run with --run"
+            f"{run.folder} is being written with another configuration or source ({other.holder}): give both commands"
+            " the same (only --methods, --device and --seeds may differ), or name another run with --run"
         ) from None
 
 
@@ -242,7 +242,7 @@ def fail(setting: Setting, job: Job, known: str, error: BaseException, progress:
     progress.note(f"FAILED: {reason}")
     folder = setting.run.place(job.name, job.seed)
     now = setting.run.result(job.name, job.seed)
-    if (folder / "result.json").exists() and (now is None or now.complete):
+    if linked(folder) or ((folder / "result.json").exists() and (now is None or now.complete)):
         return
     info = common_facts(setting) | {
         **job.facts,

@@ -19,6 +19,7 @@ from benchmark import checkpoint, evaluation, training
 from benchmark.config import Config, load
 from benchmark.data.pack import Plates
 from benchmark.errors import UserError
+from benchmark.files import without_home
 from benchmark.identity import training_identity
 from benchmark.progress import Progress
 from benchmark.provenance import provenance
@@ -86,7 +87,8 @@ def search(
                 outcome = _outcome(entry, config, plates, validation, seed, folder, stop)
                 rows.append({**values, "seed": seed, **outcome})
                 write_text(folder / RECORD, pd.DataFrame(rows).to_csv(index=False))
-                write_text(folder / "search.json", json.dumps(conditions, indent=1, ensure_ascii=False) + "\n")
+                record = without_home(json.dumps(conditions, indent=1, ensure_ascii=False))
+                write_text(folder / "search.json", record + "\n")
     return pd.DataFrame(rows)
 
 

@@ -68,6 +68,11 @@ def prepare_plates(config: Config, results: Path, say: Callable[[str], None]) ->
     cache = data.cache or results / "packs"
     try:
         cache.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise UserError(
+            f"cannot make {cache} ({error.strerror}): choose another place with --set data.cache=FOLDER"
+        ) from None
+    try:
         folder, name = data.folder, data.folder.resolve().name if data.folder else "synthetic"
         if folder is None:
             folder = _draw_plates(config, cache, say)

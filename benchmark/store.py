@@ -10,24 +10,21 @@ has printable strings, and was reached without following a symbolic link.
 
 from __future__ import annotations
 
-import io
-import json
-import math
 import os
 import re
 import shutil
-import warnings
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
 
-from benchmark.errors import UserError, first_line
-from benchmark.files import checksum, read_plain, refuse_links, without_home, write_text
+from benchmark.errors import UserError
+from benchmark.files import checksum, refuse_links, write_text
+from benchmark.records import Unreadable, read_record, read_table, to_text
 from benchmark.terminal import plain
 
-__all__ = ["Result", "Run", "Unreadable", "check_writable", "clear", "find_run", "find_runs",
+__all__ = ["Result", "Run", "Unreadable", "check_writable", "clear", "find_run", "find_runs", "linked",
            "read_result", "run_folder", "write_result", "write_text"]  # fmt: skip
 
 SCHEMA = 3
@@ -40,15 +37,7 @@ TABLES = ("history.csv", "plates.csv")
 WEIGHTS = ("weights.safetensors", "last.safetensors")
 PICTURES = ("samples", "exhibits")
 """What a result may consist of beside ``result.json``: tables, weights, folders of pictures."""
-_PANDAS = tuple(int(part) for part in pd.__version__.split(".")[:2])
-_LONGEST = {"result.json": 8_000_000, "table": 256_000_000}
-# Before 3.1 pandas had to be asked to read numbers as they were written; since then it objects to being asked.
-_EXACTLY: dict[str, Any] = {} if _PANDAS >= (3, 1) else {"float_precision": "round_trip"}
 _SEED = re.compile(r"seed(0|[1-9][0-9]{0,8})")
-
-
-class Unreadable(ValueError):
-    """A ``result.json`` that cannot be used; the message says why, in one printable line."""
 
 
 @dataclass(frozen=True)
@@ -97,12 +86,12 @@ class Result:
 
     def history(self) -> pd.DataFrame:
         """One row per validation; empty for a method that does not train."""
-        return _read_csv(self.folder / "history.csv")
+        return read_table(self.folder / "history.csv")
 
     def plates(self) -> pd.DataFrame:
         """One row per test plate; empty for a failure. ``read`` is "" where a judge read nothing."""
         # A plate read as 0012 or NA is text, and stays as it was written.
-        frame = _read_csv(
+        frame = read_table(
             self.folder / "plates.csv",
             dtype=dict.fromkeys(("name", "text", "read"), str),
             keep_default_na=False,
@@ -146,7 +135,7 @@ class Run:
             found = all_found.get(folder / "result.json")
             row = {"method": plain(folder.parent.name), "seed": int(folder.name.removeprefix("seed"))}
             if found is None:
-                text = "checkpoint.pt: the same command goes on" if (folder / "checkpoint.pt").is_file() else ""
+                text = "the same command goes on where it stopped" if next(folder.glob("*.pt"), None) else ""
                 rows.append({**row, "status": "unfinished", "detail": text})
             elif isinstance(found, str):
                 rows.append({**row, "status": "unreadable", "detail": found})
@@ -161,7 +150,7 @@ class Run:
     def _folders(self) -> list[Path]:
         """Folders of a method and seed, links among them or above them left out."""
         seeds = [path for path in self.folder.glob("*/seed*") if _SEED.fullmatch(path.name)]
-        return sorted(path for path in seeds if path.is_dir() and not _linked(path))
+        return sorted(path for path in seeds if path.is_dir() and not linked(path))
 
     def _all(self) -> dict[Path, Result | str]:
         """What can be read, and why the rest cannot, by the path of ``result.json``."""
@@ -175,7 +164,7 @@ class Run:
 
     def _read(self, folder: Path) -> Result:
         """The result in a folder of this run. Raises Unreadable."""
-        if _linked(folder):
+        if linked(folder):
             raise Unreadable("its folder is a symbolic link, which is not followed")
         result = _read(folder)
         if self.place(result.method, result.seed) != folder:
@@ -183,7 +172,7 @@ class Run:
         return result
 
 
-def _linked(folder: Path) -> bool:
+def linked(folder: Path) -> bool:
     """Whether the folder of a method and seed is a link, or that of its method is."""
     return folder.is_symlink() or folder.parent.is_symlink()
 
@@ -195,12 +184,8 @@ def write_result(folder: Path, info: dict[str, Any]) -> None:
     home directory is written as ``~``. Raises ValueError where the result does not fit the schema: it could
     not be read again.
     """
-    from benchmark import schema
-
-    content = _storable({**info, "files": _files(folder)})
-    text = json.dumps(content, indent=1, ensure_ascii=False, allow_nan=False) + "\n"
     try:
-        schema.check(json.loads(text))
+        text = to_text({**info, "files": _files(folder)})
     except ValueError as error:
         raise ValueError(f"the result cannot be stored: {error}") from None
     write_text(folder / "result.json", text)
@@ -211,17 +196,6 @@ def _files(folder: Path) -> dict[str, dict[str, str | int]]:
     paths = [folder / name for name in (*WEIGHTS, *TABLES)]
     paths += sorted(path for name in PICTURES for path in (folder / name).glob("*.*"))
     return {path.relative_to(folder).as_posix(): checksum(path) for path in paths if path.is_file()}
-
-
-def _storable(value: Any) -> Any:
-    """``value`` without the home directory, and with what UTF-8 cannot hold (parts of file names) escaped."""
-    if isinstance(value, dict):
-        return {_storable(key): _storable(item) for key, item in value.items()}
-    if isinstance(value, (list, tuple)):
-        return [_storable(item) for item in value]
-    if isinstance(value, str):
-        return without_home(value).encode("utf-8", "backslashreplace").decode()
-    return value
 
 
 def clear(folder: Path) -> None:
@@ -295,50 +269,4 @@ def read_result(folder: Path) -> Result | None:
 
 
 def _read(folder: Path) -> Result:
-    from benchmark import schema
-
-    try:
-        content = read_plain(folder / "result.json", _LONGEST["result.json"])
-        info = json.loads(content.decode("utf-8"), parse_constant=_refuse, parse_float=_finite, parse_int=_whole)
-        schema.check(info)
-        return Result(folder, _printable(info))
-    except OSError as error:
-        raise Unreadable(f"result.json {error.strerror}") from None
-    except RecursionError:
-        raise Unreadable("result.json is nested too deeply") from None
-    except ValueError as error:
-        raise Unreadable(first_line(error)) from None
-
-
-def _refuse(constant: str) -> float:
-    raise ValueError(f"{constant} is no number that can be used")
-
-
-def _finite(text: str) -> float:
-    value = float(text)
-    return value if math.isfinite(value) else _refuse(text)
-
-
-def _whole(text: str) -> int:
-    if len(text) > 19:  # beyond 64 bits; a float could not hold it
-        _refuse(text[:19] + "…")
-    return int(text)
-
-
-def _printable(value: Any) -> Any:
-    if isinstance(value, dict):
-        return {plain(key): _printable(item) for key, item in value.items()}
-    if isinstance(value, list):
-        return [_printable(item) for item in value]
-    return plain(value) if isinstance(value, str) else value
-
-
-def _read_csv(path: Path, **options: Any) -> pd.DataFrame:
-    """A table, numbers exactly as written; empty where there is none that can be read."""
-    try:
-        content = io.BytesIO(read_plain(path, _LONGEST["table"]))
-        with warnings.catch_warnings():
-            warnings.simplefilter("error", pd.errors.ParserWarning)  # lines longer than the header
-            return pd.read_csv(content, index_col=False, low_memory=False, **_EXACTLY, **options)
-    except (OSError, ValueError, OverflowError, pd.errors.ParserWarning):  # ValueError: an empty or broken table
-        return pd.DataFrame()
+    return Result(folder, read_record(folder / "result.json"))

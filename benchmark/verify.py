@@ -13,6 +13,7 @@ import math
 from collections import Counter
 from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -113,11 +114,13 @@ def verify_result(result: Result, complete: bool = False) -> Checked:
         return checked
     checked.source = _source(result)
     checked.absent = [name for name in info.get("files", {}) if not (result.folder / name).exists()]
-    found: list[tuple[str, str]] = [*_files(result, checked.absent, complete)]
-    for check in (_weights, _identity, _scores, _history, _clocks):
+    found: list[tuple[str, str]] = []
+    checks: list[Callable[[Result], Faults]] = [partial(_files, absent=checked.absent, complete=complete), *_CHECKS]
+    for check in checks:
         try:
             found += check(result)
-        except (KeyError, TypeError, ValueError, AttributeError) as error:  # schema 1 and 2 promise little
+        # Whatever else stands in a file of schema 1 or 2, which promise little.
+        except (LookupError, TypeError, ValueError, AttributeError, ArithmeticError) as error:
             found.append((f"it cannot be checked ({type(error).__name__}: {first_line(error)})", _ANEW))
     place = f"{result.method}/seed{result.seed}"
     checked.problems = [Problem(place, what, remedy) for what, remedy in found]
@@ -269,6 +272,9 @@ def _clocks(result: Result) -> Faults:
         yield f"the parts took {parts:.1f} s, which is more than the whole job's {total:.1f} s", _RESTORE
     if total - parts > UNTIMED_SHARE * total + UNTIMED_SECONDS:
         yield f"{total - parts:.0f} of the job's {total:.0f} s are in none of its clocks", _RESTORE
+
+
+_CHECKS: tuple[Callable[[Result], Faults], ...] = (_weights, _identity, _scores, _history, _clocks)
 
 
 # -- the run as a whole ----------------------------------------------------------------------------

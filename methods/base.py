@@ -231,7 +231,7 @@ class NetworkMethod(Method):
         network.to(self.device)
         for tensor in (*network.parameters(), *network.buffers()):
             if tensor.ndim == 4:
-                tensor.data = tensor.data.contiguous(memory_format=self.acceleration.layout(self.device))
+                tensor.data = tensor.data.to(memory_format=self.acceleration.layout(self.device))
         return network
 
     def parameters(self) -> int:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from typing import Any
 
 import pandas as pd
 
@@ -57,7 +58,7 @@ def frame(results: Results) -> pd.DataFrame:
             if values.isna().all() or plates["seen"].isna().any():
                 continue
             kept = {"all": values, "seen": values[plates["seen"] == 1], "unseen": values[plates["seen"] == 0]}
-            line = {"metric": metric, "method": row.name}
+            line: dict[str, Any] = {"metric": metric, "method": row.name}
             for part in _PARTS:
                 line |= {part: kept[part].mean(), f"{part}_plates": plates.loc[kept[part].index, "index"].nunique()}
             line |= _ends("gap", gap(plates, metric, "seen"))
@@ -103,21 +104,20 @@ def _interval(line: pd.Series, name: str, kind: Metric) -> str:
 
 def caption(results: Results, data: pd.DataFrame) -> list[str]:
     """What was seen, what the columns are, and the conditions."""
-    conditions = [*conventions.marks(results), conventions.leaks(results), conventions.data(results)]
+    count = conventions.leaks(results).removeprefix("Leaks: ")
+    count = count[0].upper() + count[1:]
+    conditions = [*conventions.marks(results), conventions.data(results)]
     first = results.plates_of(results.main_rows[0])
     total, seen = (plates["index"].nunique() for plates in (first, first[first["seen"] == 1]))
     if data.empty:
-        return [
-            f"Of {text.plural(total, 'test plate')} training has seen none, neither by its number nor as a "
-            "near-duplicate of its picture: there is nothing to score apart.",
-            *conditions,
-        ]
+        return [f"{count} No test plate counts as seen, so there is nothing to score apart.", *conditions]
     found = [
-        f"Training has seen {seen:,} of {total:,} test plates: it shows the same plate number, or a near-duplicate of "
-        "the picture. all − unseen is what a score over all test plates owes to those seen, with its 95 % interval. "
-        "Plates that are seen may be easier or harder than others, too: bicubic learns nothing, so its difference is "
-        "due to that alone, and the last column is what is left without it (of differences from bicubic, plate by "
-        "plate).",
+        count,
+        f"{seen:,} of {total:,} test plates count as seen in training: it shows the same plate number, or a "
+        "near-duplicate of the picture. all − unseen is what a score over all test plates owes to those seen, with its "
+        "95 % interval. Plates that are seen may be easier or harder than others, too: bicubic learns nothing, so its "
+        "difference is due to that alone, and the last column is what is left without it (of differences from bicubic, "
+        "plate by plate).",
         resampled(gap(first, "psnr", "seen")) + " Plates seen and unseen are drawn apart.",
     ]
     return [*found, *conditions, conventions.selection(results)]

@@ -25,6 +25,7 @@ from rich.text import Text
 import methods
 import paper_figures
 from benchmark.errors import UserError, first_line
+from benchmark.files import refuse_links
 from benchmark.store import Run
 from paper_figures import table1
 from paper_figures.common import style, tables, text
@@ -143,6 +144,7 @@ def build(run: Run, only: list[str] | None = None, allow_mixed: bool = False, pi
         broken=broken,
         left_out=[modules[name].TITLE for name in left_out] + [html.BROWSER] * (not pictures and only is None),
     )
+    refuse_links(report.folder)
     try:
         report.folder.mkdir(parents=True, exist_ok=True)
         for name in modules:
@@ -198,6 +200,7 @@ def _write(folder: Path, name: str, contents: dict[str, bytes], error: Exception
 
 def _write_file(path: Path, content: bytes) -> Path:
     partial = path.with_name(path.name + ".partial")
+    partial.unlink(missing_ok=True)  # it may be a link
     partial.write_bytes(content)
     os.replace(partial, path)
     return path

@@ -1,7 +1,8 @@
-"""Faults that a run meets, one function each: what the user is told, and whether anything is lost.
+"""Faults of the machine that a run meets, one function each: what the user is told, and whether anything is lost.
 
 Each brings a fault about, checks what must not have suffered, has the same command run again without the fault, and
-returns what was seen. ``test_faults.py`` runs them as tests, ``soak/faults.py`` prints them as a table.
+returns what was seen; those of methods and judges are in ``fault_methods.py``. ``test_faults.py`` runs them as tests,
+``soak/faults.py`` prints them as a table.
 """
 
 from __future__ import annotations
@@ -19,10 +20,9 @@ from functools import partial
 from pathlib import Path
 from unittest import mock
 
-import torch
 from fault_bench import BUDGET, ROOT, STEPS, Bench, Seen, failing_disk, small_disk
 
-from benchmark import checkpoint, scoring
+from benchmark import checkpoint
 from benchmark.locks import agreeing, hold
 from benchmark.progress import Progress
 
@@ -216,134 +216,6 @@ def no_data_to_pack(bench: Bench) -> Seen:
         ran = bench.run("first")
     away.rename(bench.data)
     return Seen(ran.code, ran.line("^error: "), bench.goes_on("first"))
-
-
-# -- the method --------------------------------------------------------------------------------------------------------
-
-
-@scenario("loss not finite")
-def loss_not_finite(bench: Bench) -> Seen:
-    bench.add(BROKEN_LOSS)
-    ran = bench.run("explodes,second")
-    assert bench.info("second")["status"] == "complete"
-    assert (bench.place("explodes") / "weights.safetensors").is_file()
-    return Seen(ran.code, ran.line("^explodes.*FAILED"), "nothing: weights and history up to there are kept")
-
-
-BROKEN_LOSS = """
-@register
-class Explodes(Net):
-    name = "explodes"
-
-    def loss(self, sr, batch):
-        total = super().loss(sr, batch)["total"]
-        return {"total": total / 0 if fault_bench.STEPS.count(self.name) == 9 else total}
-"""
-
-# How a method can go wrong: what it does, and in which of its functions.
-_WRONG = {
-    "does not start": ("__init__(self, options=None)", 'raise ValueError("no such option")', "no such option"),
-    "has no ingredients": ("ingredients(self)", 'raise FileNotFoundError(2, "No such file", "w.pth")', "w.pth"),
-    "calls sys.exit": ("train(self, session)", "raise SystemExit(0)", "SystemExit"),
-    "raises KeyboardInterrupt itself": ("train(self, session)", "raise KeyboardInterrupt", "KeyboardInterrupt"),
-    "has no memory to validate": ("upscale(self, lr)", "raise MemoryError", "out of memory while validating"),
-    "recurses for ever": ("train(self, session)", "self.train(session)", "recursion"),
-    "returns NaN": ("upscale(self, lr)", "return lr.repeat_interleave(8, -1).repeat_interleave(8, -2) * float('nan')",
-                    "not finite"),
-    "returns another size": ("upscale(self, lr)", "return lr", "must enlarge"),
-    "returns no picture": ("upscale(self, lr)", "return None", "FAILED"),
-    "says what cannot be printed": ("train(self, session)", r'raise RuntimeError("\x1b[2J\udcff a\nb")', r"1b\[2J"),
-    "says nothing, not even when asked": ("train(self, session)", "raise Mute()", "Mute"),
-    "prints to the standard output": ("train(self, session)", 'print("hello"); raise RuntimeError("oh")', "oh"),
-}  # fmt: skip
-
-
-def _wrong(function: str, body: str, said: str, bench: Bench) -> Seen:
-    bench.add(f"""
-class Mute(Exception):
-    def __str__(self):
-        raise RuntimeError("no")
-
-@register
-class Wrong(Method):
-    name, title, citation = "wrong", "Wrong", "none"
-
-    def upscale(self, lr):
-        return lr.repeat_interleave(8, -1).repeat_interleave(8, -2)
-
-    def {function}:
-        {body}
-""")
-    ran = bench.run("wrong,second")
-    assert bench.info("wrong")["status"] == "failed" and bench.info("second")["status"] == "complete"
-    line = ran.line("^wrong.*FAILED")
-    assert line.isprintable()
-    ran.line(f"^wrong.*FAILED.*{said}|^wrong.*{said}")
-    return Seen(ran.code, line, "nothing of the other methods")
-
-
-for _what, _how in _WRONG.items():
-    SCENARIOS[f"a method {_what}"] = partial(_wrong, *_how)
-
-
-# -- memory ------------------------------------------------------------------------------------------------------------
-
-
-def _allocate() -> None:
-    torch.zeros(10**14)
-
-
-@scenario("out of memory: in training")
-def no_memory_for_training(bench: Bench) -> Seen:
-    ran = bench.run("first,second", at={6: _allocate})
-    assert bench.info("second")["status"] == "complete"
-    line = ran.line("^first.*FAILED: out of memory in training: ")
-    assert "try --batch-size 1 instead of 2" in line
-    return Seen(ran.code, line, bench.goes_on("first,second", trained=5))
-
-
-@scenario("out of memory: in training with one patch")
-def no_memory_for_a_patch(bench: Bench) -> Seen:
-    bench.add(HUNGRY)
-    ran = bench.run("hungry,second", train__batch_size=1)
-    return Seen(ran.code, ran.line("^hungry.*with one patch per iteration"))
-
-
-HUNGRY = """
-@register
-class Hungry(Net):
-    name = "hungry"
-
-    def step(self, batch, session):
-        raise MemoryError
-"""
-
-
-@scenario("out of memory: in scoring")
-def no_memory_for_scoring(bench: Bench) -> Seen:
-    with mock.patch("benchmark.scoring.score_plates", side_effect=MemoryError):
-        ran = bench.run("first")
-    return Seen(ran.code, ran.line("^first.*out of memory in scoring"), bench.goes_on("first", trained=BUDGET))
-
-
-# -- the judge ---------------------------------------------------------------------------------------------------------
-
-
-@scenario("the judge dies while scoring")
-def no_judge(bench: Bench) -> Seen:
-    score = scoring.score_plates
-    calls: list[int] = []
-
-    def dying(*arguments: object) -> object:
-        calls.append(1)
-        if len(calls) == 2:  # of the first method; the upper bound is scored before
-            raise RuntimeError("the process ended with code -9: it said nothing")
-        return score(*arguments)
-
-    with mock.patch("benchmark.scoring.score_plates", dying):
-        ran = bench.run("first,second")
-    assert bench.info("second")["status"] == "complete"
-    return Seen(ran.code, ran.line("^first.*code -9"), bench.goes_on("first,second", trained=BUDGET))
 
 
 # -- signals -----------------------------------------------------------------------------------------------------------

@@ -260,6 +260,7 @@ def test_a_plugin_that_fails_to_import_only_loses_itself(call: Call, make_ccpd: 
         (["run", "--plugin", "/no/such/file.py"], "no plug-in file"),
         (["run", "--executor", "cloud"], "no executor"),
         (["run", "--results", "/proc/results"], "cannot write results"),
+        (["run", "--set", "data.cache=/proc/packs"], "another place with --set data.cache=FOLDER"),
         (["report", "--results", "/no/such/folder"], "no results folder"),
         (["status", "--results", "/no/such/folder"], "no results folder"),
         (["data", "verify", "/no/such/folder"], "no folder"),

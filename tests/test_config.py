@@ -46,12 +46,21 @@ def test_the_command_line_wins_over_the_preset() -> None:
         ("iterations=3", "section.field=value"),
         ("train.iterations", "section.field=value"),
         ("bicubic.sharpness=1", "fields of bicubic: none"),
+        ("train.learning_rate=nan", r"train\.learning_rate: .*finite"),
+        ("train.checkpoint_seconds=inf", r"train\.checkpoint_seconds: .*finite"),
+        ("pecl.margin=NaN", r"pecl"),
+        ("train.iterations=99999999999", r"train\.iterations: .*less than or equal"),
+        ("data.seed=-1", r"data\.seed: .*greater than or equal to 0"),
+        ("train.threads=-2", r"train\.threads: .*greater than or equal to 0"),
+        ("data.folder=", r"data\.folder: .*not a path"),
+        ("pecl.dimension=" + "[" * 100_000, r"pecl\.dimension: .*64, 128, 256 or 512"),
+        ("train." + "x" * 9999 + "=1", "no field train.x"),
     ],
 )
 def test_wrong_assignments_are_one_line_that_helps(assignment: str, message: str) -> None:
     with pytest.raises(UserError, match=message) as caught:
         load("quick", [assignment])
-    assert "\n" not in str(caught.value)
+    assert "\n" not in str(caught.value) and len(str(caught.value)) < 600
 
 
 def test_an_unknown_preset_names_the_nearest() -> None:

@@ -1,4 +1,4 @@
-"""Faults (see ``fault_scenarios.py``), and the parts that deal with them."""
+"""Faults (see ``fault_scenarios.py`` and ``fault_methods.py``), and the parts that deal with them."""
 
 from __future__ import annotations
 
@@ -12,13 +12,14 @@ from unittest import mock
 
 import pytest
 from fault_bench import BUDGET, STEPS, Bench, Impossible, failing_disk
-from fault_scenarios import SCENARIOS
+from fault_methods import SCENARIOS
 
 from benchmark.errors import CannotWrite, UserError, amount, first_line, out_of_memory, writing
 from benchmark.locks import Held, agreeing, hold
 from benchmark.progress import Progress
 
-LONG = {"disk full: writing the report", "pack cut short by somebody: in mid-run"}
+LONG = {"disk full: writing the report", "pack cut short by somebody: in mid-run", "results read-only: no permission",
+        *(f"disk full: storing {file}" for file in ("history.csv", "finished.pt", "samples"))}  # fmt: skip
 
 
 @pytest.mark.parametrize("name", [pytest.param(n, marks=pytest.mark.slow if n in LONG else ()) for n in SCENARIOS])

@@ -19,14 +19,14 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from markdown_it import MarkdownIt
 
-from benchmark import cli, store
+from benchmark import cli, records
 from benchmark.terminal import cell, plain
 from paper_figures import claims, report, table1
 from paper_figures.common import tables, text
 from paper_figures.common.tables import Cell, Column, Table
 
 ANY = st.one_of(st.text(), st.lists(st.sampled_from(WORDS), max_size=3).map(" ".join))
-quick = settings(max_examples=150, derandomize=True, database=None, deadline=None)
+quick = settings(max_examples=100, derandomize=True, database=None, deadline=None)
 
 
 class Page(HTMLParser):
@@ -97,11 +97,11 @@ def test_spreadsheets_get_no_formula(words: str) -> None:
 
 def _bare(monkeypatch: pytest.MonkeyPatch) -> None:
     """Results as they are: what reading them makes harmless already is not relied upon here."""
-    monkeypatch.setattr(store, "_printable", lambda value: value)
+    monkeypatch.setattr(records, "_printable", lambda value: value)
     monkeypatch.setattr(report, "_modules", lambda: {"claims": claims, "table1": table1})
 
 
-@pytest.mark.parametrize("word", ["plain", *reports.words(8)])
+@pytest.mark.parametrize("word", ["plain", *reports.words(5)])
 def test_a_report_on_hostile_text(
     word: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -108,7 +108,7 @@ def test_the_table_in_words(tmp_path: Path) -> None:
     page = (run.folder / "report" / "leaks.md").read_text(encoding="utf-8")
     assert "all 10 plates (dB) | 4 seen (dB) | 6 unseen (dB) | all − unseen | beyond bicubic’s |" in page
     assert "| +0.40 \\[+0.40, +0.40\\] |" in page
-    assert "Training has seen 4 of 10 test plates" in page
+    assert "4 of 10 test plates count as seen in training" in page
     assert "\\toprule" in (run.folder / "report" / "leaks.tex").read_text(encoding="utf-8")
 
 
@@ -123,7 +123,7 @@ def test_nothing_seen_is_said_and_is_no_gap_in_the_report(tmp_path: Path) -> Non
     run = make_run(tmp_path / "demo", FEW)
     drawing = leaks.draw(load(run))
     assert drawing.data.empty and "|" not in drawing.body
-    assert "Of 10 test plates training has seen none" in drawing.body
+    assert "No test plate counts as seen" in drawing.body
     made = report.build(run, ["leaks"])
     assert made.artefacts and not [gap for gap in made.missing if "Leaks" in gap.what]
 
@@ -153,7 +153,7 @@ def test_the_count_is_in_every_form_of_the_report(tmp_path: Path, monkeypatch: p
     assert sentence in page
     assert made.html is not None
     html = made.html.read_text(encoding="utf-8")
-    assert "<dt>Leaks</dt><dd>4 of 10 plates" in html and 'href="#leaks"' in html and sentence in html
+    assert "<dt>Leaks</dt><dd>4 of 10 test plates" in html and 'href="#leaks"' in html and sentence in html
     console = Console(record=True, width=100)
     report.show(made, console)
     assert "4 of 10 test plates show a plate number" in console.export_text()
@@ -178,6 +178,7 @@ def test_how_the_count_is_told(tmp_path: Path, found: dict[str, object], sentenc
 
 def test_older_results_say_nothing_of_leaks(tmp_path: Path) -> None:
     results = load(make_run(tmp_path / "demo", FEW))
+    assert "Leaks" not in [fact.name for fact in headline.facts(results, 0, 0)]  # none seen: nothing to warn of
     for info in results.infos:
         del info["data"]["leaks"]
     assert conventions.leaks(results) == "" and all(conventions.conditions(results))

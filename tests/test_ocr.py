@@ -14,6 +14,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 import pytest
+import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -365,3 +366,15 @@ def test_worker_drives_paddleocr(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 def test_ocr_is_light_to_import() -> None:
     code = "import sys, benchmark.ocr; sys.exit(any(m in sys.modules for m in ('torch', 'cv2', 'rapidocr')))"
     assert subprocess.run([sys.executable, "-c", code], cwd=ROOT, env={**os.environ}, check=False).returncode == 0
+
+
+def test_the_second_judge_reads_what_its_network_was_trained_to() -> None:
+    from benchmark.readers.crnn import WEIGHTS, CrnnJudge, load_reader
+
+    judge, (trained, _) = CrnnJudge(), load_reader(WEIGHTS)
+    images = [drawn(text, seed) for seed, text in enumerate(TEXTS)] + [noise(HEIGHT, WIDTH, 3)]
+    with torch.inference_mode():
+        rgb = torch.from_numpy(np.stack(images)).permute(0, 3, 1, 2) / 255.0
+        assert [r.text for r in judge.read(images)] == [r.text for r in trained.read(rgb)]
+        # Folding the normalisation into the convolutions moves nothing but rounding.
+        assert (judge._network(rgb) - trained(rgb)).abs().max() < 1e-3

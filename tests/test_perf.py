@@ -255,6 +255,14 @@ def test_contributed_files_are_added_to_and_lines_replaced(tmp_path: Path) -> No
     assert tables.save([{"method": "bicubic"}], tmp_path / "none") is None and not (tmp_path / "none").exists()
 
 
+@pytest.mark.parametrize("content", ["", "method,step_ms\n", "method,step_ms\nespcn,3\n", "\x00\xff"])
+def test_a_foreign_file_is_one_clear_line(tmp_path: Path, content: str) -> None:
+    (tmp_path / "other.csv").write_text(content)
+    with pytest.raises(UserError, match=r"other\.csv (cannot be read|is no throughput table).*take it away") as caught:
+        page.page(tmp_path)
+    assert "\n" not in str(caught.value)
+
+
 def test_the_campaign_is_projected_from_the_best_line_there_is() -> None:
     lines = pd.DataFrame([row("pecl", 16, 36.0), row("pecl", 4, 36.0), row("espcn", 16, 9.0), row("espcn", 128, 36.0)])
     hours = page.campaign_hours(lines)

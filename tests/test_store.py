@@ -221,7 +221,16 @@ def test_tables_are_files_of_the_result(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    "table", [b"", b"\x00" * 50, b"a,b\n1,2,3,4\n5\n", b"\xff\xfe,\n", b'"' * 999, b"psnr\nNaN\n\xe7"]
+    "table",
+    [
+        b"",
+        b"\x00" * 50,
+        b"a,b\n1,2,3,4\n5\n",
+        b"\xff\xfe,\n",
+        b'"' * 999,
+        b"psnr\nNaN\n\xe7",
+        b"psnr\n1\n" + b"9" * 400,
+    ],
 )
 def test_junk_in_a_table_is_no_crash(tmp_path: Path, table: bytes) -> None:
     folder = put(tmp_path)

@@ -10,6 +10,7 @@ import hashlib
 import json
 import multiprocessing
 import os
+import random
 import signal
 import sys
 import time
@@ -22,7 +23,8 @@ from typing import Any
 import pandas as pd
 
 PHASES = ("start", "packing", "training", "validation", "checkpointing", "files", "scoring")
-"""``files``: between and in writing weights, history and the note that a training has finished."""
+"""``start``: all that is no other phase. ``files``: in and between writing history, weights and what says that they
+are finished."""
 _CONTEXT = multiprocessing.get_context("forkserver")
 _METHODS = ("bicubic", "srcnn", "espcn", "msrn", "esrgan", "tbsrn", "swinir", "pecl")
 _CONTEXT.set_forkserver_preload(
@@ -52,12 +54,13 @@ class Kill:
 
 @dataclass(frozen=True)
 class Outcome:
-    """How a process ended: its exit code (−9: killed), phase and iteration then. Of one that was not killed: its
-    phases with their seconds, and the number of its file events."""
+    """How a process ended: its exit code (−9: killed), phase and iteration then; the first iteration it trained (0:
+    none). Of one that was not killed: its phases with their seconds, and the number of its file events."""
 
     code: int
     phase: str
     iteration: int
+    first: int = 0
     spans: list[tuple[str, float]] = field(default_factory=list)
     events: int = 0
 
@@ -65,7 +68,7 @@ class Outcome:
 def run(arguments: list[str], log: Path, kill: Kill | None = None) -> Outcome:
     """``python -m benchmark`` with these arguments in a process of its own; its output is added to ``log``."""
     ours, theirs = _CONTEXT.Pipe()
-    marks = _CONTEXT.RawArray("i", 2)
+    marks = _CONTEXT.RawArray("i", 3)
     process = _CONTEXT.Process(target=_live, args=(arguments, str(log), kill, marks, theirs))
     process.start()
     theirs.close()
@@ -73,18 +76,27 @@ def run(arguments: list[str], log: Path, kill: Kill | None = None) -> Outcome:
     while True:
         try:
             message = ours.recv()
-        except EOFError:  # it has ended, or been killed
+        except (EOFError, ConnectionResetError):  # it has ended, or been killed
             break
         if message is None:  # in the phase it is to be killed in
             assert kill is not None
             time.sleep(kill.delay)
-            with suppress(ProcessLookupError):  # it has ended
+            with suppress(ProcessLookupError, BrokenPipeError):  # it has ended
                 os.kill(process.pid or 0, kill.number)
+                if kill.number != signal.SIGKILL:
+                    ours.send(None)
         else:
             told = message
     process.join()
     assert process.exitcode is not None
-    return Outcome(process.exitcode, PHASES[marks[0]], marks[1], *told)
+    return Outcome(process.exitcode, PHASES[marks[0]], marks[1], marks[2], *told)
+
+
+def draw(spans: list[tuple[str, float]], phase: str, chance: random.Random) -> Kill:
+    """A random moment of a phase; ``spans`` are those of an undisturbed run."""
+    seconds = [duration for name, duration in spans if name == phase]
+    entry = chance.randrange(len(seconds))
+    return Kill(phase, entry, chance.uniform(0.0, seconds[entry]))
 
 
 def fingerprint(results: Path) -> dict[str, str]:
@@ -124,7 +136,7 @@ def _live(arguments: list[str], log: str, kill: Kill | None, marks: Any, pipe: A
     try:
         cli.main()
     finally:
-        phases.enter("start")
+        phases.end()
         pipe.send((phases.spans, events[0]))
         sys.stdout.flush()
 
@@ -135,19 +147,25 @@ class _Phases:
         self.spans: list[tuple[str, float]] = []
         self.entries = dict.fromkeys(PHASES, 0)
         self.begun = time.perf_counter()
+        self.begin(0)
 
     def enter(self, name: str) -> None:
-        self._go_to(PHASES.index(name))
-        kill, entry = self.kill, self.entries[name]
-        self.entries[name] += 1
-        if kill is not None and kill.event is None and (kill.phase, kill.entry) == (name, entry):
-            self.pipe.send(None)
+        self.end()
+        self.begin(PHASES.index(name))
 
-    def _go_to(self, phase: int) -> None:
+    def end(self) -> None:
         now = time.perf_counter()
         self.spans.append((PHASES[self.marks[0]], now - self.begun))
         self.begun = now
+
+    def begin(self, phase: int) -> None:
         self.marks[0] = phase
+        kill, name = self.kill, PHASES[phase]
+        if kill is not None and kill.event is None and (kill.phase, kill.entry) == (name, self.entries[name]):
+            self.pipe.send(None)
+            if kill.number != signal.SIGKILL:
+                self.pipe.recv()  # so that it does not end meanwhile
+        self.entries[name] += 1
 
     @contextmanager
     def inside(self, name: str) -> Iterator[None]:
@@ -156,7 +174,8 @@ class _Phases:
         try:
             yield
         finally:
-            self._go_to(before)
+            self.end()
+            self.begin(before)
 
 
 def _watch_phases(phases: _Phases) -> None:
@@ -184,10 +203,11 @@ def _watch_phases(phases: _Phases) -> None:
 
     def counted(sampler: PatchSampler, iteration: int) -> Any:
         phases.marks[1] = iteration
+        phases.marks[2] = phases.marks[2] or iteration
         phases.enter("training")
         return batch(sampler, iteration)
 
-    PatchSampler.batch = counted  # type: ignore[method-assign]
+    PatchSampler.batch = counted  # type: ignore[method-assign, assignment]
 
 
 def _watch_files(fatal: int | None) -> list[int]:

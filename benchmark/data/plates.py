@@ -17,6 +17,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import stat
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -160,10 +161,10 @@ def open_pack(folder: Path) -> Plates:
     over the table, and the pixels of a few plates (of all: :meth:`Plates.damaged`).
     """
     try:
+        for name in ("pack.json", "plates.u8", "plates.parquet"):  # who reads a pipe waits, perhaps for ever
+            _require(stat.S_ISREG((folder / name).lstat().st_mode), f"{name} is no ordinary file, or a symbolic link")
         info = json.loads((folder / "pack.json").read_text(encoding="utf-8"))
         _check_info(info)
-        for name in ("plates.u8", "plates.parquet"):
-            _require(not (folder / name).is_symlink(), f"{name} is a symbolic link")
         size = (folder / "plates.u8").stat().st_size
         _require(size == info["bytes"], f"plates.u8 has {size} bytes instead of {info['bytes']}")
         table = _read_table(folder / "plates.parquet", info)

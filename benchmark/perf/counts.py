@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator
-from statistics import mean, median
+from statistics import mean
 from typing import Any
 
 import torch
@@ -17,6 +17,7 @@ from torch.utils.flop_counter import FlopCounterMode
 from benchmark.perf.steps import Probe
 from benchmark.session import TrainingSession, synchronize
 from methods import Batch, Method
+from methods.blocks.acceleration import Acceleration
 
 ITERATIONS = 14
 """Budget of the training whose steps are counted: every second one is, as first ones make the optimiser's state."""
@@ -66,8 +67,8 @@ def count_step(train: Callable[[int], Counter], batch_size: int) -> dict[str, fl
     return {"gflop": flops / 1e9, "operators": round(operators), "gigabytes": traffic / 1e9}
 
 
-def machine(device: torch.device) -> dict[str, float]:
-    """What the device does at best: GFLOP/s of a large product or convolution (in the precision that is set),
+def machine(device: torch.device, acceleration: Acceleration) -> dict[str, float]:
+    """What the device does at best: GFLOP/s of a large product or convolution in the precision of ``acceleration``,
     GB/s of a copy, and microseconds of an operator on next to no data."""
     large = device.type == "cuda"
     side, images, megabytes = (8192, 256, 1024) if large else (1024, 16, 128)
@@ -75,8 +76,9 @@ def machine(device: torch.device) -> dict[str, float]:
     picture, kernel = torch.randn(images, 64, 64, 64, device=device), torch.randn(64, 64, 3, 3, device=device)
     source = torch.zeros(megabytes << 18, device=device)
     target, number = torch.empty_like(source), torch.zeros(1, device=device)
-    product = 2 * side**3 / _seconds(lambda: a @ b, device)
-    convolution = 2 * picture.numel() * 64 * 9 / _seconds(lambda: F.conv2d(picture, kernel, padding=1), device)
+    with acceleration.autocast(device):
+        product = 2 * side**3 / _seconds(lambda: a @ b, device)
+        convolution = 2 * picture.numel() * 64 * 9 / _seconds(lambda: F.conv2d(picture, kernel, padding=1), device)
     return {
         "peak_gflops": max(product, convolution) / 1e9,
         "bandwidth_gbs": 2 * 4 * source.numel() / _seconds(lambda: target.copy_(source), device) / 1e9,
@@ -85,7 +87,7 @@ def machine(device: torch.device) -> dict[str, float]:
 
 
 def _seconds(call: Callable[[], object], device: torch.device, calls: int = 3) -> float:
-    """Seconds of one call: median of five times ``calls``, after a warm-up."""
+    """Seconds of one call at best: of six times ``calls``."""
     times = []
     with torch.inference_mode():
         for _ in range(6):
@@ -95,4 +97,4 @@ def _seconds(call: Callable[[], object], device: torch.device, calls: int = 3) -
                 call()
             synchronize(device)
             times.append((time.perf_counter() - start) / calls)
-    return median(times[1:])
+    return min(times)

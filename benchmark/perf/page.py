@@ -13,6 +13,7 @@ import pandas as pd
 
 import methods
 from benchmark.config import load
+from benchmark.errors import UserError, first_line
 
 _HEAD = """# Throughput
 
@@ -28,6 +29,14 @@ A *step* is an iteration of training as `run` does it; its *floor* is the same m
 batch with nothing around it, measured in turn with it (medians of pairs). What the columns of the files mean, and
 how they are measured, is in `benchmark/perf`.
 """
+COLUMNS = (
+    "method", "batch_size", "device", "device_name", "torch", "threads", "precision", "memory_format", "compile",
+    "step_ms", "floor_ms", "ratio",
+    "iterations_per_s", "unmeasured", "data_share", "logging_share", "validation_share", "checkpoint_share",
+    "validation_ms_per_plate", "checkpoint_ms", "memory_mb", "memory_is", "gflop", "operators", "gigabytes",
+    "peak_gflops", "bandwidth_gbs", "operator_us", "pairs", "steps", "date", "commit", "dirty",
+)  # fmt: skip
+"""Of a CSV under ``results/throughput``: one line for each of ``_KEY``."""
 _STEPS = {
     "method": ("method", ""),
     "batch": ("batch_size", ""),
@@ -55,10 +64,22 @@ _LIMITS = {
 _LIMITED_BY = {"arithmetic": "arithmetic", "memory": "memory traffic", "launch": "number of operators"}
 
 
+def read(file: Path) -> pd.DataFrame:
+    """A contributed CSV. Raises UserError for a file that is none."""
+    try:
+        table = pd.read_csv(file)
+    except (OSError, ValueError) as error:
+        raise UserError(f"{file} cannot be read ({first_line(error)}): mend it or take it away") from None
+    missing = [name for name in COLUMNS if name not in table]
+    if missing or table.empty:
+        raise UserError(f"{file} is no throughput table (missing: {', '.join(missing) or 'lines'}): take it away")
+    return table
+
+
 def page(folder: Path) -> str:
     """Markdown for all CSV files in ``folder``."""
     files = sorted(folder.glob("*.csv"))
-    tables = [pd.read_csv(file) for file in files]
+    tables = [read(file) for file in files]
     parts = [_HEAD]
     if not any((table["device"] == "cuda").any() for table in tables):
         parts.append(

@@ -30,7 +30,7 @@ from benchmark.setting import configure_torch, make_judges, resolve_device
 from methods import Batch, Method
 
 _FRAME = (720, 1160)
-_PLATE_BYTES = 75_000  # of one plate of noise, with something to spare
+_PLATE_BYTES = 80_000  # of one plate of noise, with something to spare
 
 
 def memory(name: str, config: Config, most: int, repeats: int) -> list[dict[str, Any]]:

@@ -16,7 +16,7 @@ _NOISE = 1 << 24  # bytes drawn; beyond that they repeat
 
 
 def noise_plates(folder: Path, count: int, seed: int = 0) -> Plates:
-    """``count`` plates of the synthetic plates' sizes, of random bytes, in the new ``folder``: about 61 kB each.
+    """``count`` plates of the synthetic plates' sizes, of random bytes, in the new ``folder``: about 78 kB each.
 
     Raises OSError where the disk is full.
     """

@@ -49,7 +49,7 @@ class Request:
     method: str
     config: Config
     plugins: tuple[Path, ...] = ()
-    repeats: int = 7
+    repeats: int = 6
     plates: int = 256
     count: bool = True
     """Whether to count operations, too."""
@@ -86,7 +86,7 @@ def _machine(request: Request) -> dict[str, Any]:
         "commit": known["commit"],
         "dirty": known["dirty"],
         "date": datetime.now(timezone.utc).isoformat(timespec="seconds"),
-        **machine(device),
+        **machine(device, request.config.train.acceleration),
     }
 
 

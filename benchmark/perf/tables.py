@@ -9,17 +9,9 @@ from typing import Any
 
 import pandas as pd
 
-from benchmark.perf.page import page
+from benchmark.perf.page import COLUMNS, page, read
 from benchmark.store import write_text
 
-COLUMNS = (
-    "method", "batch_size", "device", "device_name", "torch", "threads", "precision", "memory_format", "compile",
-    "step_ms", "floor_ms", "ratio",
-    "iterations_per_s", "unmeasured", "data_share", "logging_share", "validation_share", "checkpoint_share",
-    "validation_ms_per_plate", "checkpoint_ms", "memory_mb", "memory_is", "gflop", "operators", "gigabytes",
-    "peak_gflops", "bandwidth_gbs", "operator_us", "pairs", "steps", "date", "commit", "dirty",
-)  # fmt: skip
-"""Of a CSV under ``results/throughput``: one line for each of ``_KEY``."""
 _KEY = ["method", "batch_size", "threads", "precision", "memory_format", "compile"]
 
 Format = Callable[[Any], str]
@@ -102,7 +94,7 @@ def save(rows: list[dict[str, Any]], folder: Path) -> Path | None:
     path = folder / file_name(times[0]["device_name"], times[0]["torch"])
     table = pd.DataFrame([[row.get(name) for name in COLUMNS] for row in times], columns=list(COLUMNS))
     if path.is_file():
-        table = pd.concat([pd.read_csv(path), table]).drop_duplicates(_KEY, keep="last")
+        table = pd.concat([read(path), table]).drop_duplicates(_KEY, keep="last")
     write_text(path, table.sort_values(_KEY[1:], kind="stable").to_csv(index=False, float_format="%.6g"))
     write_text(folder / "README.md", page(folder))
     return path

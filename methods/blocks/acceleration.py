@@ -91,13 +91,13 @@ class Runner:
         try:
             compiled: Any = torch.compile(self.network, dynamic=False, options=options)
             expected = self._probe(self.network, images)
-            for _ in range(2 if graphs else 0):  # a graph is warmed up, recorded, and only then replayed
-                self._probe(compiled, images)
+            if graphs:
+                self._probe(compiled, images)  # warms up; the next one is recorded, and replayed
             differences = self._differences(self._probe(compiled, images), expected)
-            for name, difference in zip(("output_difference", "gradient_difference"), differences):
-                self.facts[name] = max(difference, self.facts.get(name, 0.0))
             if not all(difference <= _FAITHFUL[self.acceleration.precision] for difference in differences):
                 raise ArithmeticError(f"compiled, it is off by {differences[0]:.1g} (gradients: {differences[1]:.1g})")
+            for name, difference in zip(("output_difference", "gradient_difference"), differences):
+                self.facts[name] = max(difference, self.facts.get(name, 0.0))
             self._run = compiled
         except torch.OutOfMemoryError:
             raise
@@ -109,8 +109,6 @@ class Runner:
     def _probe(self, network: nn.Module, images: Tensor) -> tuple[Tensor, ...]:
         """Output and gradients for ``images``, leaving buffers and random generators as they were."""
         cuda = self.device.type == "cuda"
-        if cuda and self.acceleration.compile == "cudagraphs":
-            torch.compiler.cudagraph_mark_step_begin()
         buffers = {name: buffer.clone() for name, buffer in self.network.named_buffers()}
         learning: list[Tensor] = [p for p in self.network.parameters() if p.requires_grad]
         given = images.detach().requires_grad_(not learning)  # a frozen network hands gradients on

@@ -20,6 +20,8 @@ import numpy as np
 import pandas as pd
 from PIL import Image
 
+from benchmark.files import open_plain
+from benchmark.records import read_table
 from paper_figures.common.drawing import NothingToDraw
 from paper_figures.common.results import HR, Results, Row
 
@@ -126,10 +128,9 @@ def exhibits(results: Results, table: str, columns: tuple[str, ...]) -> pd.DataF
     file = results.folder / HR / "seed0" / EXHIBITS / table
     if results.row(HR) is None or not file.is_file():
         raise NothingToDraw("the run keeps no pictures of training data (made by an older version, or not finished)")
-    try:
-        found = pd.read_csv(file, dtype=str, keep_default_na=False)
-    except (OSError, ValueError):
-        raise NothingToDraw(f"{_short(file)} cannot be read") from None
+    found = read_table(file, dtype=str, keep_default_na=False)
+    if found.columns.empty or file.parent.is_symlink():
+        raise NothingToDraw(f"{_short(file)} cannot be read")
     lacking = [column for column in columns if column not in found]
     if lacking or found.empty:
         raise NothingToDraw(f"{_short(file)} " + (f"lacks {', '.join(lacking)}" if lacking else "lists no picture"))
@@ -146,10 +147,12 @@ def exhibit(results: Results, file: str) -> np.ndarray:
 
 def read_picture(file: Path) -> np.ndarray:
     """A PNG of the results folder: uint8 H×W×3. Raises NothingToDraw for anything else, and for too large a one."""
+    if file.parent.is_symlink():
+        raise NothingToDraw(f"{_short(file.parent)} is a symbolic link, which is not followed")
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", Image.DecompressionBombWarning)  # the size is looked at below
-            with Image.open(file, formats=["PNG"]) as image:
+            with open_plain(file) as content, Image.open(content, formats=["PNG"]) as image:
                 width, height = image.size
                 if width * height > MAX_PIXELS:
                     raise NothingToDraw(f"{_short(file)} is too large a picture ({width}×{height})")

@@ -132,7 +132,6 @@ def facts(results: Results, missing: int, problems: int) -> list[Fact]:
     return [
         Fact("Data", f"{data.get('name', 'unnamed')}, {data.get('protocol', 'unknown')} split",
              f"{plates} training / validation / test plates"),
-        *_leaks(data),
         Fact("Budget of every method", budget, batch),
         Fact("Methods", str(len(results.competitors)), f"{'seeds' if len(results.seeds) > 1 else 'seed'} {seeds}"),
         Fact("Judge", _and([str(name) for name in judges]) if judges else "none", "reads the upscaled plates"),
@@ -141,16 +140,17 @@ def facts(results: Results, missing: int, problems: int) -> list[Fact]:
         Fact("State", "complete" if not any(gaps) else _and([gap for gap in gaps if gap]),
              "listed at the end" if any(gaps) else "nothing is missing",
              "missing" if missing else "problems" if problems else ""),
+        *_leaks(data),
     ]  # fmt: skip
 
 
 def _leaks(data: dict[str, Any]) -> list[Fact]:
-    """How many test plates training has seen, where the results say so."""
+    """How many test plates training has seen, where it has seen any."""
     found = data.get("leaks")
-    if not isinstance(found, dict):
+    if not isinstance(found, dict) or not found.get("test_plates_seen"):
         return []
-    seen, total = int(found.get("test_plates_seen") or 0), int(found.get("test_plates") or 0)
-    return [Fact("Leaks", f"{seen:,} of {total:,} plates" if seen else "none", "seen in training", "leaks")]
+    value = f"{found['test_plates_seen']:,} of {found.get('test_plates', data.get('test')):,} test plates"
+    return [Fact("Leaks", value, "seen in training")]
 
 
 def _date(info: dict[str, object]) -> object:

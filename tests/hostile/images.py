@@ -137,14 +137,16 @@ def name(number: int, suffix: str = ".jpg") -> str:
     return format_name(plate).removesuffix(".jpg") + suffix
 
 
-def write(folder: Path, contents: list[bytes]) -> None:
-    """Every content as a picture of a CCPD folder, beside enough good ones for three splits."""
+def write(folder: Path, contents: list[bytes]) -> list[str]:
+    """Every content as a picture of a CCPD folder, beside enough good ones for three splits. Returns their paths."""
     source = random.Random(1)
     (folder / "sub").mkdir(parents=True)
     for i in range(GOOD_FILES):
         (folder / name(90_000 + i, ".png")).write_bytes(encode(picture(source)))
-    for i, content in enumerate(contents):
-        (folder / "sub" / name(i, source.choice((".jpg", ".png", ".JPEG")))).write_bytes(content)
+    paths = [f"sub/{name(i, source.choice(('.jpg', '.png', '.JPEG')))}" for i in range(len(contents))]
+    for path, content in zip(paths, contents):
+        (folder / path).write_bytes(content)
+    return paths
 
 
 def odd_files(folder: Path) -> set[str]:
@@ -182,8 +184,7 @@ def check(folder: Path, cache: Path, workers: int = 1) -> Counter[str]:
         dropped = {row["file"] for row in csv.DictReader(file)}
     used = set(plates.table["name"])
     assert not used & set(skipped) and not used & dropped
-    untold = files - used - dropped - {as_text(path) for path in skipped} - set(skipped)
-    untold = {path for path in untold if as_text(path) not in skipped}
+    untold = {path for path in files - used - dropped if as_text(path) not in skipped}
     assert not untold, untold
     for path, reason in skipped.items():
         assert reason.strip() and "\n" not in reason and len(reason) < 1000, (path, reason)

@@ -16,7 +16,7 @@ sys.path[:0] = [str(Path(__file__).resolve().parents[1]), str(Path(__file__).res
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 from fault_bench import Bench, Impossible  # noqa: E402
-from fault_scenarios import SCENARIOS  # noqa: E402
+from fault_methods import SCENARIOS  # noqa: E402 (it adds to those of the machine)
 
 
 def main() -> int:
@@ -33,7 +33,7 @@ def main() -> int:
             except AssertionError as error:
                 broken += 1
                 row = ["", str(error).splitlines()[0] if str(error) else "a check failed", "BROKEN"]
-        told = re.sub(r"\bpid \d+ on \S+ since [\d-]+ [\d:]+", "pid N on HOST since TIME", row[1])
+        told = re.sub(r"\bpid \d+ on \S+ since [\d-]+ \d\d:\d\d:\d\d", "pid N on HOST since TIME", row[1])
         print(f"| {name} | {row[0]} | {told.replace('|', chr(92) + '|')} | {row[2]} |", flush=True)
     print(f"\n{len(chosen)} faults, {broken} broken")
     return 1 if broken else 0
