@@ -68,5 +68,6 @@ def _show(verified: Verified) -> None:
         say(f"note: {cell(note)}")
     for problem in verified.faults:
         say(f"problem: {cell(problem)}")
-    ok = "all fit" if not verified.faults else f"{len(verified.faults)} problems"
-    say(f"{len(verified.results)} results, {ok}")
+    faults = len(verified.faults)
+    verdict = "all fit" if not faults else "1 problem" if faults == 1 else f"{faults} problems"
+    say(f"{len(verified.results)} results, {verdict}")

@@ -22,7 +22,7 @@ import pandas as pd
 
 import methods
 from benchmark import scoring
-from benchmark.data.plates import BadPack, open_pack
+from benchmark.data.plates import PACK_VERSION, BadPack, open_pack
 from benchmark.errors import first_line
 from benchmark.files import read_plain
 from benchmark.identity import current_source, scoring_identity, training_identity
@@ -310,12 +310,13 @@ def _pack(run: Run, results: list[Result], problems: list[Problem], notes: list[
 
 
 def _claims(file: Path) -> str | None:
-    """The fingerprint that a pack says it has; None where it says nothing."""
+    """The fingerprint that a pack says it has; None where it says nothing, or is of a version that is not read now."""
     try:
         info = json.loads(read_plain(file, 1_000_000))
     except (OSError, ValueError, RecursionError):
         return None
-    return info.get("fingerprint") if isinstance(info, dict) else None
+    readable = isinstance(info, dict) and info.get("version") == PACK_VERSION
+    return info.get("fingerprint") if readable else None
 
 
 def _report(run: Run, table1: Callable[[Run], str]) -> Iterator[Problem]:

@@ -36,13 +36,13 @@ def steps_table(rows: list[dict[str, Any]]) -> str:
         lines[0].append(f"{preset} h")
         for line, row in zip(lines[1:], times):
             exact = row["preset_batch"][preset] == row["batch_size"]
-            line.append(f"{row['hours'][preset]:.1f}" + ("" if exact else "*"))
+            line.append(_hours(row["hours"][preset]) + ("" if exact else "*"))
     notes = []
     if times:
         one = times[0]
         notes.append(
-            f"{one['device_name']}, torch {one['torch']}, {one['threads']} threads, {one['precision']}, batch "
-            f"{one['batch_size']}. MB: {one['memory_is']}."
+            f"{one['device_name']}, torch {one['torch']}, {one['threads']} threads, {one['precision']}, compile "
+            f"{one['compile']}, batch {one['batch_size']}. MB: {one['memory_is']}."
         )
         if any(row["preset_batch"] != dict.fromkeys(row["preset_batch"], row["batch_size"]) for row in times):
             batches = ", ".join(f"{name} {size}" for name, size in one["preset_batch"].items())
@@ -60,6 +60,10 @@ def steps_table(rows: list[dict[str, Any]]) -> str:
         elif "step_ms" not in row:
             notes.append(f"{row['method']}: nothing to train.")
     return "\n".join([*(aligned(lines) if times else []), *notes])
+
+
+def _hours(value: float) -> str:
+    return f"{value:.0f}" if value >= 100 else f"{value:.2g}"
 
 
 def plain_table(rows: list[dict[str, Any]]) -> str:
