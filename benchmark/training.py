@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pandas as pd
 import torch
-from safetensors.torch import load_file, save_file
+from safetensors.torch import load_file, save
 from torch import Tensor
 
 from benchmark import checkpoint, evaluation
@@ -118,4 +118,5 @@ def load_weights(method: Method, file: Path) -> None:
 def _save(file: Path, weights: dict[str, Tensor]) -> None:
     tensors = {name: value.detach().cpu().contiguous() for name, value in weights.items()}
     size = sum(tensor.nbytes for tensor in tensors.values())
-    write_atomically(file, lambda path: save_file(tensors, path), need=size)
+    # Not save_file: its files are for their owner's eyes alone, whatever the umask.
+    write_atomically(file, lambda path: path.write_bytes(save(tensors)), need=size)

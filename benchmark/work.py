@@ -79,7 +79,7 @@ def rescore(setting: Setting, entry: Registration, present: Result) -> dict[str,
     if damaged := present.changed(training.BEST, training.LAST):
         raise RuntimeError(f"{damaged[0]} is not as it was stored: move {present.folder} away to train anew")
     begun = time.perf_counter()
-    method = create(setting, entry).to(setting.device)
+    method = create(setting, entry).accelerate(setting.config.train.acceleration).to(setting.device)
     clocks = present.info["clocks"]
     trained = {name: seconds for name, seconds in clocks.items() if name not in ("scoring", "total")}
     earlier = clocks.get("total", sum(clocks.values())) - clocks.get("scoring", 0.0)
