@@ -10,7 +10,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from benchmark.data.pack import Plate
+from benchmark.data.plates import Plate
 from benchmark.degradation import SCALE, degrade
 
 MAX_PIXELS = {"cpu": 2**16, "cuda": 2**22}

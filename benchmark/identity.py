@@ -30,6 +30,8 @@ SCORING = ("benchmark.scoring",)
 _IRRELEVANT = {"benchmark.identity", "benchmark.provenance", "benchmark.progress", "benchmark.errors",
                "benchmark.store", "benchmark.config", "benchmark.stop", "benchmark.files", "benchmark.locks",
                "benchmark.terminal"}  # fmt: skip
+# How plates come about: the fingerprint of the pack, which is in both identities, stands for what they did.
+_IN_FINGERPRINT = {"benchmark.data.ccpd", "benchmark.data.splits", "benchmark.data.pack"}
 _PACKAGES = ("methods", "benchmark")
 
 # Fields that change the weights of one (method, seed) by rounding alone, or not at all; provenance records them.
@@ -109,7 +111,7 @@ def _closure(modules: tuple[str, ...]) -> dict[str, Path]:
     waiting = list(modules)
     while waiting:
         name = waiting.pop()
-        path = None if name in found or name in _IRRELEVANT else _file(name)
+        path = None if name in found or name in _IRRELEVANT | _IN_FINGERPRINT else _file(name)
         if path is not None:
             found[name] = path
             waiting += _imports(path, path.stat().st_mtime_ns)

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from benchmark.data.pack import Plate
+from benchmark.data.plates import Plate
 from benchmark.evaluation import PlateSequence
 from benchmark.metrics import METRICS, SECOND
 from benchmark.ocr import Judge, Reading, character_accuracy, normalise, rectify

@@ -14,8 +14,8 @@ from torch import Tensor
 from benchmark import checkpoint, evaluation
 from benchmark.checkpoint import write_atomically
 from benchmark.config import Train
-from benchmark.data.pack import Plates
 from benchmark.data.patches import PatchSampler
+from benchmark.data.plates import Plates
 from benchmark.files import write_text
 from benchmark.session import Misfit, TrainingSession
 from methods import Method

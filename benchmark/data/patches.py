@@ -14,7 +14,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from benchmark.data.pack import Plates
+from benchmark.data.plates import Plates
 from benchmark.degradation import degrade_levels
 from methods import Batch
 
