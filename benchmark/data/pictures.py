@@ -86,6 +86,8 @@ def _source(root: str, full: str, path: str) -> Source | str:
     """What is known of a picture without opening it, or the reason why it is not used."""
     try:
         path.encode()
+        if any(c < " " or c == "\x7f" for c in path):  # a carriage return would break the line of every table
+            return "the path has control characters: rename it"
         name = parse_name(path.rsplit("/", 1)[-1])
         mode = os.lstat(full).st_mode
         if stat.S_ISLNK(mode):

@@ -171,7 +171,13 @@ def odd_files(folder: Path) -> set[str]:
     (folder / os.fsdecode(b"\xd4\xc1A.jpg")).write_bytes(b"")
     (folder / "\x1b[31m=cmd|x.jpg").write_bytes(b"")
     (folder / "two\nlines.jpg").write_bytes(b"")
-    return {name(80_000 + i) for i in range(1, 6)} | {"up", "round", "out", "no ccpd name.jpg", "two\nlines.jpg"}
+    (folder / "over\rwritten").mkdir()
+    (folder / "over\rwritten" / name(80_008)).write_bytes(encode(picture(random.Random(6))))
+    return (
+        {name(80_000 + i) for i in range(1, 6)}
+        | {f"over\rwritten/{name(80_008)}"}
+        | {"up", "round", "out", "no ccpd name.jpg", "two\nlines.jpg"}
+    )
 
 
 def check(folder: Path, cache: Path, workers: int = 1) -> Counter[str]:

@@ -30,7 +30,7 @@ def hostile_run(folder: Path, word: str) -> Run:
         plates = pd.read_csv(place / "plates.csv", keep_default_na=False)
         whole = word.encode("utf-8", "replace").decode()  # no table of pandas holds half a character
         plates = plates.assign(name=whole, text=whole, read=whole, read_second=whole)
-        plates.to_csv(place / "plates.csv", index=False)
+        plates.to_csv(place / "plates.csv", index=False, quoting=csv.QUOTE_NONNUMERIC)
     return run
 
 

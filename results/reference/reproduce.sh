@@ -1,0 +1,32 @@
+#!/bin/sh
+# Makes a reference run anew, from training to the tables committed here. From the top of the repository:
+#
+#   sh results/reference/reproduce.sh quick-synthetic
+#   sh results/reference/reproduce.sh standard-ccpd --preset standard --data /data/CCPD2019 --set pecl.embedder_init=plates
+#
+# NAME is the run's, and the folder's in results/reference; what follows are options of `python -m benchmark run`.
+# Stopped, it goes on where it was; started twice at once, the two share the trainings out. $RESULTS is where weights
+# and pictures stay, which are not for committing. `quick` takes an hour and a half on two CPU cores, `standard` hours
+# on one GPU.
+set -eu
+name=${1:?usage: reproduce.sh NAME [options of benchmark run]}
+shift
+results=${RESULTS:-results}
+reference=$(dirname "$0")/$name
+
+python -m benchmark run --results "$results" --run "$name" --methods all "$@"
+python -m benchmark run --results "$results" --run "$name" --methods table1,readings --seeds 3 "$@"
+python -m benchmark verify "$results" --run "$name"
+python -m benchmark report --results "$results" --run "$name" --no-pictures
+
+# Scores, histories and provenance of every training, and the report's tables and plots. No picture of a plate.
+rm -rf "$reference"
+mkdir -p "$reference/report"
+(cd "$results/$name" && find . -name result.json -o -name history.csv -o -name plates.csv) | while read -r file; do
+  mkdir -p "$reference/$(dirname "$file")"
+  cp "$results/$name/$file" "$reference/$file"
+done
+for kind in md csv tex png; do
+  cp "$results/$name/report/"*."$kind" "$reference/report/"
+done
+python -m benchmark verify "$reference"
