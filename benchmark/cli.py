@@ -232,7 +232,9 @@ def search(
     from benchmark.session import Interrupted
     from benchmark.store import check_writable, run_folder
 
-    (entry,), _ = select_methods(method, plugin)
+    entries, _ = select_methods(method, plugin)
+    if len(entries) != 1:
+        raise UserError(f"search takes one method, and {method!r} is {len(entries)}: name one of them")
     options = {"data.folder": data, "train.seeds": seeds, "train.iterations": iterations, "train.device": device}
     given = [f"{field}={value}" for field, value in options.items() if value is not None]
     config = make_config(preset, options, assignments)
@@ -240,7 +242,7 @@ def search(
     check_writable(folder)
     try:
         with hold(folder / ".lock"):
-            record = run_search(entry, preset, [*given, *(assignments or [])], trials, folder)
+            record = run_search(entries[0], preset, [*given, *(assignments or [])], trials, folder)
     except Interrupted as stopped:
         sys.exit(128 + (stopped.args[0] or signal.SIGINT))
     say(summary(record).to_string(index=False, float_format="%.3f"))

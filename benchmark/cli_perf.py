@@ -57,7 +57,11 @@ def perf(
         raise UserError(f"nothing called {what!r} to measure ({known})")
     if save and what != "steps":
         raise UserError("--save is for training steps: leave --what out")
+    if out is not None and (out.is_dir() or not out.parent.is_dir()):
+        raise UserError(f"cannot write {out}: name a file in a folder that is there with --out")
     entries, lost = select_methods(names or _METHODS.get(what, "table1"), plugin)
+    if what == "memory" and (untrained := next((e.name for e in entries if e.method.deterministic), None)):
+        raise UserError(f"{untrained} does not train: name other methods with --methods")
     from benchmark.setting import configure_torch, resolve_device
 
     options = {"data.folder": data, "train.device": device, "train.batch_size": batch_size}
@@ -108,8 +112,8 @@ def _measure(
 
 
 def _show(what: str, rows: list[dict[str, Any]], as_json: bool, out: Path | None) -> None:
+    from benchmark.files import write_text
     from benchmark.perf.tables import plain_table, steps_table
-    from benchmark.store import write_text
 
     text = json.dumps(rows, indent=1, ensure_ascii=False)
     if out is not None:

@@ -18,8 +18,8 @@ from PIL import Image
 from torch import Tensor
 
 from benchmark.data.ccpd import parse_name
-from benchmark.data.pack import Plates
 from benchmark.data.patches import PatchSampler
+from benchmark.data.plates import Plates
 from benchmark.degradation import degrade
 
 COLUMNS = (

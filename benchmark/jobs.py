@@ -18,15 +18,24 @@ from benchmark import checkpoint
 from benchmark.config import Config
 from benchmark.data.plates import Plates
 from benchmark.errors import UserError, first_line, writing
+from benchmark.files import write_text
 from benchmark.identity import SCORING, TRAINING, settled, source_hash, training_identity
 from benchmark.locks import Held, agreeing, hold
 from benchmark.progress import Progress
 from benchmark.session import Interrupted
 from benchmark.setting import Setting, configure_torch, make_judges, prepare_plates, resolve_device
 from benchmark.stop import Stop
-from benchmark.store import UPPER_BOUND, Result, Run, clear, linked, write_result, write_text
+from benchmark.store import UPPER_BOUND, Result, Run, clear, linked, write_result
 from benchmark.terminal import say as say_plainly
-from benchmark.work import common_facts, compute, create, rescore, score_upper_bound, upper_bound_facts
+from benchmark.work import (
+    common_facts,
+    compute,
+    create,
+    remove_samples_begun,
+    rescore,
+    score_upper_bound,
+    upper_bound_facts,
+)
 from methods import Registration
 
 LOCKS = ".locks"
@@ -220,6 +229,7 @@ def _do(setting: Setting, job: Job, known: str, present: Result | None, progress
     if (present is not None and present.complete) or not checkpoint.present(folder):
         clear(folder)  # otherwise the session takes the checkpoint up, if it is of this identity
     (folder / "result.json").unlink(missing_ok=True)
+    remove_samples_begun(folder)
     return compute(setting, job.entry, job.seed, folder, known, progress)
 
 

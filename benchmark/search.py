@@ -17,15 +17,14 @@ import pandas as pd
 
 from benchmark import checkpoint, evaluation, training
 from benchmark.config import Config, load
-from benchmark.data.pack import Plates
+from benchmark.data.plates import Plates
 from benchmark.errors import UserError
-from benchmark.files import without_home
+from benchmark.files import without_home, write_text
 from benchmark.identity import training_identity
 from benchmark.progress import Progress
 from benchmark.provenance import provenance
 from benchmark.setting import configure_torch, prepare_plates, resolve_device
 from benchmark.stop import Stop
-from benchmark.store import write_text
 from methods import Registration
 
 RECORD = "search.csv"

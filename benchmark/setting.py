@@ -13,7 +13,7 @@ import torch
 from benchmark import determinism, evaluation, ocr
 from benchmark.config import Config
 from benchmark.data import pack, synthetic
-from benchmark.data.pack import Plates
+from benchmark.data.plates import Plates
 from benchmark.data.splits import Counts
 from benchmark.errors import CannotWrite, UserError, fault_of_place
 from benchmark.identity import scoring_identity

@@ -24,9 +24,6 @@ from benchmark.files import checksum, refuse_links, write_text
 from benchmark.records import Unreadable, read_record, read_table, to_text
 from benchmark.terminal import plain
 
-__all__ = ["Result", "Run", "Unreadable", "check_writable", "clear", "find_run", "find_runs", "linked",
-           "read_result", "run_folder", "write_result", "write_text"]  # fmt: skip
-
 SCHEMA = 3
 """Version of ``result.json`` as it is written now; all from 1 on can be read."""
 UPPER_BOUND = "hr"

@@ -19,7 +19,7 @@ from torch import Tensor
 import methods
 from benchmark.errors import UserError, first_line, out_of_memory
 from benchmark.files import open_plain
-from benchmark.store import Result, read_result
+from benchmark.store import UPPER_BOUND, Result, read_result
 from methods import Method, Registration
 
 LARGEST = 1_000_000
@@ -38,12 +38,14 @@ def load_method(folder: Path, device: torch.device) -> Method:
     """The method of a finished result, with its best weights. Raises UserError if there is none."""
     result = read_result(folder)
     if result is None or not result.complete:
-        raise UserError(f"no finished result in {folder}")
+        raise UserError(f"no finished result in {folder}: name a folder RESULTS/RUN/METHOD/seedK")
     return load_result(result, device)
 
 
 def load_result(result: Result, device: torch.device) -> Method:
     """The method of a stored result. Raises UserError if its class or its weights do not fit."""
+    if result.method == UPPER_BOUND:
+        raise UserError(f"{result.folder} holds the HR plates' own scores, not a method: name the folder of a method")
     file = result.folder / "weights.safetensors"
     try:
         entry = methods.get(result.method)

@@ -17,15 +17,16 @@ from PIL import Image
 
 from benchmark import checkpoint, evaluation, scoring, training
 from benchmark.cost import macs
-from benchmark.data.pack import Plates
+from benchmark.data.plates import Plates
 from benchmark.degradation import SCALE
 from benchmark.errors import out_of_memory, writing
 from benchmark.exhibits import save_exhibits
+from benchmark.files import write_text
 from benchmark.identity import current_source
 from benchmark.progress import Progress
 from benchmark.provenance import provenance
 from benchmark.setting import Setting
-from benchmark.store import SCHEMA, UPPER_BOUND, Result, clear, write_result, write_text
+from benchmark.store import SCHEMA, UPPER_BOUND, Result, clear, write_result
 from methods import Method, Registration
 
 
@@ -259,6 +260,13 @@ def common_facts(setting: Setting) -> dict[str, Any]:
         "provenance": provenance(setting.device),
         "notes": [],
     }
+
+
+def remove_samples_begun(result: Path) -> None:
+    """Remove what a run that was killed in :func:`save_samples` left: training removes files alone."""
+    partial = result / "samples.partial"
+    if partial.is_dir() and not partial.is_symlink():
+        shutil.rmtree(partial)
 
 
 def save_samples(result: Path, images: list[np.ndarray], plates: Plates, count: int) -> None:

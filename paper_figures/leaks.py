@@ -118,6 +118,9 @@ def caption(results: Results, data: pd.DataFrame) -> list[str]:
         "95 % interval. Plates that are seen may be easier or harder than others, too: bicubic learns nothing, so its "
         "difference is due to that alone, and the last column is what is left without it (of differences from bicubic, "
         "plate by plate).",
-        resampled(gap(first, "psnr", "seen")) + " Plates seen and unseen are drawn apart.",
     ]
+    if data["gap_low"].notna().any():
+        most = max(results.competitors, key=lambda row: len(row.seeds))
+        drawn = gap(results.plates_of(most), "psnr", "seen")
+        found.append(f"{resampled(drawn)} Plates seen and unseen are drawn apart.")
     return [*found, *conditions, conventions.selection(results)]

@@ -264,6 +264,8 @@ def test_a_plugin_that_fails_to_import_only_loses_itself(call: Call, make_ccpd: 
         (["report", "--results", "/no/such/folder"], "no results folder"),
         (["status", "--results", "/no/such/folder"], "no results folder"),
         (["data", "verify", "/no/such/folder"], "no folder"),
+        (["data", "verify", "/no/such/list", "--names"], "the list of names /no/such/list: No such file or directory"),
+        (["search", "readings", "--try", "pecl.w_contrastive=1"], "search takes one method, and 'readings' is 4"),
         (["upscale", "/no/such/folder", "x.png"], "no finished result"),
     ],
 )

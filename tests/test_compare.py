@@ -166,7 +166,7 @@ def test_problems_and_failures_of_both_runs_are_told(tmp_path: Path) -> None:
     (a.folder / "srcnn/seed0/result.json").write_text("{")
     write(b.folder, BY_NAME["pecl"], status="failed", error={"type": "OSError", "message": "disk full"})
     shown = words(compare.compare(a, b), 200)
-    assert "In A: srcnn/seed0/result.json cannot be read." in shown and "In B, failed: PECL seed 0." in shown
+    assert "In A: srcnn/seed0/result.json cannot be read: " in shown and "In B, failed: PECL seed 0." in shown
 
 
 def test_runs_are_found_by_name_and_by_path(tmp_path: Path) -> None:

@@ -101,6 +101,13 @@ def test_seeds_are_pooled(tmp_path: Path) -> None:
     assert data.loc[("psnr", "pecl"), "beyond"] == pytest.approx(GAIN * SEEN / PLATES)
 
 
+def test_intervals_are_said_to_be_over_the_seeds_that_there_are(tmp_path: Path) -> None:
+    assert "resamples of 2 seeds (outer level)" in leaks.draw(load(leaky(tmp_path, seeds=2))).caption
+    assert "one seed" in leaks.draw(load(leaky(tmp_path / "one"))).caption
+    everything = with_leaks(make_run(tmp_path / "all", FEW, 1), PLATES, GAIN)
+    assert "95 % intervals" not in leaks.draw(load(everything)).caption
+
+
 def test_the_table_in_words(tmp_path: Path) -> None:
     run = leaky(tmp_path)
     made = report.build(run, ["leaks"])

@@ -343,6 +343,8 @@ def test_a_method_that_fails_is_said_and_the_others_are_shown(faked: list[suite.
         (("--methods", "espcm"), "did you mean espcn"),
         (("--what", "everything"), "nothing called 'everything' to measure (steps: "),
         (("--what", "memory", "--save"), "--save is for training steps"),
+        (("--what", "memory", "--methods", "bicubic"), "bicubic does not train: name other methods"),
+        (("--out", "missing/rows.json"), "cannot write missing/rows.json: name a file in a folder that is there"),
         (("--set", "train.batch_sise=1"), "did you mean train.batch_size"),
     ],
 )

@@ -115,8 +115,9 @@ def test_a_wrong_type_anywhere_is_refused(tmp_path: Path) -> None:
     ("path", "value", "words"),
     [
         (("scores", "best", "psnr", "median"), "18", "scores.best.psnr.median: is no number or null"),
-        (("seed",), -1, "seed: -1 is not"),
-        (("clocks", "training"), -0.1, "clocks.training: -0.1 is not"),
+        (("schema",), 4, "a newer version of this benchmark wrote it (schema 4): update this one"),
+        (("seed",), -1, "seed: -1 is less than 0"),
+        (("clocks", "training"), -0.1, "clocks.training: -0.1 is less than 0"),
         (("status",), "well" * 1000, 'status: "wellwell'),
         (("method",), "../../etc", 'method: "../../etc" fails pattern'),
         (("method",), "a\nb", "method: "),

@@ -52,6 +52,16 @@ def call(monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]) -> 
     return run
 
 
+def test_what_holds_no_method_is_said_with_the_way_on(tmp_path: Path) -> None:
+    with pytest.raises(UserError, match=r"no finished result in .*: name a folder RESULTS/RUN/METHOD/seedK"):
+        load_method(tmp_path, CPU)
+    bound = tmp_path / "hr"
+    bound.mkdir()
+    write_result(bound, whole(method="hr"))
+    with pytest.raises(UserError, match="the HR plates' own scores, not a method: name the folder of a method"):
+        load_method(bound, CPU)
+
+
 # -- weights ---------------------------------------------------------------------------------------
 
 

@@ -193,7 +193,13 @@ def test_a_copy_without_weights_and_pictures_fits(results: Path, capfd: pytest.C
 
 def test_tables_must_be_there(results: Path) -> None:
     (results / "small" / "espcn" / "seed0" / "plates.csv").unlink()
-    assert "espcn/seed0: plates.csv is not there" in words(results)[0]
+    (found,) = words(results)
+    assert "espcn/seed0: plates.csv is not there" in found
+
+
+def test_tables_must_have_checksums(results: Path) -> None:
+    change(results, files={})
+    assert "espcn/seed0: result.json gives no checksum of history.csv and plates.csv" in words(results)[0]
 
 
 def test_a_result_that_cannot_be_read_is_named(results: Path, capfd: pytest.CaptureFixture[str]) -> None:

@@ -10,6 +10,7 @@ annotates the pixels as they are stored.
 from __future__ import annotations
 
 import os
+import re
 import stat
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -33,6 +34,7 @@ MAX_BYTES = 64_000_000
 CHUNK = 64
 """Pictures a worker takes at a time."""
 _FORMATS = ("JPEG", "PNG")  # told by content; Pillow's other decoders stay out of reach
+_CONTROL = re.compile(r"[\x00-\x1f\x7f]")
 _EIGHT_BITS = {"1", "L", "LA", "P", "PA", "RGB", "RGBA", "RGBX", "CMYK", "YCbCr"}
 
 Box = tuple[int, int, int, int]
@@ -86,7 +88,7 @@ def _source(root: str, full: str, path: str) -> Source | str:
     """What is known of a picture without opening it, or the reason why it is not used."""
     try:
         path.encode()
-        if any(c < " " or c == "\x7f" for c in path):  # a carriage return would break the line of every table
+        if _CONTROL.search(path):  # a carriage return would break the line of every table
             return "the path has control characters: rename it"
         name = parse_name(path.rsplit("/", 1)[-1])
         mode = os.lstat(full).st_mode

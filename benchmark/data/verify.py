@@ -95,7 +95,8 @@ def _from_lists(lists: list[Path]) -> tuple[list[Source], list[tuple[str, str]]]
             with gzip.open(path) if path.suffix == ".gz" else open(path, "rb") as file:
                 content = file.read(_LONGEST_LIST + 1)
         except (OSError, EOFError) as error:
-            raise UserError(f"cannot read the list of names {path}: {error}") from None
+            reason = getattr(error, "strerror", None) or error
+            raise UserError(f"cannot read the list of names {path}: {reason}") from None
         if len(content) > _LONGEST_LIST:
             raise UserError(f"{path} is no list of names: it has more than {_LONGEST_LIST >> 30} GB")
         for line in filter(None, content.decode("utf-8", "backslashreplace").splitlines()):

@@ -6,7 +6,6 @@ import gc
 import io
 import math
 import multiprocessing
-import os
 import resource
 import sys
 import tempfile
@@ -16,6 +15,7 @@ from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass
 from datetime import datetime, timezone
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -34,6 +34,7 @@ from benchmark.progress import Progress
 from benchmark.provenance import provenance
 from benchmark.session import CHECKPOINT_SHARE, TrainingSession, synchronize
 from benchmark.setting import configure_torch, resolve_device
+from benchmark.terminal import say
 from methods import Method, Registration
 
 _VALIDATED = {"cpu": 12, "cuda": 200}
@@ -77,9 +78,10 @@ def _machine(request: Request) -> dict[str, Any]:
     configure_torch(request.config)
     device = resolve_device(request.config.train.device)
     known = provenance(device)
+    hardware = known["hardware"]
     return {
         "device": device.type,
-        "device_name": torch.cuda.get_device_name(device) if device.type == "cuda" else cpu_name(),
+        "device_name": hardware["device"] if device.type == "cuda" else f"{hardware['cpu']}, {hardware['cores']} cores",
         "torch": known["versions"]["torch"],
         "threads": torch.get_num_threads(),
         **{name: getattr(request.config.train, name) for name in _PLAIN},
@@ -171,7 +173,7 @@ def train_probed(
     method = entry.create(config.options(entry.family)).accelerate(train.acceleration).to(device)
     session = TrainingSession(
         train,
-        PatchSampler(plates, train.batch_size, 0, device, say=_say),
+        PatchSampler(plates, train.batch_size, 0, device, say=partial(say, error=True)),
         lambda method: 0.0,
         Path(tempfile.mkdtemp(dir=folder)),  # no training takes up the checkpoint of another
         "perf",
@@ -223,18 +225,6 @@ def _between_steps(
     }
 
 
-def cpu_name() -> str:
-    """The processor's name and the number of cores."""
-    try:
-        lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
-        name = next(line.partition(":")[2].strip() for line in lines if line.startswith("model name"))
-    except (OSError, StopIteration):
-        import platform
-
-        name = platform.processor() or platform.machine()
-    return f"{name}, {os.cpu_count()} cores"
-
-
 def _resident() -> int:
     """Bytes of this process in memory now (its peak where that is not to be had)."""
     try:
@@ -247,7 +237,3 @@ def _peak_resident() -> int:
     """Most bytes that this process ever had in memory."""
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     return peak if sys.platform == "darwin" else 1024 * peak
-
-
-def _say(text: str) -> None:
-    print(text, file=sys.stderr)  # standard output may be JSON

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 NAME = "result-3.json"
+_RELATIONS = {"enum": "not one of", "const": "not", "minimum": "less than", "maximum": "more than"}
 
 
 def path() -> Path:
@@ -35,6 +36,9 @@ def _validator() -> Any:
 
 def check(info: Any) -> None:
     """Raise ValueError, naming the field, unless ``info`` fits the schema."""
+    latest = content()["properties"]["schema"]["enum"][-1]
+    if isinstance(info, dict) and type(info.get("schema")) is int and info["schema"] > latest:
+        raise ValueError(f"a newer version of this benchmark wrote it (schema {info['schema']}): update this one")
     # The error nearest to the top says most: below a field of the wrong type all is wrong.
     error = min(_validator().iter_errors(info), key=lambda e: (len(e.absolute_path), str(e.json_path)), default=None)
     if error is not None:
@@ -49,6 +53,6 @@ def _words(error: Any) -> str:
         return f"lacks {', '.join(repr(name) for name in wanted if name not in error.instance)}"
     if error.validator == "type":
         return f"is no {wanted if isinstance(wanted, str) else ' or '.join(wanted)}"
-    if error.validator in ("enum", "const", "minimum", "maximum"):
-        return f"{json.dumps(error.instance)[:60]} is not {'one of' if error.validator == 'enum' else ''} {wanted}"
+    if error.validator in _RELATIONS:
+        return f"{json.dumps(error.instance)[:60]} is {_RELATIONS[error.validator]} {wanted}"
     return f"{json.dumps(error.instance)[:60]} fails {error.validator} {str(wanted)[:60]}"

@@ -16,8 +16,9 @@ from rich.console import Console
 from rich.text import Text
 
 from benchmark.errors import UserError
+from benchmark.files import write_text
 from benchmark.metrics import METRICS
-from benchmark.store import Run, find_run, write_text
+from benchmark.store import Run, find_run
 from paper_figures.common import statistics, tables, text
 from paper_figures.common.documents import to_page
 from paper_figures.common.results import Results, Row, load
