@@ -182,7 +182,7 @@ def _cells(verdict: Verdict) -> tuple[str, ...]:
 def _markdown(verdicts: list[Verdict], sentences: list[str]) -> str:
     lines = ["| " + " | ".join(_HEADERS) + " |", "|" + ":---|" * len(_HEADERS)]
     for verdict in verdicts:
-        claim, outcome, *others = (text.markdown(cell) for cell in _cells(verdict))
+        claim, outcome, *others = (text.inline_markdown(cell) for cell in _cells(verdict))
         decided = f"**{outcome}**" if verdict.outcome != OPEN else outcome
         lines.append("| " + " | ".join([claim, decided, *others]) + " |")
     blocks = ["\n".join(lines)]

@@ -283,7 +283,7 @@ def test_the_table_says_everything() -> None:
     drawing = claims.draw(lab.results())
     assert list(drawing.data["verdict"])[:3] == [HOLDS, HOLDS, OPEN] and len(drawing.data) == 9
     assert set(drawing.data["verdict"]) <= {HOLDS, FAILS, OPEN}
-    assert "| 1\\. PECL is first in PSNR. (Table 1) | **holds** | PECL: median" in drawing.body
+    assert "| 1. PECL is first in PSNR. (Table 1) | **holds** | PECL: median" in drawing.body
     assert "What would decide the rest" in drawing.body and "- Claims 1 as printed, 2 as printed" in drawing.body
     assert "One seed (seed 0)" in drawing.caption and "1/64,000 of the paper's 1,000,000 × 128" in drawing.caption
     assert "Tested is the reading pecl of PECL" in drawing.caption and "pecl-printed: Eq. 17–19" in drawing.caption

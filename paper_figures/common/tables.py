@@ -70,7 +70,7 @@ def to_csv(data: pd.DataFrame) -> str:
 
 def to_markdown(table: Table) -> str:
     """A pipe table; bold and underline as HTML, which every Markdown viewer shows."""
-    lines = ["| " + " | ".join(text.markdown(c.header) for c in table.columns) + " |"]
+    lines = ["| " + " | ".join(text.inline_markdown(c.header) for c in table.columns) + " |"]
     lines.append(
         "|" + "|".join(":---" if i == 0 or column.prose else "---:" for i, column in enumerate(table.columns)) + "|"
     )
@@ -80,9 +80,9 @@ def to_markdown(table: Table) -> str:
 
 
 def _markdown_cell(cell: Cell) -> str:
-    shown = text.markdown(cell.text)
+    shown = text.inline_markdown(cell.text)
     shown = {0: shown, 1: f"**{shown}**", 2: f"<u>{shown}</u>"}[cell.rank]
-    return shown + (f"<sup>{text.markdown(cell.marks)}</sup>" if cell.marks else "")
+    return shown + (f"<sup>{text.inline_markdown(cell.marks)}</sup>" if cell.marks else "")
 
 
 def to_latex(table: Table) -> str:

@@ -80,11 +80,15 @@ def _is_number(text: str) -> bool:
 
 
 def markdown(text: str) -> str:
-    """Text that Markdown shows as it is, also inside a table cell and at the start of a line."""
+    """Text that Markdown shows as it is, also at the start of a line."""
+    text = re.sub(r"\A([-+#=]+)(?=\s|\Z)", r"\\\1", inline_markdown(text))  # neither a heading nor an entry of a list
+    return re.sub(r"\A(\d+)([.)])(?=\s|\Z)", r"\1\\\2", text)
+
+
+def inline_markdown(text: str) -> str:
+    """Text that Markdown shows as it is inside a line or a table cell."""
     text = one_line(text).replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
     text = re.sub(r"([\\`*\[\]|~$])", r"\\\1", text)
-    text = re.sub(r"\A([-+#=]+)(?=\s|\Z)", r"\\\1", text)  # neither a heading nor an entry of a list
-    text = re.sub(r"\A(\d+)([.)])(?=\s|\Z)", r"\1\\\2", text)
     text = re.sub(r"(?<![^\W_])_|_(?![^\W_])", r"\\_", text)  # inside a word Markdown leaves _ alone
     text = re.sub(r"(?i)\bwww\.", "www&#46;", text)
     return re.sub(r"(?i)\b(https?|ftp)://", r"\1&#58;//", text)  # no links that nobody wrote
