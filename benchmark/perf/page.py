@@ -94,9 +94,11 @@ def page(folder: Path) -> str:
 
 def _section(name: str, table: pd.DataFrame) -> str:
     first = table.iloc[0]
+    days = sorted({date[:10] for date in table["date"]})
+    measured = f"on {days[0]}" if len(days) == 1 else f"from {days[0]} to {days[-1]}"
     lines = [
         f"## {first['device_name']}, torch {first['torch']}\n",
-        f"From `{name}`, measured {table['date'].min()[:10]} to {table['date'].max()[:10]}. At its best: "
+        f"From `{name}`, measured {measured}. At its best: "
         f"{first['peak_gflops']:,.0f} GFLOP/s in a large product or convolution, {first['bandwidth_gbs']:,.0f} GB/s in "
         f"a copy, {first['operator_us']:.1f} µs for an operator on one number.\n",
         *_markdown(_STEPS, table.to_dict("records")),
