@@ -276,7 +276,7 @@ def test_the_campaign_is_projected_from_the_best_line_there_is() -> None:
 def test_the_page_is_made_from_the_files(tmp_path: Path) -> None:
     tables.save([row("pecl"), row("espcn")], tmp_path)
     text = (tmp_path / "README.md").read_text(encoding="utf-8")
-    assert "No CUDA device has been measured yet" in text and "measured 2026-01-02 to 2026-01-02" in text
+    assert "No CUDA device has been measured yet" in text and "measured on 2026-01-02. " in text
     assert "| **all** | **100.0** | 4.2 days |" in text  # PECL, its eight ablations and ESPCN, ten hours each
     assert "Not measured: srcnn, msrn, esrgan, tbsrn, swinir." in text
     # 1 GFLOP at 100 GFLOP/s: 10 ms; 0.01 GB at 10 GB/s: 1 ms; 100 operators of 2 µs: 0.2 ms.
