@@ -31,7 +31,7 @@ def table() -> str:
             f"{row.ssim_median:.3f}",
             f"{row.plate_correct_mean:.0%}",
             f"{row.plate_correct_second_mean:.0%}",
-            f"{row.seeds}" if row.parameters > 0 else "–",
+            f"{len(str(row.seeds).split())}" if row.parameters > 0 else "–",
         ]
         lines.append(f"| {' | '.join(cells)} |")
     return "\n".join(lines) + "\n"
@@ -43,7 +43,7 @@ def written(readme: str) -> str:
 
 
 if __name__ == "__main__":
-    text = (ROOT / "README.md").read_text(encoding="utf-8")
     if sys.argv[1:] != ["--write"]:
         sys.exit(__doc__)
-    (ROOT / "README.md").write_text(text.replace(written(text), table()), encoding="utf-8")
+    before, _, rest = (ROOT / "README.md").read_text(encoding="utf-8").partition(BEGIN)
+    (ROOT / "README.md").write_text(before + BEGIN + table() + END + rest.partition(END)[2], encoding="utf-8")
