@@ -19,8 +19,9 @@ from typing import Any, BinaryIO
 
 import torch
 
-from benchmark.errors import first_line, writing
-from benchmark.files import checksum, open_plain
+from benchmark.errors import UserError, first_line, writing
+from benchmark.files import checksum, new_file, open_plain, sync_folder
+from benchmark.terminal import say as say_plainly
 
 CURRENT, PREVIOUS, FINISHED = "checkpoint.pt", "checkpoint.previous.pt", "finished.pt"
 _MARK = b"LPSRCKP1"
@@ -58,7 +59,7 @@ def finish(folder: Path, state: State, files: list[str]) -> None:
     _write(folder / FINISHED, state, lambda partial: partial.replace(folder / FINISHED))
 
 
-def states(folder: Path, identity: str, say: Callable[[str], None] = print) -> Iterator[tuple[Path, State]]:
+def states(folder: Path, identity: str, say: Callable[[str], None] = say_plainly) -> Iterator[tuple[Path, State]]:
     """The checkpoints of a training with this identity that can be taken up, latest first.
 
     ``say`` is told of those that are damaged, or are no checkpoints; they are removed.
@@ -69,7 +70,7 @@ def states(folder: Path, identity: str, say: Callable[[str], None] = print) -> I
             yield folder / name, state
 
 
-def finished(folder: Path, identity: str, say: Callable[[str], None] = print) -> State | None:
+def finished(folder: Path, identity: str, say: Callable[[str], None] = say_plainly) -> State | None:
     """What :func:`finish` noted, if it was for this identity and all its files are as they were left."""
     state = _of_identity(folder / FINISHED, identity, say)
     if state is None:
@@ -95,35 +96,14 @@ def remove(folder: Path) -> None:
         (folder / name).unlink(missing_ok=True)
 
 
-def write_atomically(path: Path, write: Callable[[Path], object], need: int = 0) -> None:
-    """Let ``write`` fill a temporary file beside ``path`` (``need`` bytes), force it to disk, and rename it."""
-    with writing(path, need):
-        partial = _partial(path)
-        write(partial)
-        with open(partial, "rb") as file:
-            os.fsync(file.fileno())
-        partial.replace(path)
-        sync_folder(path.parent)
-
-
-def sync_folder(folder: Path) -> None:
-    """Force a folder's entries to disk: a renamed file is safe only then."""
-    number = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(number)
-    finally:
-        os.close(number)
-
-
 def _write(path: Path, state: State, replace: Callable[[Path], object]) -> None:
+    def fill(file: BinaryIO) -> None:
+        hashing = _Hashing(file)
+        torch.save(state, hashing)  # type: ignore[arg-type]  # it needs no more than these two
+        file.write(_MARK + hashing.digest.digest())
+
     with writing(path):
-        partial = _partial(path)
-        with open(partial, "xb") as file:
-            hashing = _Hashing(file)
-            torch.save(state, hashing)  # type: ignore[arg-type]  # it needs no more than these two
-            file.write(_MARK + hashing.digest.digest())
-            file.flush()
-            os.fsync(file.fileno())
+        partial = new_file(path, fill)
         _read_back(partial)
         replace(partial)
         sync_folder(path.parent)
@@ -136,12 +116,6 @@ def _read_back(partial: Path) -> None:
     except Damaged as error:
         partial.unlink()
         raise OSError(errno.EIO, f"the disk does not give back what was written ({error})", str(partial)) from None
-
-
-def _partial(path: Path) -> Path:
-    partial = path.with_name(path.name + ".partial")
-    partial.unlink(missing_ok=True)  # of a run that was killed; or a link
-    return partial
 
 
 class _Hashing:
@@ -192,6 +166,8 @@ def _read(path: Path) -> State:
 
 
 def _of_identity(path: Path, identity: str, say: Callable[[str], None]) -> State | None:
+    if path.is_dir():
+        raise UserError(f"{path} is a folder, where a training writes a file: move it away")
     if not path.is_file():
         return None
     try:
@@ -202,7 +178,7 @@ def _of_identity(path: Path, identity: str, say: Callable[[str], None]) -> State
     return state if state["identity"] == identity else None
 
 
-def reject(path: Path, error: Exception, say: Callable[[str], None] = print) -> None:
+def reject(path: Path, error: Exception, say: Callable[[str], None] = say_plainly) -> None:
     """Say why a checkpoint is not taken up, and remove it lest it becomes the previous one of the next."""
     say(f"{path} is not taken up: {first_line(error)}")
     path.unlink(missing_ok=True)

@@ -7,6 +7,7 @@ import hashlib
 import os
 import re
 import stat
+from collections.abc import Callable
 from pathlib import Path
 from typing import BinaryIO
 
@@ -51,15 +52,35 @@ def checksum(path: Path) -> dict[str, str | int]:
 
 
 def write_text(path: Path, text: str) -> None:
+    """Write a file of UTF-8 as :func:`write_bytes` does."""
+    write_bytes(path, text.encode())
+
+
+def write_bytes(path: Path, content: bytes) -> None:
     """Write a file completely or not at all. What is at ``path`` is replaced; a link there is not followed."""
+    with writing(path, need=len(content)):
+        new_file(path, lambda file: file.write(content)).replace(path)
+        sync_folder(path.parent)
+
+
+def new_file(path: Path, fill: Callable[[BinaryIO], object]) -> Path:
+    """What is to become ``path``, under a temporary name beside it: filled by ``fill``, and safe on disk."""
     partial = path.with_name(path.name + ".partial")
-    with writing(path, need=len(text)):
-        partial.unlink(missing_ok=True)  # it may be a link
-        with open(partial, "x", encoding="utf-8", newline="") as file:
-            file.write(text)
-            file.flush()
-            os.fsync(file.fileno())
-        partial.replace(path)
+    partial.unlink(missing_ok=True)  # of a run that was killed; or a link
+    with open(partial, "xb") as file:
+        fill(file)
+        file.flush()
+        os.fsync(file.fileno())
+    return partial
+
+
+def sync_folder(folder: Path) -> None:
+    """Force a folder's entries to disk: a renamed file is safe only then."""
+    number = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(number)
+    finally:
+        os.close(number)
 
 
 def refuse_links(*folders: Path) -> None:

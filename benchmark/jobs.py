@@ -31,7 +31,6 @@ from benchmark.work import (
     common_facts,
     compute,
     create,
-    remove_samples_begun,
     rescore,
     score_upper_bound,
     upper_bound_facts,
@@ -229,7 +228,6 @@ def _do(setting: Setting, job: Job, known: str, present: Result | None, progress
     if (present is not None and present.complete) or not checkpoint.present(folder):
         clear(folder)  # otherwise the session takes the checkpoint up, if it is of this identity
     (folder / "result.json").unlink(missing_ok=True)
-    remove_samples_begun(folder)
     return compute(setting, job.entry, job.seed, folder, known, progress)
 
 

@@ -55,8 +55,9 @@ class Watch:
         """Let ``adam`` skip its steps once a loss was not finite."""
         adam.found_inf = self._found  # type: ignore[attr-defined]
 
-    def see(self, total: Tensor) -> None:
-        """Take the loss of an iteration, before the optimisers step."""
+    def see(self, losses: list[Tensor]) -> None:
+        """Take the losses of an iteration, before the optimisers step."""
+        total = torch.stack(losses).sum()
         self._sum.add_(total - total)  # 0, or not a number from the first such loss on
         torch.ne(self._sum, self._sum, out=self._found)
         self._skipped.add_(self._found)

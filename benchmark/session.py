@@ -24,7 +24,7 @@ CHECKPOINT_SHARE = 0.01
 
 
 class NonFiniteLoss(RuntimeError):
-    """The loss of a method became infinite or not a number; its last good weights are kept."""
+    """A loss of a method became infinite or not a number; its last good weights are kept."""
 
 
 class Misfit(Exception):
@@ -106,9 +106,12 @@ class TrainingSession:
     def check(self, losses: Losses) -> None:
         self.losses = {name: value.detach() for name, value in losses.items()}
         if self._watch is not None:
-            self._watch.see(self.losses["total"])
-        elif not math.isfinite(total := self.losses["total"].item()):
-            raise NonFiniteLoss(f"the loss became {total} at iteration {self.iteration + 1}")
+            self._watch.see(list(self.losses.values()))
+            return
+        for name, value in self.losses.items():
+            if not math.isfinite(number := value.item()):
+                called = "the loss" if name == "total" else f"the loss {name!r}"
+                raise NonFiniteLoss(f"{called} became {number} at iteration {self.iteration + 1}")
 
     def batches(self, method: Method) -> Iterator[tuple[int, Batch]]:
         self._restore(method)
@@ -126,9 +129,10 @@ class TrainingSession:
                 self._ask_watch()
             if self.iteration in self._points:
                 self.record(method)
-            if self._checkpoint_is_due() or self.should_stop():
+            stopping = self.should_stop()  # asked once: what is asked to stop leaves a checkpoint
+            if stopping or self._checkpoint_is_due():
                 self.checkpoint(method)
-            if self.should_stop():
+            if stopping:
                 raise Interrupted
 
     # -- between two iterations ----------------------------------------------------------------
@@ -140,7 +144,7 @@ class TrainingSession:
     def _ask_watch(self) -> None:
         skipped = self._watch.skipped() if self._watch is not None else 0
         if skipped:
-            raise NonFiniteLoss(f"the loss was not finite at iteration {self.iteration - skipped + 1}")
+            raise NonFiniteLoss(f"a loss was not finite at iteration {self.iteration - skipped + 1}")
 
     def _set_learning_rate(self) -> None:
         for adam, recipe in self._optimizers:

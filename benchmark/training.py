@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 
@@ -12,11 +13,10 @@ from safetensors.torch import load_file, save
 from torch import Tensor
 
 from benchmark import checkpoint, evaluation
-from benchmark.checkpoint import write_atomically
 from benchmark.config import Train
 from benchmark.data.patches import PatchSampler
 from benchmark.data.plates import Plates
-from benchmark.files import write_text
+from benchmark.files import write_bytes, write_text
 from benchmark.session import Misfit, TrainingSession
 from methods import Method
 
@@ -85,8 +85,11 @@ def _finished_before(method: Method, session: TrainingSession) -> bool:
 
 
 def _train(method: Method, session: TrainingSession) -> None:
-    for partial in session.folder.glob("*.partial"):
-        partial.unlink()  # of a run that was killed
+    for partial in session.folder.glob("*.partial"):  # of a run that was killed
+        if partial.is_dir() and not partial.is_symlink():
+            shutil.rmtree(partial)
+        else:
+            partial.unlink()
     try:
         method.train(session)
         if not session.history:
@@ -117,6 +120,5 @@ def load_weights(method: Method, file: Path) -> None:
 
 def _save(file: Path, weights: dict[str, Tensor]) -> None:
     tensors = {name: value.detach().cpu().contiguous() for name, value in weights.items()}
-    size = sum(tensor.nbytes for tensor in tensors.values())
     # Not save_file: its files are for their owner's eyes alone, whatever the umask.
-    write_atomically(file, lambda path: path.write_bytes(save(tensors)), need=size)
+    write_bytes(file, save(tensors))

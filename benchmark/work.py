@@ -262,13 +262,6 @@ def common_facts(setting: Setting) -> dict[str, Any]:
     }
 
 
-def remove_samples_begun(result: Path) -> None:
-    """Remove what a run that was killed in :func:`save_samples` left: training removes files alone."""
-    partial = result / "samples.partial"
-    if partial.is_dir() and not partial.is_symlink():
-        shutil.rmtree(partial)
-
-
 def save_samples(result: Path, images: list[np.ndarray], plates: Plates, count: int) -> None:
     """``count`` test plates as pictures in ``samples``: LR enlarged without smoothing, SR, HR.
 

@@ -103,9 +103,11 @@ class Session(Protocol):
         """
 
     def check(self, losses: Losses) -> None:
-        """Take the losses of this iteration; raise if ``total`` is not finite.
+        """Take the losses of this iteration; raise if one of them is not finite.
 
-        Call it before the optimiser steps: the weights are then still the last good ones.
+        Call it before the optimiser steps: the weights are then still the last good ones. A device that computes on
+        its own is not waited for: its optimisers skip that step and those to come, and some iterations later the
+        session raises.
         """
 
 

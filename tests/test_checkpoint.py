@@ -15,6 +15,7 @@ import torch
 
 from benchmark import checkpoint
 from benchmark.checkpoint import CURRENT, FINISHED, PREVIOUS
+from benchmark.errors import UserError
 
 STATE = {"method": {"w": torch.arange(12.0).view(3, 4)}, "iteration": 3, "history": [{"iteration": 0, "val_psnr": 1.5}]}
 
@@ -184,3 +185,10 @@ def test_a_finished_training_names_files_of_its_own_folder_only(tmp_path: Path) 
         state = {"identity": "mine", "files": files}
         checkpoint._write(tmp_path / "inside" / FINISHED, state, lambda p: p.replace(tmp_path / "inside" / FINISHED))
         assert checkpoint.finished(tmp_path / "inside", "mine", lambda _: None) is None
+
+
+@pytest.mark.parametrize("name", [CURRENT, PREVIOUS, FINISHED])
+def test_a_folder_in_the_place_of_a_checkpoint_is_refused_by_name(tmp_path: Path, name: str) -> None:
+    (tmp_path / name).mkdir()
+    with pytest.raises(UserError, match=f"{name} is a folder, where a training writes a file: move it away"):
+        checkpoint.finished(tmp_path, "mine") or list(checkpoint.states(tmp_path, "mine"))

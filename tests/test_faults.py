@@ -8,20 +8,15 @@ import json
 import os
 import re
 from pathlib import Path
-from types import SimpleNamespace
-from typing import Any
 from unittest import mock
 
 import pytest
 from fault_bench import BUDGET, STEPS, Bench, Impossible, failing_disk
 from fault_methods import SCENARIOS
 
-import methods
-from benchmark import checkpoint, jobs
 from benchmark.errors import CannotWrite, UserError, amount, first_line, out_of_memory, writing
 from benchmark.locks import Held, agreeing, hold
 from benchmark.progress import Progress
-from benchmark.store import Run
 
 LONG = {"disk full: writing the report", "pack cut short by somebody: in mid-run", "results read-only: no permission",
         *(f"disk full: storing {file}" for file in ("history.csv", "finished.pt", "samples"))}  # fmt: skip
@@ -140,26 +135,6 @@ def test_damaged_plates_are_scored_anew_and_damaged_weights_are_said(tmp_path: P
     ran = bench.run("first")
     assert ran.code == 1 and "weights.safetensors is not as it was stored" in ran.line("^first .*FAILED")
     assert bench.info() == before and not STEPS
-
-
-def test_samples_begun_by_a_killed_run_do_not_stop_another_training(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """Killed while saving pictures, then started with another configuration: the checkpoint is another training's."""
-    folder = Run(tmp_path).place("espcn", 0)
-    (folder / "samples.partial").mkdir(parents=True)
-    (folder / "samples.partial" / "0000.png").write_bytes(b"")
-    checkpoint.save(folder, {"identity": "another"})
-    left: list[str] = []
-
-    def compute(*_: object) -> dict[str, Any]:
-        left.extend(path.name for path in folder.iterdir())
-        return {}
-
-    monkeypatch.setattr(jobs, "compute", compute)
-    setting: Any = SimpleNamespace(run=Run(tmp_path))
-    jobs._do(setting, jobs.Job(methods.get("espcn")), "mine", None, Progress("espcn"))
-    assert left == [checkpoint.CURRENT]
 
 
 def test_clocks_add_up_over_a_resume(tmp_path: Path) -> None:

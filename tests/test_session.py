@@ -208,8 +208,22 @@ def test_a_forged_checkpoint_does_not_fit(plates: pack.Plates, tmp_path: Path, n
     assert [state["iteration"] for _, state in checkpoint.states(folder, "same")] == [5]  # the one before
 
 
+def test_a_stop_asked_for_at_any_moment_leaves_a_checkpoint(plates: pack.Plates, tmp_path: Path) -> None:
+    for moment in range(1, 9):  # two questions an iteration that has something due after it, one after others
+        questions = iter(range(moment))
+        stopped = session(
+            plates, tmp_path / str(moment), should_stop=lambda left=questions: next(left, None) is None, validations=8
+        )
+        with pytest.raises(Interrupted):
+            train(stopped)
+        ((_, state),) = checkpoint.states(tmp_path / str(moment), "same")
+        assert state["iteration"] == stopped.iteration > 0
+
+
 class Exploding(Tiny):
-    """Its loss is no number in iteration 12."""
+    """A loss of it is no number in iteration 12."""
+
+    bad = "total"
 
     def train(self, session: Any) -> None:
         self.session = session
@@ -220,17 +234,22 @@ class Exploding(Tiny):
         if self.session.iteration == 11:
             self.seen = {name: value.clone() for name, value in self.network.state_dict().items()}
         total = (sr - batch.hr).square().mean()
-        return {"total": total * (float("nan") if self.session.iteration == 11 else 1.0)}
+        losses = {"total": total, "another": total.detach()}
+        if self.session.iteration == 11:
+            losses[self.bad] = losses[self.bad] * float("nan")
+        return losses
 
 
+@pytest.mark.parametrize("bad", ["total", "another"])
 @pytest.mark.parametrize("deferred", [False, True])
 def test_a_loss_that_is_not_finite_stops_before_the_optimiser_steps(
-    plates: pack.Plates, tmp_path: Path, deferred: bool
+    plates: pack.Plates, tmp_path: Path, deferred: bool, bad: str
 ) -> None:
     run = session(plates, tmp_path / "a", validations=2)
     if deferred:  # as on CUDA: it is noticed on the device, and asked for at the validation in iteration 20
         run._watch = optimiser.Watch(torch.device("cpu"))
     method = Exploding()
+    method.bad = bad
     with pytest.raises(NonFiniteLoss, match="at iteration 12"):
         method.train(run)
     assert run.iteration == (20 if deferred else 11)
@@ -290,6 +309,8 @@ def test_a_finished_training_is_not_repeated(run_training: Callable[..., Trainin
 
     (out / training.BEST).write_bytes(b"damaged")
     (out / "last.safetensors.partial").write_bytes(b"stale")
+    (out / "samples.partial").mkdir()
+    (out / "samples.partial" / "0000.png").write_bytes(b"stale")
     run_training()
     assert files(out) == left and not list(out.glob("*.partial"))
 
@@ -315,7 +336,7 @@ def test_forged_checkpoints_cost_time_and_nothing_else(
     out = tmp_path / "out"
     left = files(out)
     checkpoint.remove(out)
-    asked = iter([False] * 20 + [True] * 10)
+    asked = iter([False] * 15 + [True] * 10)
     with pytest.raises(Interrupted):
         run_training(should_stop=lambda: next(asked))
     ((_, state),) = checkpoint.states(out, "same")

@@ -16,6 +16,7 @@ from torch import Tensor
 
 from benchmark.data.plates import Plates
 from benchmark.degradation import degrade_levels
+from benchmark.terminal import say as say_plainly
 from methods import Batch
 
 PATCH = 64
@@ -46,7 +47,7 @@ class PatchSampler:
         device: torch.device,
         *,
         free_memory: Callable[[torch.device], int] = free_memory,
-        say: Callable[[str], None] = print,
+        say: Callable[[str], None] = say_plainly,
     ) -> None:
         table = plates.table
         self.batch_size = batch_size

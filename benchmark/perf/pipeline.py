@@ -6,6 +6,7 @@ import shutil
 import tempfile
 import time
 from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 from statistics import median
 from typing import Any
@@ -28,6 +29,7 @@ from benchmark.perf.steps import Probe, steps_for
 from benchmark.perf.suite import train_probed
 from benchmark.session import TrainingSession
 from benchmark.setting import configure_torch, make_judges, resolve_device
+from benchmark.terminal import say
 from methods import Batch, Method
 
 _FRAME = (720, 1160)
@@ -55,7 +57,7 @@ def memory(name: str, config: Config, most: int, repeats: int) -> list[dict[str,
         for count in counts:
             plates = noise_plates(Path(scratch) / str(count), count)
             before = torch.cuda.memory_allocated(device) if device.type == "cuda" else 0
-            samplers.append(PatchSampler(plates, config.train.batch_size, 0, device))
+            samplers.append(PatchSampler(plates, config.train.batch_size, 0, device, say=partial(say, error=True)))
             taken = torch.cuda.memory_allocated(device) - before if device.type == "cuda" else plates.pixels.nbytes
             rows.append({"method": name, "device": device.type, "plates": count, "gigabytes": taken / 1e9})
         entry, first = methods.get(name), plates
