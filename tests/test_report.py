@@ -356,6 +356,13 @@ def test_failures_are_listed_with_their_error(tmp_path: Path) -> None:
     assert "srcnn" not in csv(run).index
 
 
+def test_tables_say_so_where_methods_have_different_seeds(tmp_path: Path) -> None:
+    run = make_run(tmp_path, seeds=2)
+    assert "same seeds" not in table1.draw(load(run)).caption
+    shutil.rmtree(tmp_path / "srcnn" / "seed1")
+    assert "Not all methods were trained with the same seeds" in table1.draw(load(run)).caption
+
+
 def test_a_seed_that_only_some_methods_have_is_missed(tmp_path: Path) -> None:
     run = make_run(tmp_path)
     write(tmp_path, BY_NAME["espcn"], seed=1)

@@ -21,7 +21,10 @@ DEGRADATION = (
 
 def conditions(results: Results) -> list[str]:
     """How every number of a table came about: scoring, plates, budget, choice of weights, judges."""
-    found = [SCORING, DEGRADATION, data(results), leaks(results), budget(results), selection(results), judge(results)]
+    found = [
+        SCORING, DEGRADATION, data(results), leaks(results), budget(results), seeds(results), selection(results),
+        judge(results),
+    ]  # fmt: skip
     return [sentence for sentence in found if sentence]
 
 
@@ -60,6 +63,17 @@ def leaks(results: Results) -> str:
     left_out = left_out.replace("pictures was", "pictures were")
     how = f" ({found['method']})" if found.get("method") else ""
     return f"Leaks: {of_them} that training shows, too; {near} across splits{how}{left_out}."
+
+
+def seeds(results: Results) -> str:
+    """A warning where methods were trained with different seeds; empty where all have the same."""
+    found = {row.seeds for row in results.rows if row.trained}
+    if len(found) < 2:
+        return ""
+    return (
+        "Not all methods were trained with the same seeds (see that column): between two of them, only paired "
+        "differences compare, which are over the seeds that both have."
+    )
 
 
 def selection(results: Results) -> str:
