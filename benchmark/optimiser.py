@@ -47,7 +47,7 @@ class Watch:
     """
 
     def __init__(self, device: torch.device) -> None:
-        self._sum = torch.zeros((), device=device)
+        self._zero, self._sum = torch.zeros((), device=device), torch.zeros((), device=device)
         self._found = torch.zeros((), device=device)
         self._skipped = torch.zeros((), device=device)
 
@@ -57,8 +57,8 @@ class Watch:
 
     def see(self, losses: list[Tensor]) -> None:
         """Take the losses of an iteration, before the optimisers step."""
-        total = torch.stack(losses).sum()
-        self._sum.add_(total - total)  # 0, or not a number from the first such loss on
+        total = losses[0] if len(losses) == 1 else torch.stack(losses).sum()
+        self._sum.addcmul_(total, self._zero)  # 0, or not a number from the first such loss on
         torch.ne(self._sum, self._sum, out=self._found)
         self._skipped.add_(self._found)
 

@@ -45,6 +45,14 @@ def test_a_gather_on_the_device_and_copies_in_host_memory_are_the_same() -> None
         assert torch.equal(sampler._gathered(*windows), sampler._copied(*windows))
 
 
+def test_batches_do_not_depend_on_how_many_are_made_at_a_time() -> None:
+    single, blocks = (PatchSampler(noise(), 5, 3, CPU, together=count) for count in (1, 4))
+    for iteration in (1, 2, 3, 4, 5, 12, 7, 8, 1_000_000):
+        one, other = single.batch(iteration), blocks.batch(iteration)
+        assert torch.equal(one.lr, other.lr) and torch.equal(one.hr, other.hr)
+        assert other.lr.is_contiguous() and other.hr.is_contiguous()
+
+
 def test_plates_that_do_not_fit_on_the_device_stay_in_host_memory(monkeypatch: pytest.MonkeyPatch) -> None:
     plates, lines = noise(), []  # type: tuple[Any, list[str]]
     monkeypatch.setattr(patches, "_sent", lambda host, device: host)

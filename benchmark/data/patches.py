@@ -23,6 +23,9 @@ PATCH = 64
 """Side of an HR training patch in pixels; its LR patch is 8×8."""
 DEVICE_SHARE = 0.6
 """Plates may take this share of the device memory that is free; the rest is for the training."""
+TOGETHER = 1024
+"""Patches that a device makes at a time, for several iterations (0.3 GB while it does). One by one, launching their
+twenty operators would weigh on an iteration of the smallest network, which has thirty."""
 
 
 def free_memory(device: torch.device) -> int:
@@ -36,7 +39,8 @@ class PatchSampler:
 
     A plate is drawn uniformly, then a window of it uniformly. No flips: plates have a direction.
     The plates lie on the device, where one gather makes a batch. Those that do not fit there stay
-    in host memory, and every batch is copied over; ``say`` is told what that costs.
+    in host memory, and every batch is copied over; ``say`` is told what that costs. The batches of ``together``
+    iterations are made at a time (by default one on a CPU, some on a device); they are the same for any number.
     """
 
     def __init__(
@@ -46,6 +50,7 @@ class PatchSampler:
         seed: int,
         device: torch.device,
         *,
+        together: int | None = None,
         free_memory: Callable[[torch.device], int] = free_memory,
         say: Callable[[str], None] = say_plainly,
     ) -> None:
@@ -53,6 +58,9 @@ class PatchSampler:
         self.batch_size = batch_size
         self.seed = seed
         self.device = device
+        self._together = together or (1 if device.type == "cpu" else max(1, TOGETHER // batch_size))
+        self._block = -1  # number of the block of iterations whose batches are there
+        self._batches: list[Batch] = []
         start = int(table["offset"].min())
         sizes = table["height"] * table["width"] * 3
         end = int((table["offset"] + sizes).max())
@@ -84,27 +92,30 @@ class PatchSampler:
             f" in host memory, which costs about {milliseconds:.1f} ms per iteration (fewer: --set data.train_plates=N)"
         )
 
-    def windows(self, iteration: int) -> tuple[np.ndarray, np.ndarray]:
-        """Byte offset of each window's first pixel, and the bytes from one of its rows to the next."""
+    def windows(self, iteration: int) -> np.ndarray:
+        """Byte offset of each window's first pixel, and the bytes from one of its rows to the next: int64 2×N."""
         # A counter-based generator: iteration i costs the same whether or not i − 1 was drawn.
         random = np.random.Generator(np.random.Philox(key=[self.seed, iteration])).random((3, self.batch_size))
         plate = (random[0] * len(self._offset)).astype(np.int64)
         height, width = self._height[plate], self._width[plate]
         y = (random[1] * (height - PATCH + 1)).astype(np.int64)
         x = (random[2] * (width - PATCH + 1)).astype(np.int64)
-        return self._offset[plate] + (y * width + x) * 3, width * 3
+        return np.stack([self._offset[plate] + (y * width + x) * 3, width * 3])
 
     def batch(self, iteration: int) -> Batch:
-        """The batch of this iteration (counting from 1), float32 in [0, 1]."""
-        hr = self.patches(iteration).float()
-        lr = degrade_levels(hr).float()
-        return Batch(lr=lr.div_(255.0), hr=hr.div_(255.0))
+        """The batch of this iteration (counting from 1), float32 in [0, 1]. Ask for each once: it may be changed."""
+        block, place = divmod(iteration - 1, self._together)
+        if self._together == 1 or block != self._block:
+            hr = self.patches(block * self._together + 1, self._together).float()
+            lr = degrade_levels(hr).float()
+            pairs = zip(lr.div_(255.0).split(self.batch_size), hr.div_(255.0).split(self.batch_size))
+            self._batches, self._block = [Batch(*pair) for pair in pairs], block
+        return self._batches[place]
 
-    def patches(self, iteration: int) -> Tensor:
-        """The HR patches of this iteration: uint8 N×3×64×64."""
-        if self._pixels.device.type == "cpu":
-            return self._copied(*self.windows(iteration))
-        return self._gathered(*self.windows(iteration))
+    def patches(self, iteration: int, count: int = 1) -> Tensor:
+        """The HR patches of this iteration, or of ``count`` from it on: uint8 N×3×64×64."""
+        windows = np.concatenate([self.windows(i) for i in range(iteration, iteration + count)], axis=1)
+        return self._copied(*windows) if self._pixels.device.type == "cpu" else self._gathered(*windows)
 
     def _copied(self, first: np.ndarray, stride: np.ndarray) -> Tensor:
         """Windows of plates in host memory, one after another: far less work there than a gather."""
