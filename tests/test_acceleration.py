@@ -18,7 +18,7 @@ from benchmark.config import load
 from benchmark.errors import UserError
 from benchmark.setting import configure_torch
 from methods import Losses, NetworkMethod, Recipe, base, contract
-from methods.blocks.acceleration import Acceleration, load_optimizer
+from methods.blocks.acceleration import Acceleration, Runner, load_optimizer
 from methods.blocks.average import MovingAverage
 from methods.blocks.tiles import enlarge_in_pieces
 from methods.contract import PracticeSession, make_batch
@@ -279,6 +279,27 @@ def test_what_cannot_be_compiled_runs_as_it_is(monkeypatch: pytest.MonkeyPatch, 
     assert not ours.facts
     assert reason in said and "\n" not in said
     assert_equal_states(ours, trained("espcn", Acceleration())[0])
+
+
+class Unit(nn.Linear):
+    """Its results are unit vectors, as those of PECL's embedder are."""
+
+    def forward(self, images: Tensor) -> Tensor:
+        return F.normalize(super().forward(images.flatten(1)))
+
+
+def test_unit_vectors_are_compared_by_more_than_their_length(monkeypatch: pytest.MonkeyPatch) -> None:
+    def otherwise_rounded(network: nn.Module, **_: Any) -> Any:
+        def run(images: Tensor) -> Tensor:
+            doubles = {name: value.double() for name, value in network.named_parameters()}
+            return torch.func.functional_call(network, doubles, images.double()).float()
+
+        return run
+
+    monkeypatch.setattr(torch, "compile", otherwise_rounded)
+    facts: dict[str, Any] = {}
+    Runner(Unit(3 * 4 * 4, 8), Acceleration(compile="default"), CPU, facts)(torch.rand(2, 3, 4, 4))
+    assert set(facts) == {"output_difference", "gradient_difference"} and max(facts.values()) < 1e-5
 
 
 def test_want_of_memory_is_no_want_of_a_compiler(monkeypatch: pytest.MonkeyPatch) -> None:

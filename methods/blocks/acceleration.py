@@ -114,7 +114,9 @@ class Runner:
         given = images.detach().requires_grad_(not learning)  # a frozen network hands gradients on
         with torch.enable_grad(), torch.random.fork_rng(devices=[self.device] if cuda else []):
             output = self._forward(network, given)
-            gradients = torch.autograd.grad(output.square().mean(), learning or [given], allow_unused=True)
+            # Every value with a weight of its own: the plain sum of unit vectors' squares has no gradient.
+            weights = torch.linspace(-1.0, 1.0, output.numel(), device=self.device).view(output.shape)
+            gradients = torch.autograd.grad((output * weights).mean(), learning or [given], allow_unused=True)
         with torch.no_grad():
             for name, buffer in self.network.named_buffers():
                 buffer.copy_(buffers[name])
