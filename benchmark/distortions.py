@@ -20,7 +20,7 @@ import math
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.ndimage import convolve, sobel, uniform_filter, uniform_filter1d
+from scipy.ndimage import uniform_filter, uniform_filter1d
 
 Plane = NDArray[np.float64]
 
@@ -29,11 +29,11 @@ WINDOW = 16
 BLOCK = 8
 
 _LUMA = np.array([0.299, 0.587, 0.114])
-_SMOOTH = np.array([[1.0, -2.0, 1.0], [-2.0, 4.0, -2.0], [1.0, -2.0, 1.0]])
 _TO_SIGMA = math.sqrt(math.pi / 2.0) / 6.0
 _REBLUR = 11  # as scikit-image's blur_effect; the paper has 9
 _WEAK = 0.5  # grey levels a pixel: gradients in the order of rounding tell nothing about sharpness
 _DARK = 81.0
+_DARK_SCALE = math.log1p(math.sqrt(255.0 - _DARK)) / math.log1p(math.sqrt(_DARK))
 _ROUNDING = 1.0 / 6.0  # variance of the difference of two values rounded to whole numbers
 
 
@@ -58,7 +58,7 @@ def noise_map(image: np.ndarray) -> Plane:
 
 def _noise(image: np.ndarray) -> Plane:
     """What every pixel that has all its neighbours adds: (H−2)×(W−2), of which the mean is the deviation."""
-    return _TO_SIGMA * np.abs(convolve(_luma(image), _SMOOTH)[1:-1, 1:-1])
+    return _TO_SIGMA * np.abs(np.diff(np.diff(_luma(image), 2, axis=0), 2, axis=1))
 
 
 # -- blur -------------------------------------------------------------------------------------------
@@ -73,7 +73,7 @@ def blur(image: np.ndarray) -> float:
     """
     luma, worst = _luma(image), 0.0
     for axis in (0, 1):
-        gradient, left = (plane[2:-1, 2:-1].sum() for plane in _gradients(luma, axis))
+        gradient, left = (plane[1:, 1:].sum() for plane in _gradients(luma, _blurred(luma, axis), axis))
         worst = max(worst, left / gradient if gradient > 0.0 else 1.0)
     return float(worst)
 
@@ -85,16 +85,34 @@ def blur_map(image: np.ndarray) -> Plane:
     above rounding (0.5 grey levels a pixel) the value goes to 1, as that of a flat picture does.
     """
     luma = _luma(image)
-    planes = [_gradients(luma, axis) for axis in (0, 1)]
-    gradient, left = (uniform_filter(planes[0][i] + planes[1][i], WINDOW) for i in (0, 1))
-    return (left + _WEAK) / (gradient + _WEAK)
+    gradient, left = np.zeros((2, *luma.shape))
+    for axis in (0, 1):
+        sharp, blurred = (np.pad(plane, 1, mode="symmetric") for plane in (luma, _blurred(luma, axis)))
+        for total, plane in zip((gradient, left), _gradients(sharp, blurred, axis)):
+            total += plane
+    return (uniform_filter(left, WINDOW) + _WEAK) / (uniform_filter(gradient, WINDOW) + _WEAK)
 
 
-def _gradients(luma: Plane, axis: int) -> tuple[Plane, Plane]:
-    """Absolute slope along ``axis`` in grey levels a pixel, and how much of it a second blur leaves: H×W each."""
-    gradient = np.abs(sobel(luma, axis)) / 8.0
-    blurred = np.abs(sobel(uniform_filter1d(luma, _REBLUR, axis), axis)) / 8.0
-    return gradient, np.minimum(gradient, blurred)
+def _blurred(luma: Plane, axis: int) -> Plane:
+    return uniform_filter1d(luma, _REBLUR, axis)
+
+
+def _gradients(luma: Plane, blurred: Plane, axis: int) -> tuple[Plane, Plane]:
+    """Absolute slope along ``axis`` in grey levels a pixel, and how much of it the blur leaves: (H−2)×(W−2) each."""
+    gradient = _slope(luma, axis)
+    return gradient, np.minimum(gradient, _slope(blurred, axis))
+
+
+def _slope(plane: Plane, axis: int) -> Plane:
+    """Sobel's, absolute, of every pixel that has all its neighbours."""
+    lines = plane if axis == 0 else plane.T
+    step = lines[2:] - lines[:-2]
+    slope = step[:, :-2] + step[:, 2:]
+    slope += step[:, 1:-1]
+    slope += step[:, 1:-1]
+    slope /= 8.0
+    np.abs(slope, out=slope)
+    return slope if axis == 0 else slope.T
 
 
 # -- compression ------------------------------------------------------------------------------------
@@ -134,14 +152,18 @@ def _ratios(squares: Plane) -> list[float]:
 
 def _steps(luma: Plane) -> Plane:
     """Squared, weighted step from each pixel to its right neighbour: H×(W−1)."""
-    mean = uniform_filter1d(luma, 2 * BLOCK, axis=1)
-    variance = uniform_filter1d(luma * luma, 2 * BLOCK, axis=1) - mean * mean
     # A window of even length reaches one pixel further left: that of column x + 1 is centred on the step.
-    mean, deviation = np.clip(mean[:, 1:], 0.0, 255.0), np.sqrt(np.maximum(variance[:, 1:], 0.0))
+    mean = uniform_filter1d(luma, 2 * BLOCK, axis=1)[:, 1:]
+    variance = uniform_filter1d(luma * luma, 2 * BLOCK, axis=1)[:, 1:] - mean * mean
+    np.clip(mean, 0.0, 255.0, out=mean)
     dark = mean <= _DARK
-    scale = np.where(dark, math.log1p(math.sqrt(255.0 - _DARK)) / math.log1p(math.sqrt(_DARK)), 1.0)
-    weight = scale * np.log1p(np.sqrt(np.where(dark, mean, 255.0 - mean)) / (1.0 + deviation))
-    return np.square(weight * np.diff(luma, axis=1)) + _ROUNDING
+    weight = np.sqrt(np.where(dark, mean, 255.0 - mean))
+    weight /= 1.0 + np.sqrt(np.maximum(variance, 0.0))
+    weight += 1.0
+    np.log(weight, out=weight)
+    weight *= np.where(dark, _DARK_SCALE, 1.0)
+    weight *= np.diff(luma, axis=1)
+    return np.square(weight) + _ROUNDING
 
 
 def _local_ratio(squares: Plane) -> Plane:

@@ -29,11 +29,11 @@ _C1, _C2 = (0.01 * 255.0) ** 2, (0.03 * 255.0) ** 2
 
 
 def _band() -> np.ndarray:
-    """Matrix 18×8 that takes 18 neighbours to the Gaussian means of the 8 in the middle."""
+    """Matrix 8×18 that takes 18 neighbours to the Gaussian means of the 8 in the middle."""
     kernel = np.exp(-0.5 * (np.arange(-_RADIUS, _RADIUS + 1) / _SIGMA) ** 2)
-    band = np.zeros((_STRIP + 2 * _RADIUS, _STRIP))
-    for column in range(_STRIP):
-        band[column : column + len(kernel), column] = kernel / kernel.sum()
+    band = np.zeros((_STRIP, _STRIP + 2 * _RADIUS))
+    for row in range(_STRIP):
+        band[row, row : row + len(kernel)] = kernel / kernel.sum()
     return band
 
 
@@ -89,12 +89,20 @@ def ssim(sr: np.ndarray, hr: np.ndarray) -> float:
     planes = np.empty((4, 3, *sr.shape[:2]))
     planes[0], planes[1] = sr.transpose(2, 0, 1), hr.transpose(2, 0, 1)
     x, y = planes[:2]
-    planes[2], planes[3] = x * x + y * y, x * y
-    mx, my, mean_squares, mean_product = _window_means(planes)
-    product, squares = mx * my, mx * mx + my * my
-    luminance = (2.0 * product + _C1) / (squares + _C1)
-    structure = (2.0 * (mean_product - product) + _C2) / (mean_squares - squares + _C2)
-    return float(np.mean(luminance * structure))
+    np.add(x * x, y * y, out=planes[2])
+    np.multiply(x, y, out=planes[3])
+    mx, my, variances, covariance = _window_means(planes)
+    # From here on in place: memory for every intermediate picture takes longer than the sums.
+    product = mx * my
+    squares = np.add(np.square(mx, out=mx), np.square(my, out=my), out=mx)
+    variances -= squares
+    covariance -= product
+    for plane, constant in ((product, _C1 / 2.0), (squares, _C1), (covariance, _C2 / 2.0), (variances, _C2)):
+        plane += constant
+    product *= covariance
+    squares *= variances
+    product /= squares
+    return 4.0 * float(np.mean(product))
 
 
 @dataclass(frozen=True)
@@ -180,20 +188,20 @@ def _pillow_luma(image: np.ndarray) -> np.ndarray:
 
 
 def _window_means(planes: np.ndarray) -> np.ndarray:
-    """Gaussian means of ...×H×W over all 11×11 windows inside: ...×(H−10)×(W−10)."""
-    columns = _filtered(planes.swapaxes(-1, -2)).swapaxes(-1, -2)
-    return _filtered(columns)
+    """Gaussian means of ...×H×W over all 11×11 windows inside: ...×(W−10)×(H−10), turned."""
+    return _filtered(np.ascontiguousarray(_filtered(planes).swapaxes(-1, -2)))
 
 
 def _filtered(planes: np.ndarray) -> np.ndarray:
-    """Gaussian means of 11 neighbours along the last axis: ...×N → ...×(N−10).
+    """Gaussian means of 11 neighbours along the last axis but one: ...×N×M → ...×(N−10)×M.
 
     As products with a band matrix, a strip at a time: a few times as fast as scipy's ``correlate1d``.
     """
-    count = planes.shape[-1] - 2 * _RADIUS
-    means = np.empty((*planes.shape[:-1], count))
-    for start in range(0, count, _STRIP):
-        width = min(_STRIP, count - start)
-        strip = planes[..., start : start + width + 2 * _RADIUS]
-        np.matmul(strip, _BAND[: width + 2 * _RADIUS, :width], out=means[..., start : start + width])
+    *leading, length, width = planes.shape
+    means = np.empty((*leading, length - 2 * _RADIUS, width))
+    for start in range(0, means.shape[-2], _STRIP):
+        part = means[..., start : start + _STRIP, :]
+        rows = part.shape[-2]
+        neighbours = planes[..., start : start + rows + 2 * _RADIUS, :]
+        np.matmul(_BAND[:rows, : rows + 2 * _RADIUS], neighbours, out=part)
     return means

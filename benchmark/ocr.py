@@ -173,7 +173,7 @@ class RapidJudge:
         }
 
 
-_RAPID_REMEDY = "`pip install 'rapidocr>=3.8,<3.9' onnxruntime`, or go on with `--ocr none`"
+_RAPID_REMEDY = "`pip install 'rapidocr>=3.8,<3.9' onnxruntime onnx`, or go on with `--ocr none`"
 
 
 def _rapid_model() -> Path:
@@ -191,19 +191,22 @@ def _rapid_model() -> Path:
 def _rapid_recogniser(model: Path) -> Callable[[Sequence[np.ndarray]], list[Reading]]:
     try:
         import rapidocr
+        from omegaconf import OmegaConf
+        from onnxruntime import InferenceSession, SessionOptions
         from rapidocr.ch_ppocr_rec import TextRecInput, TextRecognizer
         from rapidocr.utils.log import logger
         from rapidocr.utils.parse_parameters import ParseParams
+
+        from benchmark.ocr_graph import fused
     except ImportError as error:
         raise UserError(f"RapidOCR cannot be loaded ({error}): {_RAPID_REMEDY}") from error
     logger.setLevel("ERROR")
-    settings = ParseParams.load(Path(rapidocr.__file__).parent / "config.yaml")
-    recogniser = settings.Rec
-    recogniser.engine_cfg = settings.EngineConfig.onnxruntime
-    recogniser.engine_cfg.intra_op_num_threads = 1
-    recogniser.engine_cfg.inter_op_num_threads = 1
-    recogniser.engine_cfg.enable_cpu_mem_arena = True  # otherwise every layer asks the system for memory
-    recogniser.model_path = str(model)  # with a path given, RapidOCR downloads nothing
+    options = SessionOptions()
+    options.intra_op_num_threads = options.inter_op_num_threads = 1
+    options.log_severity_level = 4
+    settings = ParseParams.load(Path(rapidocr.__file__).parent / "config.yaml").Rec
+    recogniser: Any = OmegaConf.create(OmegaConf.to_container(settings), flags={"allow_objects": True})
+    recogniser.session = InferenceSession(fused(model), options, providers=["CPUExecutionProvider"])
     recogniser.font_path = None
     recogniser.rec_img_shape = [3, HEIGHT, _PADDED_WIDTH]
     recogniser.rec_batch_num = _BATCH

@@ -20,7 +20,7 @@ from benchmark.files import without_home
 
 _PACKAGES = (
     "torch", "torchvision", "timm", "numpy", "pillow", "scipy", "pandas", "pyarrow", "safetensors", "pydantic",
-    "rapidocr", "onnxruntime", "opencv-python", "opencv-python-headless", "opencv-contrib-python",
+    "rapidocr", "onnxruntime", "onnx", "opencv-python", "opencv-python-headless", "opencv-contrib-python",
     "paddleocr", "paddlepaddle", "paddlepaddle-gpu",
 )  # fmt: skip
 
