@@ -10,6 +10,7 @@ import time
 from collections import Counter
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
+from itertools import count
 from statistics import median
 from typing import Any
 
@@ -75,8 +76,9 @@ class Probe:
                     pair.floor = seconds
                 else:
                     pair.real = seconds
-            sampler, iteration = self._session.sampler, self._session.iteration + 1
-            pair.data = self._timed(lambda: sampler.batch(iteration))  # noqa: B023 (called at once)
+            # Iterations in their order, as a device makes the batches of several at a time.
+            sampler, ahead = self._session.sampler, count(self._session.iteration + 1)
+            pair.data = self._timed(lambda: sampler.batch(next(ahead)))  # noqa: B023 (called at once)
             pair.report = self._timed(lambda: self._session.report(self._session))
             # A captured step is not seen checking its losses: it is of the kind of those before it.
             pair.kinds = self._kinds or Counter(self.pairs[-1].kinds if self.pairs else {(): 1})
