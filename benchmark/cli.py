@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import signal
 import sys
+from collections import Counter
 from pathlib import Path
 from typing import Annotated, Any, Optional
 
@@ -20,6 +21,7 @@ from benchmark.cli_options import (
     Assignments,
     Folder,
     Names,
+    NewRunName,
     Plugins,
     Preset,
     Protocol,
@@ -32,7 +34,7 @@ from benchmark.cli_options import (
 )
 from benchmark.cli_perf import perf
 from benchmark.cli_verify import verify
-from benchmark.errors import CannotWrite, UserError, first_line
+from benchmark.errors import CannotWrite, UserError, exit_code, fault_of_place, first_line
 from benchmark.terminal import cell, say
 
 app = typer.Typer(
@@ -41,21 +43,21 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
     help="A reproducible benchmark of x8 license-plate super-resolution.",
+    epilog="To begin: `python -m benchmark run --methods all`, then `python -m benchmark report`.",
 )
-app.add_typer(data_app, name="data")
-app.command()(verify)
-app.command()(perf)
 
 
 def main() -> None:
     """Run the command line and exit with its code."""
     try:
         app()
-    except UserError as error:
+    except (UserError, CannotWrite) as error:
         say(f"error: {error}", error=True)
-        sys.exit(2)
-    except CannotWrite as error:
-        say(f"error: {error}", error=True)
+        sys.exit(exit_code(error))
+    except OSError as error:
+        if fault_of_place(error) is None:
+            raise
+        say(f"error: {': '.join(filter(None, (error.filename, error.strerror)))}", error=True)
         sys.exit(1)
     except KeyboardInterrupt:
         say("stopped", error=True)
@@ -68,18 +70,22 @@ def run(
     preset: Preset = "quick",
     data: Folder = None,
     protocol: Protocol = None,
-    seeds: Annotated[Optional[int], typer.Option(help="Trainings per method.")] = None,
+    seeds: Annotated[Optional[int], typer.Option(help="Trainings per method, with seeds 0, 1, ….")] = None,
     iterations: Annotated[Optional[int], typer.Option(help="Optimiser iterations of every method.")] = None,
     batch_size: Annotated[Optional[int], typer.Option(help="Patches per iteration.")] = None,
     device: Annotated[Optional[str], typer.Option(help="auto, cpu, cuda or cuda:N.")] = None,
-    ocr: Annotated[Optional[str], typer.Option(help="Judge of readability: rapid, paddle or none.")] = None,
+    ocr: Annotated[Optional[str], typer.Option(help="Who reads the plates: rapid, paddle, crnn or none.")] = None,
     results: Results = Path("results"),
-    run_name: RunName = None,
+    run_name: NewRunName = None,
     plugin: Plugins = None,
     executor: Annotated[str, typer.Option(help="Where jobs run: local (this process, one by one).")] = "local",
     assignments: Assignments = None,
 ) -> None:
-    """Train and score methods; what is there already is kept, what was stopped goes on."""
+    """Train and score methods. What is there already is kept, and what was stopped goes on.
+
+    Several processes may work in one run and share it out; their commands may differ in --methods, --seeds and
+    --device.
+    """
     from benchmark.session import Interrupted
     from benchmark.store import Run, check_writable, run_folder
 
@@ -126,26 +132,62 @@ def report(
         typer.Option(metavar="RUN_A RUN_B", help="Instead, set one run against another (names or folders)."),
     ] = None,
 ) -> None:
-    """Draw Table 1, the figures and the page of a run into its folder."""
-    from benchmark.store import find_run
-    from paper_figures import report as pages
-    from paper_figures.page import compare as two_runs
-
+    """Draw Table 1, the figures and the page of a run."""
     if list_names:
-        say("\n".join(f"{name:<22}{title}" for name, title in pages.titles().items()))
-        return
-    if compare:
+        from paper_figures.report import titles
+
+        say("\n".join(f"{name:<22}{title}" for name, title in titles().items()))
+    elif compare:
         if run_name or only:
             raise UserError("--compare names its two runs itself and takes neither --run nor --only")
+        from paper_figures.page import compare as two_runs
+
         one, other = (two_runs.find(results, word) for word in compare)
         found = two_runs.compare(one, other, allow_mixed)
         two_runs.show(found, two_runs.write(found))
-        return
-    names = only.split(",") if only else None
-    built = pages.build(find_run(results, run_name), names, allow_mixed=allow_mixed, pictures=pictures)
+    else:
+        _draw_report(results, run_name, only.split(",") if only else None, allow_mixed, pictures)
+
+
+def _draw_report(
+    results: Path, run_name: str | None, only: list[str] | None, allow_mixed: bool, pictures: bool
+) -> None:
+    from rich.console import Console
+    from rich.text import Text
+
+    # On a terminal a line says what is being done; elsewhere nobody waits for it.
+    with Console(stderr=True).status("loading what draws") as line:
+        from benchmark.store import find_run
+        from paper_figures import report as pages
+
+        run = find_run(results, run_name)
+        built = pages.build(run, only, allow_mixed, pictures, begin=lambda step: line.update(Text(step)))
     pages.show(built)
     if built.broken:
         sys.exit(1)
+
+
+@app.command()
+def status(results: Results = Path("results"), run_name: RunName = None, as_json: AsJson = False) -> None:
+    """Say what a run holds, and what is being worked on.
+
+    Results are complete, failed, unfinished (stopped on the way) or unreadable; while processes are at work in the run,
+    what they compute is running and what they have yet to do is pending.
+    """
+    from benchmark.store import find_run
+
+    found = find_run(results, run_name)
+    rows = found.status()
+    if as_json:
+        say(json.dumps(rows, indent=1, ensure_ascii=False))
+        return
+    say(found.folder)
+    for row in rows:
+        say(f"{row['method']:<28}seed {row['seed']:<3}{row['status']:<12}{cell(row['detail'])}".rstrip())
+    say(", ".join(f"{count} {status}" for status, count in Counter(row["status"] for row in rows).items()))
+
+
+app.command()(verify)
 
 
 @app.command("methods")
@@ -181,16 +223,17 @@ def list_methods(plugin: Plugins = None, as_json: AsJson = False) -> None:
     if as_json:
         say(json.dumps(rows, indent=1, ensure_ascii=False))
         return
-    say(f"{'name':<28}{'parameters':>12}{'paper':>12}  groups")
+    say(f"{'name':<28}{'parameters':>12}{'in paper':>12}  groups")
     for row in rows:
         ours, paper = ("" if row[k] is None else f"{row[k]:,}" for k in ("parameters", "paper_parameters"))
         text = ", ".join(row["groups"]) if row["available"] else f"unavailable: {row['reason']}"
         say(f"{row['name']:<28}{ours:>12}{paper:>12}  {text}")
+    say(f"--methods takes names, groups, and all ({len(methods.names('all'))} of these {len(rows)})")
 
 
 @app.command()
 def validate(names: Names, plugin: Plugins = None, assignments: Assignments = None) -> None:
-    """Check that methods keep the contract: sizes, range, training, weights, resume."""
+    """Check that methods keep the contract. It is about sizes, range, training, weights and resume."""
     from methods.contract import CHECKS
 
     entries, lost = select_methods(names, plugin)
@@ -221,11 +264,11 @@ def search(
     iterations: Annotated[Optional[int], typer.Option(help="Optimiser iterations of every training.")] = None,
     device: Annotated[Optional[str], typer.Option(help="auto, cpu, cuda or cuda:N.")] = None,
     results: Results = Path("results"),
-    run_name: RunName = None,
+    run_name: NewRunName = None,
     plugin: Plugins = None,
     assignments: Assignments = None,
 ) -> None:
-    """Choose options of a method on validation plates; test plates are not touched."""
+    """Choose options of a method on validation plates. Test plates are not touched."""
     from benchmark.locks import hold
     from benchmark.search import search as run_search
     from benchmark.search import summary
@@ -251,7 +294,7 @@ def search(
 
 @app.command()
 def upscale(
-    result: Annotated[Path, typer.Argument(help="Folder of a finished result: results/RUN/METHOD/seedK.")],
+    result: Annotated[Path, typer.Argument(help="A finished result: results/RUN/METHOD/seedK.")],
     images: Annotated[list[Path], typer.Argument(help="Low-resolution pictures.")],
     out: Annotated[Path, typer.Option(help="Folder for the upscaled pictures.")] = Path("upscaled"),
     device: Annotated[str, typer.Option(help="auto, cpu, cuda or cuda:N.")] = "auto",
@@ -265,32 +308,20 @@ def upscale(
 
     places = targets(images, out)
     method = load_method(result, resolve_device(device))
-    lost = 0
+    codes = []
     for path, target in places.items():
         try:
             upscale_file(method, path, target)
         except UserError as error:
-            lost += 1
+            codes.append(exit_code(error))
             say(f"error: {error}", error=True)
         else:
             say(target)
-    if lost:
-        sys.exit(2)
+    if codes:
+        sys.exit(min(codes))
 
 
-@app.command()
-def status(results: Results = Path("results"), run_name: RunName = None, as_json: AsJson = False) -> None:
-    """Say what a run holds: complete, failed and unfinished results."""
-    from benchmark.store import find_run
-
-    found = find_run(results, run_name)
-    rows = found.status()
-    if as_json:
-        say(json.dumps(rows, indent=1, ensure_ascii=False))
-        return
-    say(found.folder)
-    for row in rows:
-        say(f"{row['method']:<28}seed {row['seed']:<3}{row['status']:<12}{cell(row['detail'])}")
+app.command()(perf)
 
 
 @app.command()
@@ -300,3 +331,6 @@ def doctor() -> None:
 
     for name, finding in examine():
         say(f"{name:<18}{finding}")
+
+
+app.add_typer(data_app, name="data")

@@ -8,13 +8,14 @@ from typing import TYPE_CHECKING, Annotated, Optional
 
 import typer
 
-from benchmark.cli_options import AsJson, Assignments, Preset, Protocol, Results, make_config
-from benchmark.terminal import say
+from benchmark.cli_options import AsJson, Assignments, Preset, Protocol, Results, make_config, path_option
+from benchmark.errors import amount
+from benchmark.terminal import cell, say
 
 if TYPE_CHECKING:
     from benchmark.readers.training import Kind
 
-data_app = typer.Typer(no_args_is_help=True, help="Look at, prepare and make plates, and the networks that read them.")
+data_app = typer.Typer(no_args_is_help=True, help="Look at, prepare and draw plates; list packs; train readers.")
 
 
 @data_app.command("prepare")
@@ -25,7 +26,7 @@ def data_prepare(
     results: Results = Path("results"),
     assignments: Assignments = None,
 ) -> None:
-    """Decode the plates a preset needs into one file, so that runs start at once."""
+    """Decode the plates of a preset into one file. Runs then start at once."""
     from benchmark.setting import prepare_plates
 
     config = make_config(preset, {"data.folder": folder, "data.protocol": protocol}, assignments)
@@ -42,7 +43,7 @@ def data_verify(
     assignments: Assignments = None,
     as_json: AsJson = False,
 ) -> None:
-    """Count pictures, plates, files that cannot be used, and what the splits of a preset know of each other."""
+    """Count plates, unusable files, and leaks between splits."""
     from benchmark.data.splits import Counts
     from benchmark.data.verify import PROTOCOLS, describe, verify, verify_names
 
@@ -69,6 +70,45 @@ def _verify_pack(folder: Path, as_json: bool) -> None:
         raise typer.Exit(1)
 
 
+@data_app.command("packs")
+def data_packs(
+    folder: Annotated[
+        Optional[Path],
+        typer.Argument(parser=path_option, metavar="[FOLDER]", help="Folder of packs. Default: that of --results."),
+    ] = None,
+    results: Results = Path("results"),
+    remove_unused: Annotated[
+        bool, typer.Option("--remove-unused", help="Remove those that no result and no process needs.")
+    ] = False,
+    as_json: AsJson = False,
+) -> None:
+    """List packs and who needs them; remove unused ones.
+
+    A pack is made anew when its data or its split changes, and the old one stays. Results refer to packs by their
+    content; only those of the runs in --results are asked.
+    """
+    from benchmark.packs import remove, stored
+
+    rows = []
+    for item in stored(folder or results / "packs", results):
+        removed = remove_unused and item.unused and remove(item)
+        rows.append((item, removed))
+    if as_json:
+        facts = [{**item.as_dict(), "removed": removed} for item, removed in rows]
+        say(json.dumps(facts, indent=1, ensure_ascii=False))
+        return
+    for item, removed in rows:
+        use = cell(item.use) + ", removed" * removed
+        say(f"{cell(item.folder.name):<44}{amount(item.size):>10}  {item.kind}, {use}")
+    whole = sum(item.size for item, _ in rows)
+    if remove_unused:
+        freed = sum(item.size for item, removed in rows if removed)
+        say(f"{amount(freed)} freed, {amount(whole - freed)} left")
+    else:
+        unused = sum(item.size for item, _ in rows if item.unused)
+        say(f"{amount(whole)} in all, {amount(unused)} of it unused" + ": --remove-unused removes it" * bool(unused))
+
+
 @data_app.command("synthesize")
 def data_synthesize(
     out: Annotated[Path, typer.Argument(help="Folder to write to.")],
@@ -90,7 +130,7 @@ def data_embedder(
     plates: Annotated[Optional[int], typer.Option(min=1, help="Synthetic plates to draw.")] = None,
     force: Annotated[bool, typer.Option("--force", help="Train anew what is there already.")] = False,
 ) -> None:
-    """Train a ResNet-18 to read synthetic plates: the initialisation `plates` of embedders (minutes on a GPU)."""
+    """Train the ResNet-18 of embedder_init=plates. It learns to read synthetic plates: minutes on a GPU."""
     from benchmark.readers.training import EMBEDDER, embedder_path
 
     _train_reader(EMBEDDER, embedder_path(), device, iterations, plates, force)
@@ -104,7 +144,7 @@ def data_reader(
     plates: Annotated[Optional[int], typer.Option(min=1, help="Synthetic plates to draw.")] = None,
     force: Annotated[bool, typer.Option("--force", help="Train anew what is there already.")] = False,
 ) -> None:
-    """Train the network of the judge `crnn` anew (the package brings its weights along)."""
+    """Train the second judge, crnn, anew. The package brings its weights along."""
     from benchmark.readers.training import READER
 
     _train_reader(READER, out, device, iterations, plates, force)

@@ -21,19 +21,21 @@ def path_option(text: str) -> Path:
 
 
 Results = Annotated[Path, typer.Option("--results", help="Folder of runs.", parser=path_option, metavar="<path>")]
-RunName = Annotated[Optional[str], typer.Option("--run", help="Name of the run in the results folder.")]
+RunName = Annotated[Optional[str], typer.Option("--run", help="Name of a run. Default: the one changed last.")]
+NewRunName = Annotated[Optional[str], typer.Option("--run", help="Name of the run. Default: from preset and data.")]
 Preset = Annotated[str, typer.Option("--preset", help="quick, standard or paper.")]
 Folder = Annotated[Optional[Path], typer.Option("--data", help="A CCPD folder. Default: synthetic plates.")]
 Protocol = Annotated[Optional[str], typer.Option("--protocol", help="disjoint or paper.")]
 Assignments = Annotated[
-    Optional[list[str]], typer.Option("--set", metavar="SECTION.FIELD=VALUE", help="Any field of the configuration.")
+    Optional[list[str]],
+    typer.Option("--set", metavar="SECTION.FIELD=VALUE", help="Any setting; a wrong name lists them."),
 ]
 Plugins = Annotated[
     Optional[list[Path]],
     typer.Option("--plugin", help="A Python file that registers methods.", parser=path_option, metavar="<path>"),
 ]
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON instead of a table.")]
-Names = Annotated[str, typer.Option("--methods", help="Names or groups, separated by commas.")]
+Names = Annotated[str, typer.Option("--methods", help="Names or groups (see `methods`), separated by commas.")]
 
 
 def select_methods(names: str, plugins: list[Path] | None) -> tuple[list[Registration], list[str]]:

@@ -4,12 +4,24 @@ from __future__ import annotations
 
 import json
 import sys
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Optional
 
 import typer
 
-from benchmark.cli_options import AsJson, Assignments, Folder, Names, Plugins, Preset, make_config, select_methods
+from benchmark.cli_options import (
+    AsJson,
+    Assignments,
+    Folder,
+    Names,
+    Plugins,
+    Preset,
+    Results,
+    RunName,
+    make_config,
+    select_methods,
+)
 from benchmark.errors import UserError
 from benchmark.terminal import cell, say
 
@@ -17,23 +29,19 @@ if TYPE_CHECKING:
     from benchmark.config import Config
     from methods import Registration
 
-_SUBJECTS = {
-    "steps": "training steps against their floor",
-    "memory": "plates on the device, and whether a step depends on their number",
-    "prepare": "packing against decoding",
-    "scoring": "scoring, by parts",
-}
+_SUBJECTS = ("steps", "memory", "prepare", "scoring", "commands")
 _METHODS = {"memory": "espcn"}  # its step is so cheap that its batch shows; the others default to table1
 _PLATES = {"steps": 256, "memory": 100_000, "prepare": 256, "scoring": 200}
 # Weights that would have to be downloaded do not change how long a step takes.
 _RANDOM = {"pecl": "pecl.embedder_init=random", "esrgan": "esrgan.perceptual=random"}
-_REPEATS = 6  # and one to warm up: a budget of seven parts has ESRGAN's published phases in it as five and two
+_REPEATS = {"commands": 3}  # a report takes long, and hardly longer one time than another
+_USUAL_REPEATS = 6  # and one to warm up: a budget of seven parts has ESRGAN's published phases in it as five and two
 _BATCH = {"cpu": 16, "cuda": 128}
 
 
 def perf(
     names: Names = "",
-    what: Annotated[str, typer.Option(help=f"What to measure: {', '.join(_SUBJECTS)}.")] = "steps",
+    what: Annotated[str, typer.Option(help="What to measure: see above.")] = "steps",
     preset: Preset = "standard",
     data: Folder = None,
     device: Annotated[Optional[str], typer.Option(help="auto, cpu, cuda or cuda:N.")] = None,
@@ -41,9 +49,13 @@ def perf(
         Optional[int], typer.Option(help="Patches per step. Default: 16 on CPUs, 128 on GPUs.")
     ] = None,
     plates: Annotated[Optional[int], typer.Option(min=1, help="Plates to measure on; for memory, the most.")] = None,
-    repeats: Annotated[int, typer.Option(min=1, help="Repetitions that medians are taken over.")] = _REPEATS,
+    repeats: Annotated[
+        Optional[int], typer.Option(min=1, help="Repetitions that medians are over. Default: 6; for commands, 3.")
+    ] = None,
     plugin: Plugins = None,
     assignments: Assignments = None,
+    results: Results = Path("results"),
+    run_name: RunName = None,
     as_json: AsJson = False,
     out: Annotated[Optional[Path], typer.Option(help="A file for the same JSON.")] = None,
     save: Annotated[
@@ -51,14 +63,28 @@ def perf(
     ] = False,
     throughput: Annotated[Path, typer.Option(help="Folder of throughput files.")] = Path("results/throughput"),
 ) -> None:
-    """Measure how fast this is here: training steps, memory, packing, scoring."""
+    """Measure speed here: steps, memory, packing, scoring, commands.
+
+    \b
+    --what steps     training steps, against their floor
+    --what memory    plates on the device; does a step depend on their number?
+    --what prepare   packing, against decoding alone
+    --what scoring   plates a second, by parts
+    --what commands  --help (at most 0.5 s) and report of a stored run (at most
+                     60 s for 20 methods), against what merely starts
+    """
     if what not in _SUBJECTS:
-        known = "; ".join(f"{name}: {subject}" for name, subject in _SUBJECTS.items())
-        raise UserError(f"nothing called {what!r} to measure ({known})")
+        raise UserError(f"nothing called {what!r} to measure (known: {', '.join(_SUBJECTS)})")
     if save and what != "steps":
         raise UserError("--save is for training steps: leave --what out")
+    if run_name is not None and what != "commands":
+        raise UserError("--run is for --what commands: leave it out")
     if out is not None and (out.is_dir() or not out.parent.is_dir()):
         raise UserError(f"cannot write {out}: name a file in a folder that is there with --out")
+    repeats = repeats or _REPEATS.get(what, _USUAL_REPEATS)
+    if what == "commands":
+        _show(what, _measure_commands(results, run_name, repeats), as_json, out)
+        return
     entries, lost = select_methods(names or _METHODS.get(what, "table1"), plugin)
     if what == "memory" and (untrained := next((e.name for e in entries if e.method.deterministic), None)):
         raise UserError(f"{untrained} does not train: name other methods with --methods")
@@ -102,20 +128,39 @@ def _measure(
             say(f"{row['method']:<28}{cell(outcome)}", error=True)
             rows.append(row)
         return rows
-    from benchmark.perf import pipeline
-
     if what == "memory":
-        return [row for entry in entries for row in pipeline.memory(entry.name, config, plates, repeats)]
+        from benchmark.perf import memory
+
+        return [row for entry in entries for row in memory.measure(entry.name, config, plates, repeats)]
     if what == "prepare":
-        return pipeline.prepare(config.data.folder, plates, repeats)
-    return pipeline.score(config, plates, repeats)
+        from benchmark.perf import prepare
+
+        return prepare.measure(config.data.folder, plates, repeats)
+    from benchmark.perf import scoring
+
+    return scoring.measure(config, plates, repeats)
+
+
+def _measure_commands(results: Path, run_name: str | None, repeats: int) -> list[dict[str, Any]]:
+    from benchmark.perf.commands import measure
+    from benchmark.store import find_run
+
+    try:
+        run = find_run(results, run_name)
+    except UserError as error:
+        if run_name is not None:
+            raise
+        say(f"report is not measured: {error}", error=True)
+        run = None
+    return measure(run, repeats, partial(say, error=True))
 
 
 def _show(what: str, rows: list[dict[str, Any]], as_json: bool, out: Path | None) -> None:
     from benchmark.files import write_text
-    from benchmark.perf.tables import plain_table, steps_table
+    from benchmark.perf.tables import commands_table, plain_table, steps_table
 
     text = json.dumps(rows, indent=1, ensure_ascii=False)
     if out is not None:
         write_text(out, text + "\n")
-    say(text if as_json else steps_table(rows) if what == "steps" else plain_table(rows))
+    table = {"steps": steps_table, "commands": commands_table}.get(what, plain_table)
+    say(text if as_json else table(rows))

@@ -5,11 +5,11 @@ from __future__ import annotations
 import json
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Optional
 
 import typer
 
-from benchmark.cli_options import AsJson, Plugins, RunName, load_plugin, path_option
+from benchmark.cli_options import AsJson, Plugins, load_plugin, path_option
 from benchmark.terminal import cell, say
 
 if TYPE_CHECKING:
@@ -19,15 +19,17 @@ if TYPE_CHECKING:
 
 def verify(
     results: Annotated[
-        Path, typer.Argument(parser=path_option, metavar="[RESULTS]", help="Folder of runs, or of one run.")
+        Path, typer.Argument(parser=path_option, metavar="results", help="Folder of runs, or of one run.")
     ] = Path("results"),
-    run_name: RunName = None,
+    run_name: Annotated[Optional[str], typer.Option("--run", help="Name of a run. Default: all.")] = None,
     plugin: Plugins = None,
     complete: Annotated[bool, typer.Option("--complete", help="Weights and pictures must be there, too.")] = False,
     schema: Annotated[bool, typer.Option("--schema", help="Only say where the schema of result.json is.")] = False,
     as_json: AsJson = False,
 ) -> None:
-    """Check stored results: schema, checksums, weights, identity, scores, history, clocks, data, the report's table.
+    """Check whether stored results are what they say.
+
+    That is: schema, checksums, weights, identity, scores, history, clocks, data, and the report's table.
 
     Exit code 0: all fits, 1: something does not, 2: bad input.
     """

@@ -18,11 +18,11 @@ _WEIGHTS = {"ResNet-18 (PECL)": "resnet18-*.pth", "VGG-19 (ESRGAN)": "vgg19-*.pt
 def examine() -> list[tuple[str, str]]:
     """(subject, finding) pairs; nothing is downloaded and nothing is changed."""
     return [
-        ("torch", f"{torch.__version__}, {torch.get_num_threads()} threads of {os.cpu_count()} cores"),
-        ("CUDA", torch.cuda.get_device_name() if torch.cuda.is_available() else "no device: --device cpu"),
+        ("torch", f"{torch.__version__}; threads: {torch.get_num_threads()} on {os.cpu_count()} cores"),
+        ("CUDA", torch.cuda.get_device_name() if torch.cuda.is_available() else "no device: the CPU is used"),
         ("judge", _judge()),
         *_pretrained(),
-        ("methods", ", ".join(methods.names("all"))),
+        ("methods", f"{len(methods.names())} can be run: python -m benchmark methods"),
         *((f"unavailable: {name}", reason) for name, reason in methods.unavailable().items()),
         ("disk", f"{shutil.disk_usage(Path.cwd()).free / 1e9:.0f} GB free here"),
     ]

@@ -16,7 +16,7 @@ _LONGEST_LINE = 500
 
 
 class UserError(Exception):
-    """Bad input: a single line that says what is wrong and how to go on. Exit code 2."""
+    """Bad input: a single line that says what is wrong and how to go on. Exit code 2 (but see :func:`exit_code`)."""
 
 
 class CannotWrite(OSError):
@@ -79,6 +79,14 @@ def fault_of_place(error: BaseException, path: Path | None = None) -> int | None
         free = free_bytes(path) if path is not None else None
         number = errno.EIO if free is None or free > 1 << 20 else errno.ENOSPC
     return number if number in _NO_ROOM | _NOT_ALLOWED | {errno.EIO} else None
+
+
+def exit_code(error: Exception) -> int:
+    """What a command ends with after ``error``, of which the user gets one line: 2 for bad input; 1 where writing
+    failed, also if it was a :class:`UserError` that passed on that a disk is full or fails."""
+    behind = error.__cause__ or error.__context__
+    failing = isinstance(behind, OSError) and fault_of_place(behind) in _NO_ROOM | {errno.EIO}
+    return 2 if isinstance(error, UserError) and not failing else 1
 
 
 def out_of_memory(error: BaseException) -> bool:

@@ -29,16 +29,16 @@ SCORING = ("benchmark.scoring",)
 # Imported by those, but without influence on any number.
 _IRRELEVANT = {"benchmark.identity", "benchmark.provenance", "benchmark.progress", "benchmark.errors",
                "benchmark.store", "benchmark.config", "benchmark.stop", "benchmark.files", "benchmark.locks",
-               "benchmark.terminal"}  # fmt: skip
+               "benchmark.terminal", "benchmark.activity"}  # fmt: skip
 # How plates come about: the fingerprint of the pack, which is in both identities, stands for what they did.
 _IN_FINGERPRINT = {"benchmark.data.ccpd", "benchmark.data.splits", "benchmark.data.pack"}
 _PACKAGES = ("methods", "benchmark")
 
-# Fields that change the weights of one (method, seed) by rounding alone, or not at all; provenance records them.
-_FREE = {
+FREE = {
     "data": {"folder", "cache"},  # the fingerprint of the pack stands for them
     "train": {"seeds", "device", "threads", "checkpoint_seconds", "checkpoint_iterations"},
 }
+"""Fields that change the weights of one (method, seed) by rounding alone, or not at all; provenance records them."""
 
 
 def training_identity(
@@ -71,7 +71,7 @@ def training_identity(
 def settled(config: Config | dict[str, Any]) -> dict[str, Any]:
     """The configuration without what changes no weights."""
     content = dict(config) if isinstance(config, dict) else config.model_dump(mode="json")
-    for section, names in _FREE.items():
+    for section, names in FREE.items():
         content[section] = {k: v for k, v in content[section].items() if k not in names}
     return content
 

@@ -3,29 +3,39 @@
 from __future__ import annotations
 
 import gc
-import json
 import time
 import traceback
-from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager
+from collections.abc import Callable
+from contextlib import ExitStack
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import torch
 
 from benchmark import checkpoint
+from benchmark.activity import LOCKS, Activity, working
 from benchmark.config import Config
 from benchmark.data.plates import Plates
-from benchmark.errors import UserError, first_line, writing
+from benchmark.errors import first_line, writing
 from benchmark.files import write_text
-from benchmark.identity import SCORING, TRAINING, settled, source_hash, training_identity
-from benchmark.locks import Held, agreeing, hold
+from benchmark.identity import FREE, SCORING, TRAINING, settled, source_hash, training_identity
+from benchmark.locks import Held, hold
 from benchmark.progress import Progress
 from benchmark.session import Interrupted
 from benchmark.setting import Setting, configure_torch, make_judges, prepare_plates, resolve_device
 from benchmark.stop import Stop
-from benchmark.store import UPPER_BOUND, Result, Run, clear, linked, write_result
+from benchmark.store import (
+    UPPER_BOUND,
+    Result,
+    Run,
+    clear,
+    drop_replaced,
+    linked,
+    replaced,
+    set_aside,
+    take_back,
+    write_result,
+)
 from benchmark.terminal import say as say_plainly
 from benchmark.work import (
     common_facts,
@@ -36,9 +46,6 @@ from benchmark.work import (
     upper_bound_facts,
 )
 from methods import Registration
-
-LOCKS = ".locks"
-"""Folder of a run's locks: one per job, and one per process that is working in the run."""
 
 
 @dataclass(frozen=True)
@@ -51,6 +58,10 @@ class Job:
     @property
     def name(self) -> str:
         return self.entry.name if self.entry else UPPER_BOUND
+
+    @property
+    def key(self) -> tuple[str, int]:
+        return self.name, self.seed
 
     @property
     def label(self) -> str:
@@ -85,12 +96,14 @@ def run_jobs(
     configure_torch(config)
     with Stop().installed() as stop:
         try:
-            with agreeing_processes(config, run) as started:
+            todo = jobs(config, entries)
+            with working(run.folder, *common_work(config)) as (started, tell):
+                activity = Activity(tell, [job.key for job in todo])
                 plates, name = prepare_plates(config, run.folder.parent, say)
                 say(f"{overview(plates, name)}; device {device}")
                 judge, second = make_judges(config)
                 setting = Setting(config, run, device, plates, name, judge, second, stop)
-                return run_all(setting, jobs(config, entries), started.stat().st_mtime_ns)
+                return run_all(setting, todo, started, activity)
         except KeyboardInterrupt:
             if not stop():
                 raise
@@ -105,24 +118,21 @@ def jobs(config: Config, entries: list[Registration]) -> list[Job]:
     return [Job(None), *(Job(entry, seed) for entry, seed in pairs if not (seed and entry.method.deterministic))]
 
 
-@contextmanager
-def agreeing_processes(config: Config, run: Run) -> Iterator[Path]:
-    """Be one of the processes that work in ``run`` with this configuration. Yields a file made when it began.
-
-    Raises UserError while a process with another configuration, or other source, works there: each would compute
-    anew what the other has made.
-    """
-    data = config.data.folder
-    what = {**settled(config), "preset": None, "folder": str(data.resolve()) if data else None}
-    work = json.dumps([what, source_hash(*TRAINING), source_hash(*SCORING)], sort_keys=True, default=str)
-    try:
-        with agreeing(run.folder / LOCKS / "processes", work) as started:
-            yield started
-    except Held as other:
-        raise UserError(
-            f"{run.folder} is being written with another configuration or source ({other.holder}): give both commands"
-            " the same (only --methods, --device and --seeds may differ), or name another run with --run"
-        ) from None
+def common_work(config: Config) -> tuple[dict[str, Any], str]:
+    """What all processes that work in a run have in common (each of two that differ would compute anew what the
+    other has made), and which settings they need not."""
+    settings = settled(config)
+    data, families = config.data.folder, settings.pop("methods")
+    del settings["preset"]  # a name for what the others say
+    settings["data"]["folder"] = str(data.resolve()) if data else None
+    source = {"training": source_hash(*TRAINING)[:12], "scoring": source_hash(*SCORING)[:12]}
+    fields = sorted(f"{section}.{name}" for section, names in FREE.items() for name in names)
+    free = [field for field in fields if field not in ("data.folder", "train.seeds", "train.device")]
+    return {
+        **settings,
+        **families,
+        "source": source,
+    }, f"--methods, --seeds, --device and (with --set) {', '.join(free)}"
 
 
 def overview(plates: Plates, name: str) -> str:
@@ -136,21 +146,25 @@ def overview(plates: Plates, name: str) -> str:
     )
 
 
-def run_all(setting: Setting, jobs: list[Job], started: int) -> list[str]:
+def run_all(setting: Setting, jobs: list[Job], started: int, activity: Activity) -> list[str]:
     """Run every job, last those that other processes hold. Returns the names of the jobs that failed.
 
     ``started``: when this process began, by the clock of the file system (nanoseconds).
     """
-    outcomes = [run_locked(setting, job, started, wait=False) for job in jobs]
+    outcomes: list[bool | None] = []
+    for job in jobs:
+        rest = len(jobs) - len(outcomes) > 1 or None in outcomes
+        outcomes.append(run_locked(setting, job, started, activity, wait=not rest))
     for i, job in enumerate(jobs):
         if outcomes[i] is None:
-            outcomes[i] = run_locked(setting, job, started, wait=True)
+            outcomes[i] = run_locked(setting, job, started, activity, wait=True)
     return [job.label for job, done in zip(jobs, outcomes) if not done]
 
 
-def run_locked(setting: Setting, job: Job, started: int, wait: bool) -> bool | None:
+def run_locked(setting: Setting, job: Job, started: int, activity: Activity, wait: bool) -> bool | None:
     """Run a job under its lock. False if it failed, None if another process holds it and ``wait`` is false."""
-    progress = Progress(job.name if setting.config.train.seeds == 1 or job.entry is None else job.label)
+    name = job.name if setting.config.train.seeds == 1 or job.entry is None else job.label
+    progress = Progress(name, also=activity.update)
     lock = setting.run.folder / LOCKS / f"job-{job.name}-seed{job.seed}"
     with ExitStack() as held:
         try:
@@ -158,6 +172,7 @@ def run_locked(setting: Setting, job: Job, started: int, wait: bool) -> bool | N
         except Held as other:
             progress.note(f"is being computed by {other.holder}: the others come first")
             return None
+        held.enter_context(activity.job(job.key))
         return run_job(setting, job, progress, started)
 
 
@@ -171,14 +186,18 @@ def run_job(setting: Setting, job: Job, progress: Progress, started: int) -> boo
         present = setting.run.result(job.name, job.seed)
         if job.entry is not None:
             known = _identity(setting, job.entry, job.seed)
+            present = _taken_back(setting, job, known, present, progress)
         if present is not None and _failed_since(started, present, known):
             progress.note(f"FAILED in another process: {present.info['error']['message']}")
             return False
         if present is not None and _is_there(setting, present, known):
             if job.entry is not None:
                 progress.note("is there already")
+            checkpoint.remove(present.folder)  # of a process that was killed just after it had stored the result
+            drop_replaced(present.folder)
             return True
         info = _do(setting, job, known, present, progress)
+        drop_replaced(setting.run.place(job.name, job.seed))
     except BaseException as error:  # a method must not take the others along, not even by sys.exit()
         if isinstance(error, Interrupted) or (isinstance(error, KeyboardInterrupt) and setting.stop()):
             progress.note("stopped; the same command goes on from here")
@@ -197,6 +216,18 @@ def _identity(setting: Setting, entry: Registration, seed: int) -> str:
     options = setting.config.options(entry.family)
     ingredients = create(setting, entry).ingredients()
     return training_identity(entry, options, seed, setting.config, setting.plates.fingerprint, ingredients)
+
+
+def _taken_back(setting: Setting, job: Job, known: str, present: Result | None, progress: Progress) -> Result | None:
+    """The result of a job: one that was set aside, if it is what is wanted and has not been replaced yet."""
+    folder = setting.run.place(job.name, job.seed)
+    old = replaced(folder)
+    kept = present.complete if present is not None else (folder / "result.json").exists()
+    if old is None or kept or old.info.get("identity", "") != known:
+        return present
+    progress.note(f"goes back to the result in {old.folder}")
+    take_back(folder)
+    return setting.run.result(job.name, job.seed)
 
 
 def _failed_since(started: int, present: Result, known: str) -> bool:
@@ -224,8 +255,10 @@ def _do(setting: Setting, job: Job, known: str, present: Result | None, progress
         if present.info["identity"] == known:
             progress.note("scoring the weights that are there: judge, metrics or test plates are others")
             return rescore(setting, job.entry, present)
+        aside = set_aside(folder)
         progress.note("made with another configuration, data or source: computing it anew")
-    if (present is not None and present.complete) or not checkpoint.present(folder):
+        progress.note(f"the old result is kept in {aside} until the new one is complete")
+    if not checkpoint.present(folder):
         clear(folder)  # otherwise the session takes the checkpoint up, if it is of this identity
     (folder / "result.json").unlink(missing_ok=True)
     return compute(setting, job.entry, job.seed, folder, known, progress)

@@ -8,6 +8,7 @@ from __future__ import annotations
 import shutil
 import sys
 import time
+from collections.abc import Callable
 from contextlib import suppress
 from typing import TYPE_CHECKING, TextIO
 
@@ -21,10 +22,13 @@ _COLUMN = 27
 
 
 class Progress:
-    """Tells the user how one training is going; hand ``update`` to the session."""
+    """Tells the user how one training is going; hand ``update`` to the session. What it calls ``also`` is told, too."""
 
-    def __init__(self, name: str, stream: TextIO | None = None) -> None:
+    def __init__(
+        self, name: str, stream: TextIO | None = None, also: Callable[[TrainingSession], object] | None = None
+    ) -> None:
         self.name = name
+        self.also = also
         self.stream = stream or sys.stdout
         self.live = self.stream.isatty()
         self._drawn = 0.0
@@ -33,6 +37,8 @@ class Progress:
 
     def update(self, session: TrainingSession) -> None:
         """Called after every iteration and every validation; cheap unless a line is due."""
+        if self.also is not None:
+            self.also(session)
         now = time.monotonic()
         if self._start is None:
             self._start = (now, session.iteration)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import weakref
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
@@ -17,7 +18,7 @@ from benchmark.data.plates import Plates
 from benchmark.data.splits import Counts
 from benchmark.errors import CannotWrite, UserError, fault_of_place
 from benchmark.identity import scoring_identity
-from benchmark.locks import hold
+from benchmark.locks import hold, use
 from benchmark.stop import Stop
 from benchmark.store import Run
 
@@ -78,11 +79,14 @@ def prepare_plates(config: Config, results: Path, say: Callable[[str], None]) ->
             folder = _draw_plates(config, cache, say)
         counts = Counts(data.train_plates, data.val_plates, data.test_plates)
         plates = pack.prepare(folder, cache, counts=counts, protocol=data.protocol, seed=data.seed, say=say)
+    except CannotWrite:
+        raise
     except OSError as error:
         number, place = fault_of_place(error), Path(getattr(error, "filename", None) or cache)
         if number is None:
             raise
         raise CannotWrite(place, number, option="--set data.cache=FOLDER") from error
+    weakref.finalize(plates, use(plates.folder / "pack.json"))  # `data packs` is not to remove it meanwhile
     return plates, name
 
 

@@ -19,6 +19,7 @@ from typing import Any
 
 import pandas as pd
 
+from benchmark.activity import Key, at_work
 from benchmark.errors import UserError
 from benchmark.files import checksum, refuse_links, write_text
 from benchmark.records import Unreadable, read_record, read_table, to_text
@@ -126,23 +127,39 @@ class Run:
         return {path: found for path, found in self._all().items() if isinstance(found, str)}
 
     def status(self) -> list[dict[str, Any]]:
-        """One row per (method, seed): ``status`` is complete, failed, unfinished or unreadable."""
-        rows, all_found = [], self._all()
+        """One row per (method, seed): ``status`` is complete, running, pending, failed, unfinished or unreadable.
+
+        Living processes say what they are doing (running: the row has ``pid``, ``host``, ``since``, ``iteration`` and
+        ``iterations``) and what they have yet to do (pending). A complete result stays one while it is looked at.
+        """
+        rows: dict[Key, dict[str, Any]] = {}
+        all_found = self._all()
         for folder in self._folders():
-            found = all_found.get(folder / "result.json")
-            row = {"method": plain(folder.parent.name), "seed": int(folder.name.removeprefix("seed"))}
-            if found is None:
-                text = "the same command goes on where it stopped" if next(folder.glob("*.pt"), None) else ""
-                rows.append({**row, "status": "unfinished", "detail": text})
-            elif isinstance(found, str):
-                rows.append({**row, "status": "unreadable", "detail": found})
-            elif found.complete:
-                psnr = found.info["scores"]["best"].get("psnr", {}).get("median")
-                detail = "" if psnr is None else f"{psnr:.2f} dB"
-                rows.append({**row, "status": "complete", "detail": detail})
-            else:
-                rows.append({**row, "status": "failed", "detail": found.info["error"]["message"]})
-        return rows
+            seed = int(folder.name.removeprefix("seed"))
+            status, detail = self._state(folder, all_found.get(folder / "result.json"))
+            if status in ("failed", "unfinished") and replaced(folder) is not None:
+                detail += f"{'; ' if detail else ''}the result before it is in {replaced_place(folder).name}"
+            key = folder.parent.name, seed
+            rows[key] = {"method": plain(folder.parent.name), "seed": seed, "status": status, "detail": detail}
+        for (method, seed), doing in at_work(self.folder).items():
+            row = {"method": plain(method), "seed": seed, "status": "pending", "detail": plain(doing.text)}
+            if doing.since and rows.get((method, seed), {}).get("status") != "complete":
+                rows[method, seed] = {**row, "status": "running", **doing.as_dict()}
+            rows.setdefault((method, seed), row)
+        return [rows[key] for key in sorted(rows)]
+
+    @staticmethod
+    def _state(folder: Path, found: Result | str | None) -> tuple[str, str]:
+        """Status and detail of what is stored in a folder."""
+        if found is None:
+            begun = next(folder.glob("*.pt"), None)
+            return "unfinished", "the same command goes on where it stopped" if begun else ""
+        if isinstance(found, str):
+            return "unreadable", found
+        if not found.complete:
+            return "failed", found.info["error"]["message"]
+        psnr = found.info["scores"]["best"].get("psnr", {}).get("median")
+        return "complete", "" if psnr is None else f"{psnr:.2f} dB"
 
     def _folders(self) -> list[Path]:
         """Folders of a method and seed, links among them or above them left out."""
@@ -203,6 +220,43 @@ def clear(folder: Path) -> None:
     folder.mkdir(parents=True)
 
 
+def replaced_place(folder: Path) -> Path:
+    """Where the complete result in ``folder`` is kept while it is being computed anew: no report looks there."""
+    return folder.with_name(f"replaced-{folder.name}")
+
+
+def replaced(folder: Path) -> Result | None:
+    """The result that was set aside from ``folder``, if there is one that can be used."""
+    aside = replaced_place(folder)
+    found = None if linked(aside) else read_result(aside)
+    return found if found is not None and found.complete else None
+
+
+def set_aside(folder: Path) -> Path:
+    """Move the result in ``folder`` to :func:`replaced_place`, and return that."""
+    aside = replaced_place(folder)
+    refuse_links(folder.parent, folder, aside)
+    if aside.exists():
+        shutil.rmtree(aside)
+    return folder.rename(aside)
+
+
+def take_back(folder: Path) -> None:
+    """Make the result that was set aside that of ``folder`` again, in place of what has been begun there."""
+    aside = replaced_place(folder)
+    refuse_links(folder.parent, folder, aside)
+    if folder.exists():
+        shutil.rmtree(folder)
+    aside.rename(folder)
+
+
+def drop_replaced(folder: Path) -> None:
+    """Remove what was set aside from ``folder``: the result there is complete."""
+    aside = replaced_place(folder)
+    if aside.is_dir() and not linked(aside):
+        shutil.rmtree(aside)
+
+
 def check_writable(folder: Path) -> None:
     """Make ``folder`` and try to write in it. Raises UserError where that fails."""
     probe = folder / f".write-test-{os.getpid()}"
@@ -231,19 +285,22 @@ def find_runs(results: Path, name: str | None = None) -> list[Run]:
         raise UserError(f"no results folder {results}: `python -m benchmark run --methods all` makes one")
     if name is not None:
         if not run_folder(results, name).is_dir():
-            known = ", ".join(sorted(p.name for p in _runs(results))) or "none"
+            known = ", ".join(run.folder.name for run in runs(results)) or "none"
             raise UserError(f"no run {name!r} in {results} (there are: {known})")
         return [Run(results / name)]
     if next(results.glob("*/seed*/"), None) is not None:
         return [Run(results)]
-    runs = sorted(_runs(results))
-    if not runs:
+    found = runs(results)
+    if not found:
         raise UserError(f"no run in {results}: `python -m benchmark run --methods all` makes one")
-    return [Run(path) for path in runs]
+    return found
 
 
-def _runs(results: Path) -> list[Path]:
-    return [p for p in results.iterdir() if p.name not in RESERVED and next(p.glob("*/seed*/"), None)]
+def runs(results: Path) -> list[Run]:
+    """All runs in a results folder, by name, also those that have only been begun."""
+    known = sorted(results.iterdir()) if results.is_dir() else []
+    folders = [p for p in known if p.name not in RESERVED and p.is_dir()]
+    return [Run(p) for p in folders if next(p.glob("*/seed*/"), None) or at_work(p)]
 
 
 def _last_change(run: Path) -> float:

@@ -95,7 +95,8 @@ def verify_run(run: Run, complete: bool = False, table1: Callable[[Run], str] | 
     found = run.results()
     problems = [Problem(str(path.relative_to(run.folder)), why, _RESTORE) for path, why in run.unreadable().items()]
     rows = run.status()
-    notes = [f"{row['method']} seed {row['seed']} is unfinished" for row in rows if row["status"] == "unfinished"]
+    begun = [row for row in rows if row["status"] in ("unfinished", "running")]
+    notes = [f"{row['method']} seed {row['seed']} is {row['status']}" for row in begun]
     results = [verify_result(result, complete) for result in found]
     scored = [result for result in found if result.complete]
     problems += _one_data_set(scored)

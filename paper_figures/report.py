@@ -12,7 +12,7 @@ import importlib
 import os
 import pkgutil
 import traceback
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field, replace
 from functools import cache
 from pathlib import Path
@@ -105,24 +105,35 @@ def titles() -> dict[str, str]:
     return {name: module.TITLE for name, module in _modules().items()}
 
 
-def build(run: Run, only: list[str] | None = None, allow_mixed: bool = False, pictures: bool = True) -> Report:
+def build(
+    run: Run,
+    only: list[str] | None = None,
+    allow_mixed: bool = False,
+    pictures: bool = True,
+    begin: Callable[[str], object] = lambda step: None,
+) -> Report:
     """Draw everything (or ``only`` these) from the stored results of ``run`` and write the files.
 
     Without ``pictures`` nothing that shows plates is drawn. What fails by a fault of this program's is
-    in ``broken``, with its traceback in ``NAME.error.txt``; the rest is written all the same.
+    in ``broken``, with its traceback in ``NAME.error.txt``; the rest is written all the same. ``begin`` is told
+    of each step, in a few words, when it begins.
 
     Raises UserError for an unknown name, for a run without results, for results that do not belong
     in one table (unless ``allow_mixed``, which marks them), and where nothing can be written.
     """
+    begin("finding the tables and figures")
     modules = _chosen(only)
+    begin("reading the results")
     results = load(run, allow_mixed)
     left_out = [] if pictures else [name for name, module in modules.items() if getattr(module, "PICTURES", False)]
     drawings: dict[str, Drawing] = {}
     contents: dict[str, dict[str, bytes]] = {}
     broken: dict[str, Exception] = {}
     missing = missing_methods(results, {module.NEEDS for module in modules.values()})
-    for name in [name for name in modules if name not in left_out]:
+    drawn = [name for name in modules if name not in left_out]
+    for number, name in enumerate(drawn, 1):
         module = modules[name]
+        begin(f"drawing {number} of {len(drawn)}: {module.TITLE}")
         try:
             drawing = module.draw(results)
             contents[name] = _encode(drawing)
@@ -144,6 +155,7 @@ def build(run: Run, only: list[str] | None = None, allow_mixed: bool = False, pi
         broken=broken,
         left_out=[modules[name].TITLE for name in left_out] + [html.BROWSER] * (not pictures and only is None),
     )
+    begin("writing the files")
     refuse_links(report.folder)
     try:
         report.folder.mkdir(parents=True, exist_ok=True)
@@ -151,7 +163,10 @@ def build(run: Run, only: list[str] | None = None, allow_mixed: bool = False, pi
             files = _write(report.folder, name, contents.get(name, {}), broken.get(name))
             if name in drawings:
                 report.artefacts.append(Artefact(name, modules[name].TITLE, files))
-        return report if only else _with_pages(report, drawings, contents, pictures)
+        if only:
+            return report
+        begin("writing the pages")
+        return _with_pages(report, drawings, contents, pictures)
     except OSError as error:
         raise UserError(f"cannot write the report to {report.folder}: {error.strerror}") from None
 

@@ -20,9 +20,11 @@ from functools import partial
 from pathlib import Path
 from unittest import mock
 
-from fault_bench import BUDGET, ROOT, STEPS, Bench, Seen, failing_disk, small_disk
+from fault_bench import BUDGET, OPTIONS, ROOT, STEPS, Bench, Seen, failing_disk, small_disk
 
 from benchmark import checkpoint
+from benchmark.config import load
+from benchmark.jobs import common_work
 from benchmark.locks import agreeing, hold
 from benchmark.progress import Progress
 
@@ -121,6 +123,7 @@ def full_while_rescoring(bench: Bench) -> Seen:
 def full_while_packing(bench: Bench) -> Seen:
     with small_disk(bench.results, "300k") as change:
         ran = bench.run("first")
+        assert ran.code == 1, ran.text
         change("size=64M")
         return Seen(ran.code, ran.line("^error: "), bench.goes_on("first"))
 
@@ -139,7 +142,7 @@ def full_in_the_report(bench: Bench) -> Seen:
         digest = bench.digest()
         fill(bench.results / "filling")
         ran = bench.call("report", "--results", str(bench.results))
-        assert bench.digest() == digest
+        assert ran.code == 1 and bench.digest() == digest
         (bench.results / "filling").unlink()
         assert bench.call("report", "--results", str(bench.results)).code == 0
         return Seen(ran.code, ran.line("No space left"))
@@ -225,6 +228,10 @@ def _terminate(*_: object, **__: object) -> None:
     os.kill(os.getpid(), signal.SIGTERM)
 
 
+def _interrupt() -> None:
+    os.kill(os.getpid(), signal.SIGINT)
+
+
 @scenario("SIGTERM: in training")
 def stopped_in_training(bench: Bench) -> Seen:
     ran = bench.run("first", at={6: _terminate})
@@ -254,6 +261,14 @@ def stopped_while_waiting(bench: Bench) -> Seen:
         ran = bench.run("first,second")
     assert ran.code == 143 and bench.info("second")["status"] == "complete"
     return Seen(ran.code, ran.line("waiting for pid"), bench.goes_on("first,second"))
+
+
+@scenario("Ctrl-C: while waiting for another process")
+def interrupted_while_waiting(bench: Bench) -> Seen:
+    with hold(bench.run_folder / ".locks" / "job-first-seed0"), once_waiting(_interrupt):
+        ran = bench.run("first")
+    assert ran.code == 130 and ran.text.count("pid") == 1, ran.text
+    return Seen(ran.code, ran.line("waiting for pid"), bench.goes_on("first"))
 
 
 @contextlib.contextmanager
@@ -313,7 +328,16 @@ with hold(Path({!r})):
 def two_configurations(bench: Bench) -> Seen:
     assert bench.run("second").code == 0
     digest = bench.digest("second")
-    with agreeing(bench.run_folder / ".locks" / "processes", "other work"):
+    other = {
+        **OPTIONS,
+        "data.folder": bench.data,
+        "scoring.ocr": "none",
+        "train.iterations": 999,
+        "train.batch_size": 2,
+    }
+    work, _ = common_work(load("quick", [f"{field}={value}" for field, value in other.items()]))
+    with agreeing(bench.run_folder / ".locks" / "processes", work):
         ran = bench.run("first,second")
     assert ran.code == 2 and bench.digest("second") == digest and not bench.place("first").exists()
+    assert "): train.iterations is 999 there, 12 here: give" in ran.text and "train.threads may differ)" in ran.text
     return Seen(ran.code, ran.line("another configuration"), bench.goes_on("first,second"))

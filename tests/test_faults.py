@@ -7,6 +7,8 @@ import io
 import json
 import os
 import re
+import shutil
+import signal
 from pathlib import Path
 from unittest import mock
 
@@ -14,9 +16,11 @@ import pytest
 from fault_bench import BUDGET, STEPS, Bench, Impossible, failing_disk
 from fault_methods import SCENARIOS
 
-from benchmark.errors import CannotWrite, UserError, amount, first_line, out_of_memory, writing
-from benchmark.locks import Held, agreeing, hold
+from benchmark.activity import at_work
+from benchmark.errors import CannotWrite, UserError, amount, exit_code, first_line, out_of_memory, writing
+from benchmark.locks import Disagreement, Held, agreeing, held_by, hold, members
 from benchmark.progress import Progress
+from benchmark.store import Run, replaced, set_aside
 
 LONG = {"disk full: writing the report", "pack cut short by somebody: in mid-run", "results read-only: no permission",
         *(f"disk full: storing {file}" for file in ("history.csv", "finished.pt", "samples"))}  # fmt: skip
@@ -65,15 +69,51 @@ def test_a_file_system_without_locks_is_said(tmp_path: Path) -> None:
 
 
 def test_processes_agree_on_their_work(tmp_path: Path) -> None:
-    with agreeing(tmp_path, "this") as mine:
+    this, that = {"a": 1}, {"a": 2}
+    with agreeing(tmp_path, this) as (mine, tell):
         assert mine.is_file()
         # Another process with the same work has a file of another name; one that has died leaves it behind.
         dead = mine.with_name(mine.name.replace(str(os.getpid()), "0"))
-        dead.touch()
-        with pytest.raises(Held), agreeing(tmp_path, "that"):
+        dead.write_text(mine.read_text())
+        with agreeing(tmp_path, this):
+            assert len(members(tmp_path)) == 2 and not dead.exists()
+        tell({"queue": [1, 2]})
+        dead.write_text(mine.read_text())
+        (member,) = members(tmp_path)
+        assert (member.work, member.state) == (this, {"queue": [1, 2]}) and str(os.getpid()) in member.holder
+        with pytest.raises(Disagreement, match=f"other work .*pid {os.getpid()}") as other, agreeing(tmp_path, that):
             pass
-    with agreeing(tmp_path, "that"):
+        assert other.value.member == member
+    with agreeing(tmp_path, that):
         assert not dead.exists() and not mine.exists()
+    assert members(tmp_path) == [] == members(tmp_path / "nowhere")
+
+
+@pytest.mark.parametrize(
+    "said", ["", "x", "x\n{", "x\n[]", 'x\n{"work": 1, "state": [2]}', "x\n" + "[" * 100_000, "\n\0"]
+)
+def test_what_a_process_says_is_not_believed(tmp_path: Path, said: str) -> None:
+    with hold(tmp_path / ".locks" / "processes" / "a-b-1") as say:
+        say("")
+        (tmp_path / ".locks" / "processes" / "a-b-1").write_text(said)
+        (member,) = members(tmp_path / ".locks" / "processes")
+        assert (member.work, member.state) == ({}, {}) and member.holder == (said[:1].strip("\n") or "another process")
+        assert at_work(tmp_path) == {}
+
+
+def test_asking_who_holds_a_lock_takes_it_from_nobody(tmp_path: Path) -> None:
+    lock = tmp_path / "lock"
+    assert held_by(lock) is None and not lock.exists()
+    with hold(lock) as say:
+        say("more\nlines\n")
+        assert (held_by(lock) or "").splitlines()[1:] == ["more", "lines"]
+        say("less")
+        assert (held_by(lock) or "").splitlines()[1:] == ["less"]
+    assert held_by(lock) is None and lock.read_text().startswith(f"pid {os.getpid()} on ")
+    (tmp_path / "link").symlink_to(lock)
+    os.mkfifo(tmp_path / "pipe")
+    with hold(lock):
+        assert held_by(tmp_path / "link") is None is held_by(tmp_path / "pipe")
 
 
 def test_methods_run_apart_collect_into_one_run(tmp_path: Path) -> None:
@@ -106,6 +146,25 @@ def test_what_failed_in_another_process_is_not_tried_at_once_again(tmp_path: Pat
     assert bench.goes_on("first,second") == "nothing"  # the next run tries again
 
 
+def test_what_is_being_computed_is_told(tmp_path: Path) -> None:
+    bench, rows = Bench(tmp_path), {}
+
+    def ask() -> None:
+        rows.update({row["method"]: row for row in Run(bench.run_folder).status()})
+
+    assert bench.run("first,second", at={6: ask}).code == 0
+    assert {name: row["status"] for name, row in rows.items()} == {
+        "hr": "complete",
+        "first": "running",
+        "second": "pending",
+    }
+    first = rows["first"]
+    assert (first["pid"], first["iterations"]) == (os.getpid(), BUDGET) and 0 <= first["iteration"] <= 6
+    assert re.fullmatch(rf"process {os.getpid()} on \S+ since [\d: -]+, iteration \d of 12", first["detail"])
+    assert rows["second"]["detail"].startswith(f"in the queue of process {os.getpid()} on ")
+    assert {row["status"] for row in Run(bench.run_folder).status()} == {"complete"}
+
+
 # -- what is there is not lost -----------------------------------------------------------------------------------------
 
 
@@ -135,6 +194,48 @@ def test_damaged_plates_are_scored_anew_and_damaged_weights_are_said(tmp_path: P
     ran = bench.run("first")
     assert ran.code == 1 and "weights.safetensors is not as it was stored" in ran.line("^first .*FAILED")
     assert bench.info() == before and not STEPS
+
+
+def test_a_result_that_is_computed_anew_is_kept_until_the_new_one_is_complete(tmp_path: Path) -> None:
+    bench, other = Bench(tmp_path), {"train.learning_rate": 0.0005}
+    assert bench.run("first").code == 0
+    digest, aside = bench.digest(), bench.place().with_name("replaced-seed0")
+    with failing_disk(r"/first/.*weights"):
+        ran = bench.run("first", **other)
+    assert ran.code == 1 and f"the old result is kept in {aside} until the new one is complete" in ran.text
+    (row,) = (row for row in Run(bench.run_folder).status() if row["method"] == "first")
+    assert row["status"] == "failed" and row["detail"].endswith("; the result before it is in replaced-seed0")
+    # Back with the old configuration: nothing is computed.
+    back = bench.run("first")
+    assert back.code == 0 and not STEPS and bench.digest() == digest and not aside.exists()
+    assert "goes back to the result in" in back.text and "is there already" in back.text
+    # Stopped on the way, then completed: the old one goes.
+    assert bench.run("first", at={6: lambda: os.kill(os.getpid(), signal.SIGTERM)}, **other).code == 143
+    assert aside.is_dir() and Run(bench.run_folder).results()[-1].method == "hr"
+    assert bench.run("first", **other).code == 0 and len(STEPS) == BUDGET - 6
+    assert not aside.exists() and bench.digest() != digest
+
+
+def test_what_a_kill_leaves_beside_a_complete_result_is_removed(tmp_path: Path) -> None:
+    bench = Bench(tmp_path)
+    assert bench.run("first").code == 0
+    (bench.place() / "finished.pt").touch()
+    shutil.copytree(bench.place(), bench.place().with_name("replaced-seed0"))
+    before = {path.name for path in bench.place().iterdir()} - {"finished.pt"}
+    assert bench.run("first").code == 0 and not STEPS
+    assert {path.name for path in bench.place().iterdir()} == before
+    assert [path.name for path in bench.place().parent.iterdir()] == ["seed0"]
+
+
+def test_what_was_set_aside_does_not_replace_what_cannot_be_read(tmp_path: Path) -> None:
+    bench = Bench(tmp_path)
+    assert bench.run("first").code == 0
+    set_aside(bench.place())
+    bench.place().mkdir()
+    (bench.place() / "result.json").write_text("{")
+    ran = bench.run("first")
+    assert ran.code == 1 and "there is a result that cannot be used" in ran.text
+    assert (bench.place() / "result.json").read_text() == "{" and replaced(bench.place()) is not None
 
 
 def test_clocks_add_up_over_a_resume(tmp_path: Path) -> None:
@@ -177,6 +278,28 @@ def test_writing_says_what_where_and_how_much(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match="other"), writing(path):
         raise ValueError("other")
     assert [amount(n) for n in (12, 1_234, 1_500_000, 2e12)] == ["12 bytes", "1 kB", "1.5 MB", "2000 GB"]
+
+
+def caused(error: Exception, cause: Exception | None) -> Exception:
+    try:
+        raise error from cause
+    except Exception as raised:
+        return raised
+
+
+def test_a_full_disk_is_no_bad_input(tmp_path: Path) -> None:
+    full, away = OSError(errno.ENOSPC, "No space left on device"), OSError(errno.ENOENT, "No such file or directory")
+    assert exit_code(CannotWrite(tmp_path, errno.EACCES)) == 1
+    assert [exit_code(caused(UserError("text"), cause)) for cause in (full, away, None)] == [1, 2, 2]
+    bench = Bench(tmp_path)
+    for place, arguments in (
+        ("benchmark.store.Path.touch", bench.arguments("first")),
+        ("benchmark.data.synthetic._draw", ["data", "synthesize", str(tmp_path / "s"), "--plates", "1"]),
+        ("benchmark.doctor.examine", ["doctor"]),
+    ):
+        with mock.patch(place, side_effect=full):
+            ran = bench.call(*arguments)
+        assert ran.code == 1 and ran.line("^error: ").endswith(("No space left on device", "with --results)")), ran.text
 
 
 @pytest.mark.parametrize(

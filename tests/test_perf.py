@@ -19,7 +19,7 @@ from benchmark import cli, cli_perf
 from benchmark.config import load
 from benchmark.data.patches import PatchSampler
 from benchmark.errors import UserError
-from benchmark.perf import page, pipeline, suite, tables
+from benchmark.perf import memory, page, prepare, scoring, suite, tables
 from benchmark.perf.counts import Traffic
 from benchmark.perf.plates import noise_plates
 from benchmark.perf.steps import BLOCK_SECONDS, Pair, Probe, steps_for, summarise
@@ -184,21 +184,21 @@ def test_a_method_that_does_not_train_has_no_times(tmp_path: Path) -> None:
 
 def test_a_step_on_few_and_many_plates() -> None:
     config = load("quick", ["train.device=cpu", "train.batch_size=1"])
-    rows = pipeline.memory("espcn", config, 300, repeats=1)
+    rows = memory.measure("espcn", config, 300, repeats=1)
     assert [found["plates"] for found in rows] == [3, 30, 300]
     assert rows[0]["ratio"] == 1.0 and all(found["step_ms"] > 0 for found in rows)
     with pytest.raises(UserError, match="bicubic does not train"):
-        pipeline.memory("bicubic", config, 3, repeats=1)
+        memory.measure("bicubic", config, 3, repeats=1)
     with pytest.raises(UserError, match=r"GB free: take fewer \(--plates N\)"):
-        pipeline.memory("espcn", config, 10**9, repeats=1)
+        memory.measure("espcn", config, 10**9, repeats=1)
 
 
 def test_packing_and_scoring_are_measured() -> None:
-    packing = pipeline.prepare(None, 6, repeats=1)
+    packing = prepare.measure(None, 6, repeats=1)
     assert [found["workers"] for found in packing] == [1, 2]
     for found in packing:
         assert found["ratio"] == pytest.approx(found["plates_per_s"] / found["workers"] / found["decoded_per_s"])
-    rows = pipeline.score(load("quick", ["train.device=cpu", "scoring.ocr=none"]), 3, repeats=1)
+    rows = scoring.measure(load("quick", ["train.device=cpu", "scoring.ocr=none"]), 3, repeats=1)
     parts = [found["part"] for found in rows]
     assert parts[:3] == ["all", "upscale", "rectify"] and "ssim" in parts and "first judge" not in parts
     assert all(found["plates_per_s"] == pytest.approx(1e3 / found["ms"]) for found in rows)
@@ -341,8 +341,10 @@ def test_a_method_that_fails_is_said_and_the_others_are_shown(faked: list[suite.
     ("arguments", "words"),
     [
         (("--methods", "espcm"), "did you mean espcn"),
-        (("--what", "everything"), "nothing called 'everything' to measure (steps: "),
+        (("--what", "everything"), "nothing called 'everything' to measure (known: steps, "),
+        (("--what", "commands", "--run", "absent"), "no run 'absent' in results"),
         (("--what", "memory", "--save"), "--save is for training steps"),
+        (("--run", "quick"), "--run is for --what commands"),
         (("--what", "memory", "--methods", "bicubic"), "bicubic does not train: name other methods"),
         (("--out", "missing/rows.json"), "cannot write missing/rows.json: name a file in a folder that is there"),
         (("--set", "train.batch_sise=1"), "did you mean train.batch_size"),
@@ -360,10 +362,15 @@ def test_without_a_cuda_device(faked: list[suite.Request]) -> None:
 
 
 def test_other_subjects_reach_their_functions(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(pipeline, "memory", lambda name, config, plates, repeats: [{"method": name, "plates": plates}])
-    monkeypatch.setattr(pipeline, "prepare", lambda folder, plates, repeats: [{"workers": 1, "ratio": 0.987654}])
-    monkeypatch.setattr(pipeline, "score", lambda config, plates, repeats: [{"part": "all", "ms": float(plates)}])
+    monkeypatch.setattr(memory, "measure", lambda name, config, plates, repeats: [{"method": name, "plates": plates}])
+    monkeypatch.setattr(prepare, "measure", lambda folder, plates, repeats: [{"workers": 1, "ratio": 0.987654}])
+    monkeypatch.setattr(scoring, "measure", lambda config, plates, repeats: [{"part": "all", "ms": float(plates)}])
     assert run("--what", "memory", "--device", "cpu").stdout.split() == ["method", "plates", "espcn", "100000"]
     assert "0.988" in run("--what", "prepare", "--device", "cpu").stdout
     assert json.loads(run("--what", "scoring", "--device", "cpu", "--json").stdout) == [{"part": "all", "ms": 200.0}]
-    assert set(cli_perf._SUBJECTS) == {"steps", "memory", "prepare", "scoring"}
+
+
+def test_the_help_names_every_subject_and_fits_a_terminal() -> None:
+    text = run("--help").stdout
+    assert all(f"--what {what} " in text for what in cli_perf._SUBJECTS)
+    assert max(map(len, text.splitlines())) <= 80

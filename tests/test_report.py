@@ -406,6 +406,16 @@ def test_nothing_to_show_is_one_clear_line(tmp_path: Path) -> None:
         build(Run(tmp_path))
 
 
+def test_a_report_says_what_it_is_at(tmp_path: Path) -> None:
+    steps: list[str] = []
+    report.build(make_run(tmp_path), begin=steps.append)
+    titles = list(report.titles().values())
+    drawn = [f"drawing {i} of {len(titles)}: {title}" for i, title in enumerate(titles, 1)]
+    assert steps == [
+        "finding the tables and figures", "reading the results", *drawn, "writing the files", "writing the pages"
+    ]  # fmt: skip
+
+
 def test_a_report_that_cannot_be_written_says_so(tmp_path: Path) -> None:
     run = make_run(tmp_path)
     (tmp_path / "report").write_text("in the way")

@@ -5,7 +5,10 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import re
+import socket
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -13,9 +16,11 @@ import pandas as pd
 import pytest
 from whole_results import whole
 
+from benchmark.activity import Activity, differences, working
+from benchmark.cli import status
 from benchmark.errors import UserError
 from benchmark.files import write_text
-from benchmark.store import SCHEMA, Run, check_writable, clear, find_run, run_folder, write_result
+from benchmark.store import SCHEMA, Run, check_writable, clear, find_run, find_runs, run_folder, write_result
 
 
 def put(run: Path, method: str = "srcnn", seed: int = 0, **changes: Any) -> Path:
@@ -107,6 +112,64 @@ def test_status_of_complete_failed_and_unfinished(tmp_path: Path) -> None:
         "espcn": (0, "failed", "no luck"),
         "pecl": (2, "unfinished", ""),
     }
+
+
+def test_status_of_what_processes_work_on(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    run = tmp_path / "run"
+    put(run)
+    put(run, "espcn", status="failed", error={"type": "X", "message": "no luck"})
+    me = f"process {os.getpid()} on {socket.gethostname()}"
+    queue = [("srcnn", 0), ("espcn", 0), ("pecl", 2), ("msrn", 0)]
+    with working(run, {}, "") as (_, tell):
+        activity = Activity(tell, queue)
+        assert [row["status"] for row in Run(run).status()] == ["failed", "pending", "pending", "complete"]
+        with activity.job(("pecl", 2)):
+            activity.update(SimpleNamespace(iteration=1200, iterations=50_000))  # type: ignore[arg-type]
+            status(tmp_path)
+            shown = capsys.readouterr().out.splitlines()
+            since = re.search(r"since (\S+ \S+), iteration", shown[3])
+            assert since and shown == [
+                str(run),
+                "espcn                       seed 0  failed      no luck",
+                f"msrn                        seed 0  pending     in the queue of {me}",
+                f"pecl                        seed 2  running     {me} since {since[1]}, iteration 1,200 of 50,000",
+                "srcnn                       seed 0  complete    16.32 dB",
+                "1 failed, 1 pending, 1 running, 1 complete",
+            ]
+            status(tmp_path, as_json=True)
+            row = json.loads(capsys.readouterr().out)[2]
+            assert row.pop("detail") == f"{me} since {since[1]}, iteration 1,200 of 50,000"
+            assert row == {
+                "method": "pecl", "seed": 2, "status": "running", "pid": os.getpid(), "host": socket.gethostname(),
+                "since": since[1], "iteration": 1200, "iterations": 50_000,
+            }  # fmt: skip
+        with activity.job(("srcnn", 0)):
+            assert [row["status"] for row in Run(run).status()] == ["failed", "pending", "complete"]
+        (file,) = (run / ".locks" / "processes").glob("*-*-*")
+        left = file.read_text()
+    file.write_text(left)  # as of a process that was killed
+    assert [row["method"] for row in Run(run).status()] == ["espcn", "srcnn"]
+
+
+def test_a_run_that_has_only_begun_is_one(tmp_path: Path) -> None:
+    (tmp_path / "notes").mkdir()
+    with working(tmp_path / "run", {}, "") as (_, tell):
+        Activity(tell, [("srcnn", 0)])
+        assert [run.folder.name for run in find_runs(tmp_path)] == ["run"]
+    with pytest.raises(UserError, match="no run in"):
+        find_runs(tmp_path)
+
+
+def test_what_differs_between_two_configurations_is_named() -> None:
+    there = {"train": {"iterations": 9, "recipe": "common"}, "pecl": {"dimension": 64}}
+    here = {"train": {"iterations": 8, "recipe": "common"}, "espcn": {"x" * 9: "y" * 99}}
+    assert differences(there, here) == (
+        f"train.iterations is 9 there, 8 here; espcn.xxxxxxxxx is not set there, {'y' * 59}… here; "
+        "pecl.dimension is 64 there, not set here: "
+    )
+    many = {str(i): i for i in range(9)}
+    assert differences(many, {}).endswith("5 is 5 there, not set here; and 3 more: ")
+    assert differences({}, here) == ""
 
 
 def test_the_run_changed_last_is_found(tmp_path: Path) -> None:

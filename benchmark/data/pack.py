@@ -8,6 +8,7 @@ every result.
 from __future__ import annotations
 
 import csv
+import errno
 import hashlib
 import json
 import os
@@ -28,7 +29,7 @@ from benchmark.data.leaks import find_leaks
 from benchmark.data.pictures import Box, Source, cut, in_chunks, load_crop, scan
 from benchmark.data.plates import PACK_VERSION, SCHEMA, BadPack, Plate, Plates, fingerprint, open_pack
 from benchmark.data.splits import Counts, Protocol, Split, assign
-from benchmark.errors import UserError
+from benchmark.errors import UserError, amount
 from benchmark.files import write_text
 from benchmark.locks import hold
 
@@ -229,9 +230,9 @@ def _check_room(target: Path, jobs: list[Job]) -> None:
     free = shutil.disk_usage(target).free
     if need > free:
         raise UserError(
-            f"the pack needs {need / 1e9:.1f} GB but {target} has {free / 1e9:.1f} GB free: "
-            "take fewer plates (--set data.train_plates=N) or another place (--set data.cache=FOLDER)"
-        )
+            f"the pack needs {amount(need)} but {target} has {amount(free)} free: make room (`data packs` says what can"
+            " go), take fewer plates (--set data.train_plates=N) or another place (--set data.cache=FOLDER)"
+        ) from OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(target))
 
 
 def _key(folder: Path, jobs: list[Job], protocol: str) -> str:
