@@ -9,9 +9,10 @@ from __future__ import annotations
 import json
 import signal
 import sys
+import traceback
 from collections import Counter
 from pathlib import Path
-from typing import Annotated, Any, Optional
+from typing import TYPE_CHECKING, Annotated, Any, Optional
 
 import typer
 
@@ -19,6 +20,7 @@ from benchmark.cli_data import data_app
 from benchmark.cli_options import (
     AsJson,
     Assignments,
+    Device,
     Folder,
     Names,
     NewRunName,
@@ -27,15 +29,22 @@ from benchmark.cli_options import (
     Protocol,
     Results,
     RunName,
+    as_assignments,
     default_run_name,
-    load_plugin,
+    load_plugins,
     make_config,
+    need_plugins,
     select_methods,
 )
 from benchmark.cli_perf import perf
 from benchmark.cli_verify import verify
 from benchmark.errors import CannotWrite, UserError, exit_code, fault_of_place, first_line
 from benchmark.terminal import cell, say
+from benchmark.version import PACKAGE
+from benchmark.version import version as installed_version
+
+if TYPE_CHECKING:
+    from methods import Registration
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -64,6 +73,21 @@ def main() -> None:
         sys.exit(128 + signal.SIGINT)
 
 
+def _show_version(asked: bool) -> None:
+    if asked:
+        say(f"{PACKAGE} {installed_version()}")
+        raise typer.Exit
+
+
+@app.callback()
+def _options(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_show_version, is_eager=True, help="Show the version and exit.")
+    ] = False,
+) -> None:
+    """What stands before a command."""
+
+
 @app.command()
 def run(
     names: Names = "all",
@@ -73,7 +97,7 @@ def run(
     seeds: Annotated[Optional[int], typer.Option(help="Trainings per method, with seeds 0, 1, ….")] = None,
     iterations: Annotated[Optional[int], typer.Option(help="Optimiser iterations of every method.")] = None,
     batch_size: Annotated[Optional[int], typer.Option(help="Patches per iteration.")] = None,
-    device: Annotated[Optional[str], typer.Option(help="auto, cpu, cuda or cuda:N.")] = None,
+    device: Device = "auto",
     ocr: Annotated[Optional[str], typer.Option(help="Who reads the plates: rapid, paddle, crnn or none.")] = None,
     results: Results = Path("results"),
     run_name: NewRunName = None,
@@ -195,8 +219,7 @@ def list_methods(plugin: Plugins = None, as_json: AsJson = False) -> None:
     """List the methods that can be run."""
     import methods
 
-    for path in plugin or []:
-        load_plugin(path)
+    load_plugins(plugin)  # what is unavailable of them is listed, too
     rows: list[dict[str, Any]] = []
     absent = methods.unavailable()
     for name in methods.names():
@@ -245,13 +268,20 @@ def validate(names: Names, plugin: Plugins = None, assignments: Assignments = No
                 run_check(lambda entry=entry: entry.create(config.options(entry.family)))  # type: ignore[misc]
             except (Exception, SystemExit) as error:  # whatever a method raises, the other checks say more
                 broken += 1
-                say(f"{entry.name:<28}{check:<10}BROKEN: {first_line(error)}")
+                say(f"{entry.name:<28}{check:<10}BROKEN: {first_line(error)}{_place(error, entry)}")
             else:
                 say(f"{entry.name:<28}{check:<10}kept")
     for name in lost:
         say(f"unavailable: {name}", error=True)
     if broken or lost:
         sys.exit(1)
+
+
+def _place(error: BaseException, entry: Registration) -> str:
+    """The line of a method's file that an error came from, in brackets; "" where it came from elsewhere."""
+    file = getattr(sys.modules.get(entry.method.__module__), "__file__", None)
+    lines = [frame.lineno for frame in traceback.extract_tb(error.__traceback__) if frame.filename == file]
+    return f" ({Path(file).name}, line {lines[-1]})" if file and lines else ""
 
 
 @app.command()
@@ -262,7 +292,7 @@ def search(
     data: Folder = None,
     seeds: Annotated[Optional[int], typer.Option(help="Trainings per combination.")] = None,
     iterations: Annotated[Optional[int], typer.Option(help="Optimiser iterations of every training.")] = None,
-    device: Annotated[Optional[str], typer.Option(help="auto, cpu, cuda or cuda:N.")] = None,
+    device: Device = "auto",
     results: Results = Path("results"),
     run_name: NewRunName = None,
     plugin: Plugins = None,
@@ -275,17 +305,17 @@ def search(
     from benchmark.session import Interrupted
     from benchmark.store import check_writable, run_folder
 
-    entries, _ = select_methods(method, plugin)
+    need_plugins(plugin)
+    entries, _ = select_methods(method, None)
     if len(entries) != 1:
         raise UserError(f"search takes one method, and {method!r} is {len(entries)}: name one of them")
     options = {"data.folder": data, "train.seeds": seeds, "train.iterations": iterations, "train.device": device}
-    given = [f"{field}={value}" for field, value in options.items() if value is not None]
     config = make_config(preset, options, assignments)
     folder = run_folder(results, run_name or f"search-{method}-{default_run_name(config)}")
     check_writable(folder)
     try:
         with hold(folder / ".lock"):
-            record = run_search(entries[0], preset, [*given, *(assignments or [])], trials, folder)
+            record = run_search(entries[0], preset, as_assignments(options, assignments), trials, folder)
     except Interrupted as stopped:
         sys.exit(128 + (stopped.args[0] or signal.SIGINT))
     say(summary(record).to_string(index=False, float_format="%.3f"))
@@ -297,12 +327,11 @@ def upscale(
     result: Annotated[Path, typer.Argument(help="A finished result: results/RUN/METHOD/seedK.")],
     images: Annotated[list[Path], typer.Argument(help="Low-resolution pictures.")],
     out: Annotated[Path, typer.Option(help="Folder for the upscaled pictures.")] = Path("upscaled"),
-    device: Annotated[str, typer.Option(help="auto, cpu, cuda or cuda:N.")] = "auto",
+    device: Device = "auto",
     plugin: Plugins = None,
 ) -> None:
     """Upscale pictures eight times with a trained method. One that cannot be read does not cost the others."""
-    for path in plugin or []:
-        load_plugin(path)
+    need_plugins(plugin)
     from benchmark.setting import resolve_device
     from benchmark.trained import load_method, targets, upscale_file
 
@@ -330,7 +359,7 @@ def doctor() -> None:
     from benchmark.doctor import examine
 
     for name, finding in examine():
-        say(f"{name:<18}{finding}")
+        say(f"{name:<19}{finding}")
 
 
 app.add_typer(data_app, name="data")

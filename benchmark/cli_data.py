@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Optional
 
 import typer
 
-from benchmark.cli_options import AsJson, Assignments, Preset, Protocol, Results, make_config, path_option
+from benchmark.cli_options import AsJson, Assignments, Device, Preset, Protocol, Results, make_config, path_option
 from benchmark.errors import amount
 from benchmark.terminal import cell, say
 
@@ -125,7 +125,7 @@ def data_synthesize(
 
 @data_app.command("embedder")
 def data_embedder(
-    device: Annotated[str, typer.Option(help="auto, cpu, cuda or cuda:N.")] = "auto",
+    device: Device = "auto",
     iterations: Annotated[Optional[int], typer.Option(min=1, help="Optimiser iterations.")] = None,
     plates: Annotated[Optional[int], typer.Option(min=1, help="Synthetic plates to draw.")] = None,
     force: Annotated[bool, typer.Option("--force", help="Train anew what is there already.")] = False,
@@ -139,7 +139,7 @@ def data_embedder(
 @data_app.command("reader")
 def data_reader(
     out: Annotated[Path, typer.Argument(help="File to write: NAME.safetensors.")],
-    device: Annotated[str, typer.Option(help="auto, cpu, cuda or cuda:N.")] = "auto",
+    device: Device = "auto",
     iterations: Annotated[Optional[int], typer.Option(min=1, help="Optimiser iterations.")] = None,
     plates: Annotated[Optional[int], typer.Option(min=1, help="Synthetic plates to draw.")] = None,
     force: Annotated[bool, typer.Option("--force", help="Train anew what is there already.")] = False,

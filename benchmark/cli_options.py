@@ -26,6 +26,7 @@ NewRunName = Annotated[Optional[str], typer.Option("--run", help="Name of the ru
 Preset = Annotated[str, typer.Option("--preset", help="quick, standard or paper.")]
 Folder = Annotated[Optional[Path], typer.Option("--data", help="A CCPD folder. Default: synthetic plates.")]
 Protocol = Annotated[Optional[str], typer.Option("--protocol", help="disjoint or paper.")]
+Device = Annotated[str, typer.Option("--device", help="auto, cpu, cuda or cuda:N.")]
 Assignments = Annotated[
     Optional[list[str]],
     typer.Option("--set", metavar="SECTION.FIELD=VALUE", help="Any setting; a wrong name lists them."),
@@ -39,13 +40,14 @@ Names = Annotated[str, typer.Option("--methods", help="Names or groups (see `met
 
 
 def select_methods(names: str, plugins: list[Path] | None) -> tuple[list[Registration], list[str]]:
-    """Registrations of a comma-separated list of names and groups, and what is unavailable of it."""
+    """Registrations of a comma-separated list of names and groups; and what is unavailable of it, or of ``plugins``.
+
+    Raises UserError for a name that nothing has, and where nothing is left.
+    """
     import methods
 
-    for path in plugins or []:
-        load_plugin(path)
+    lost = load_plugins(plugins)
     entries: dict[str, Registration] = {}
-    lost: dict[str, str] = {}
     for token in filter(None, (t.strip() for t in names.split(","))):
         if token in methods.groups():
             entries.update({name: methods.get(name) for name in methods.names(token)})
@@ -56,26 +58,46 @@ def select_methods(names: str, plugins: list[Path] | None) -> tuple[list[Registr
             try:
                 entries[token] = methods.get(token)
             except methods.UnknownMethod as error:
-                raise UserError(str(error)) from None
+                raise UserError("; unavailable: ".join([str(error), *_reasons(lost)])) from None
     if not entries:
-        reasons = "; ".join(f"{name}: {reason}" for name, reason in lost.items())
-        raise UserError(f"no method to run{': ' + reasons if reasons else ''}")
-    return list(entries.values()), [f"{name}: {reason}" for name, reason in lost.items()]
+        raise UserError(": ".join(["no method to run", *_reasons(lost)]))
+    return list(entries.values()), _reasons(lost)
 
 
-def load_plugin(path: Path) -> None:
+def need_plugins(paths: list[Path] | None) -> None:
+    """Load the plug-ins that a command cannot do without. Raises UserError for one that cannot be used."""
+    if lost := load_plugins(paths):
+        raise UserError(f"cannot use the plug-in {'; '.join(_reasons(lost))}")
+
+
+def load_plugins(paths: list[Path] | None) -> dict[str, str]:
+    """Load plug-ins; returns those that cannot be used, with the reason. Raises UserError where there is no file."""
     import methods
 
-    if not path.is_file():
-        raise UserError(f"no plug-in file {path}")
-    methods.load_plugin(path)
+    lost: dict[str, str] = {}
+    for path in paths or []:
+        if not path.is_file():
+            raise UserError(f"no plug-in file {path}")
+        methods.load_plugin(path)
+        broken = methods.unavailable()
+        lost |= {name: broken[name] for name in (path.stem, str(path)) if name in broken}
+    return lost
+
+
+def _reasons(lost: dict[str, str]) -> list[str]:
+    return [f"{name}: {reason}" for name, reason in lost.items()]
 
 
 def make_config(preset: str, options: dict[str, Any], assignments: list[str] | None) -> Config:
+    """The configuration of a preset, of ``options`` by their fields where they are given, and of ``--set``."""
     from benchmark.config import load
 
-    given = [f"{field}={value}" for field, value in options.items() if value is not None]
-    return load(preset, [*given, *(assignments or [])])
+    return load(preset, as_assignments(options, assignments))
+
+
+def as_assignments(options: dict[str, Any], assignments: list[str] | None) -> list[str]:
+    """What :func:`make_config` adds to the preset, all of it as ``--set`` takes it."""
+    return [*(f"{field}={value}" for field, value in options.items() if value is not None), *(assignments or [])]
 
 
 def default_run_name(config: Config) -> str:

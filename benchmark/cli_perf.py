@@ -13,6 +13,7 @@ import typer
 from benchmark.cli_options import (
     AsJson,
     Assignments,
+    Device,
     Folder,
     Names,
     Plugins,
@@ -44,7 +45,7 @@ def perf(
     what: Annotated[str, typer.Option(help="What to measure: see above.")] = "steps",
     preset: Preset = "standard",
     data: Folder = None,
-    device: Annotated[Optional[str], typer.Option(help="auto, cpu, cuda or cuda:N.")] = None,
+    device: Device = "auto",
     batch_size: Annotated[
         Optional[int], typer.Option(help="Patches per step. Default: 16 on CPUs, 128 on GPUs.")
     ] = None,
@@ -77,6 +78,8 @@ def perf(
         raise UserError(f"nothing called {what!r} to measure (known: {', '.join(_SUBJECTS)})")
     if save and what != "steps":
         raise UserError("--save is for training steps: leave --what out")
+    if names and what not in ("steps", "memory"):
+        raise UserError("--methods is for --what steps and memory: leave it out")
     if run_name is not None and what != "commands":
         raise UserError("--run is for --what commands: leave it out")
     if out is not None and (out.is_dir() or not out.parent.is_dir()):
@@ -86,8 +89,6 @@ def perf(
         _show(what, _measure_commands(results, run_name, repeats), as_json, out)
         return
     entries, lost = select_methods(names or _METHODS.get(what, "table1"), plugin)
-    if what == "memory" and (untrained := next((e.name for e in entries if e.method.deterministic), None)):
-        raise UserError(f"{untrained} does not train: name other methods with --methods")
     from benchmark.setting import configure_torch, resolve_device
 
     options = {"data.folder": data, "train.device": device, "train.batch_size": batch_size}
@@ -131,7 +132,7 @@ def _measure(
     if what == "memory":
         from benchmark.perf import memory
 
-        return [row for entry in entries for row in memory.measure(entry.name, config, plates, repeats)]
+        return memory.measure([entry.name for entry in entries], config, plates, repeats)
     if what == "prepare":
         from benchmark.perf import prepare
 

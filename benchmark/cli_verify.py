@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Optional
 
 import typer
 
-from benchmark.cli_options import AsJson, Plugins, load_plugin, path_option
+from benchmark.cli_options import AsJson, Plugins, Results, need_plugins, path_option
 from benchmark.terminal import cell, say
 
 if TYPE_CHECKING:
@@ -18,9 +18,10 @@ if TYPE_CHECKING:
 
 
 def verify(
-    results: Annotated[
-        Path, typer.Argument(parser=path_option, metavar="results", help="Folder of runs, or of one run.")
-    ] = Path("results"),
+    folder: Annotated[
+        Optional[Path], typer.Argument(parser=path_option, metavar="FOLDER", help="The same as --results.")
+    ] = None,
+    results: Results = Path("results"),
     run_name: Annotated[Optional[str], typer.Option("--run", help="Name of a run. Default: all.")] = None,
     plugin: Plugins = None,
     complete: Annotated[bool, typer.Option("--complete", help="Weights and pictures must be there, too.")] = False,
@@ -39,11 +40,10 @@ def verify(
     if schema:
         say(published.path())
         return
-    for path in plugin or []:
-        load_plugin(path)
+    need_plugins(plugin)
     from benchmark.verify import verify_run
 
-    found = [verify_run(run, complete, _table1) for run in find_runs(results, run_name)]
+    found = [verify_run(run, complete, _table1) for run in find_runs(folder or results, run_name)]
     if as_json:
         say(json.dumps([verified.as_dict() for verified in found], indent=1, ensure_ascii=False))
     else:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import platform
 import shutil
 from pathlib import Path
 
@@ -11,6 +12,9 @@ import torch
 import methods
 from benchmark import ocr
 from benchmark.errors import UserError
+from benchmark.provenance import provenance
+from benchmark.readers.training import embedder_path
+from benchmark.version import version
 
 _WEIGHTS = {"ResNet-18 (PECL)": "resnet18-*.pth", "VGG-19 (ESRGAN)": "vgg19-*.pth"}
 
@@ -18,9 +22,12 @@ _WEIGHTS = {"ResNet-18 (PECL)": "resnet18-*.pth", "VGG-19 (ESRGAN)": "vgg19-*.pt
 def examine() -> list[tuple[str, str]]:
     """(subject, finding) pairs; nothing is downloaded and nothing is changed."""
     return [
+        ("benchmark", f"{version()}, {_commit()}"),
+        ("python", f"{platform.python_version()} on {platform.system()} {platform.machine()}"),
         ("torch", f"{torch.__version__}; threads: {torch.get_num_threads()} on {os.cpu_count()} cores"),
         ("CUDA", torch.cuda.get_device_name() if torch.cuda.is_available() else "no device: the CPU is used"),
-        ("judge", _judge()),
+        ("judge", _judge("rapid")),
+        ("second judge", _judge("crnn")),
         *_pretrained(),
         ("methods", f"{len(methods.names())} can be run: python -m benchmark methods"),
         *((f"unavailable: {name}", reason) for name, reason in methods.unavailable().items()),
@@ -28,9 +35,15 @@ def examine() -> list[tuple[str, str]]:
     ]
 
 
-def _judge() -> str:
+def _commit() -> str:
+    source = provenance(torch.device("cpu"))
+    changed = f" and {source['changed_files']} changed files" if source["dirty"] else ""
+    return f"commit {source['commit'][:12]}{changed}" if source["commit"] else "no checkout"
+
+
+def _judge(name: str) -> str:
     try:
-        judge = ocr.make_judge("rapid")
+        judge = ocr.make_judge(name)
     except UserError as error:
         return str(error)
     assert judge is not None
@@ -44,4 +57,6 @@ def _pretrained() -> list[tuple[str, str]]:
     for name, pattern in _WEIGHTS.items():
         file = next(cache.glob(pattern), None)
         rows.append((name, str(file) if file else f"no ImageNet weights in {cache} yet"))
-    return rows
+    plates = embedder_path()
+    found = str(plates) if plates.is_file() else "not trained yet: python -m benchmark data embedder"
+    return [*rows, ("ResNet-18 (plates)", found)]

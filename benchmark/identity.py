@@ -16,7 +16,7 @@ import json
 import sys
 from functools import cache
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import methods
 from benchmark.config import Config
@@ -102,7 +102,7 @@ def source_hash(*modules: str) -> str:
     """Hash of the parsed source of ``modules`` and of what they import from this project."""
     digest = hashlib.sha256()
     for name, path in sorted(_closure(modules).items()):
-        digest.update(f"{name}\n{_parsed(path, path.stat().st_mtime_ns)}\n".encode())
+        digest.update(f"{name}\n{_read(path, path.stat().st_mtime_ns).tree}\n".encode())
     return digest.hexdigest()
 
 
@@ -114,7 +114,7 @@ def _closure(modules: tuple[str, ...]) -> dict[str, Path]:
         path = None if name in found or name in _IRRELEVANT | _IN_FINGERPRINT else _file(name)
         if path is not None:
             found[name] = path
-            waiting += _imports(path, path.stat().st_mtime_ns)
+            waiting += _read(path, path.stat().st_mtime_ns).imports
     return found
 
 
@@ -131,27 +131,26 @@ def _file(name: str) -> Path | None:
     return Path(origin) if origin and origin.endswith(".py") else None
 
 
+class _Source(NamedTuple):
+    """A file as parsed: the modules of this project that it imports, and its syntax tree without docstrings."""
+
+    imports: list[str]
+    tree: str
+
+
 @cache
-def _imports(path: Path, _mtime: int) -> list[str]:
-    """Modules of this project that a file imports (``from a import b`` may mean ``a`` or ``a.b``)."""
+def _read(path: Path, _mtime: int) -> _Source:
+    tree = ast.parse(path.read_text(encoding="utf-8"))
     names: list[str] = []
-    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+    for node in ast.walk(tree):
         if isinstance(node, ast.Import):
             names += [alias.name for alias in node.names]
-        elif isinstance(node, ast.ImportFrom) and node.module:
+        elif isinstance(node, ast.ImportFrom) and node.module:  # ``from a import b`` may mean ``a`` or ``a.b``
             names += [node.module, *(f"{node.module}.{alias.name}" for alias in node.names)]
-    return [name for name in names if name.split(".")[0] in _PACKAGES]
-
-
-@cache
-def _parsed(path: Path, _mtime: int) -> str:
-    """The syntax tree of a file as text, without docstrings."""
-    tree = ast.parse(path.read_text(encoding="utf-8"))
-    for node in ast.walk(tree):
-        if isinstance(node, (ast.Module, ast.ClassDef, ast.FunctionDef, ast.AsyncFunctionDef)):
+        elif isinstance(node, (ast.Module, ast.ClassDef, ast.FunctionDef, ast.AsyncFunctionDef)):
             node.body = [
                 statement
                 for statement in node.body
                 if not (isinstance(statement, ast.Expr) and isinstance(statement.value, ast.Constant))
             ]
-    return ast.dump(tree)
+    return _Source([name for name in names if name.split(".")[0] in _PACKAGES], ast.dump(tree))

@@ -66,7 +66,7 @@ def stored(folder: Path, results: Path) -> list[Stored]:
     users = _users(results)
     found = {path: kind for path in sorted(folder.iterdir()) if (kind := _kind(path))}
     packs = {
-        path: Stored(path, kind, _size(path), users.get(_fingerprint(path), {}), _busy(path))
+        path: Stored(path, kind, _size(path), users.get(claimed_fingerprint(path), {}), _busy(path))
         for path, kind in found.items()
         if kind != "synthetic plates"
     }
@@ -118,7 +118,8 @@ def _drawn(path: Path, packs: list[Stored]) -> Stored:
     return Stored(path, "synthetic plates", _size(path), dict(results), busy)
 
 
-def _fingerprint(pack: Path) -> str:
+def claimed_fingerprint(pack: Path) -> str:
+    """The fingerprint that a pack says it has; "" where it says none."""
     try:
         return str(json.loads(read_plain(pack / "pack.json", _MOST))["fingerprint"])
     except (OSError, ValueError, TypeError, LookupError, RecursionError):

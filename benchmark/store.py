@@ -118,13 +118,20 @@ class Run:
         except Unreadable:
             return None
 
+    def read(self) -> tuple[list[Result], dict[Path, str]]:
+        """All results that can be read, by method and seed; and ``result.json`` files that are there but cannot be
+        used, and links in the place of folders, with the reason."""
+        found = self._all()
+        readable = [one for one in found.values() if isinstance(one, Result)]
+        return readable, {path: one for path, one in found.items() if isinstance(one, str)}
+
     def results(self) -> list[Result]:
         """All results that can be read, by method and seed."""
-        return [found for found in self._all().values() if isinstance(found, Result)]
+        return self.read()[0]
 
     def unreadable(self) -> dict[Path, str]:
         """``result.json`` files that are there but cannot be used, and links in the place of folders: why."""
-        return {path: found for path, found in self._all().items() if isinstance(found, str)}
+        return self.read()[1]
 
     def status(self) -> list[dict[str, Any]]:
         """One row per (method, seed): ``status`` is complete, running, pending, failed, unfinished or unreadable.

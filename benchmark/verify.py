@@ -14,7 +14,6 @@ from collections import Counter
 from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass, field
 from functools import partial
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -22,10 +21,11 @@ import pandas as pd
 
 import methods
 from benchmark import scoring
-from benchmark.data.plates import PACK_VERSION, BadPack, open_pack
+from benchmark.data.plates import BadPack, open_pack
 from benchmark.errors import first_line
 from benchmark.files import read_plain
 from benchmark.identity import current_source, scoring_identity, training_identity
+from benchmark.packs import claimed_fingerprint
 from benchmark.store import TABLES, UPPER_BOUND, WEIGHTS, Result, Run
 from benchmark.trained import BadWeights, make, read_weights
 
@@ -36,6 +36,9 @@ TOLERANCE = 1e-12
 """Relative difference between two sums of the same numbers that says nothing."""
 _ANEW = "run the same command again: what does not fit is computed anew"
 _RESTORE = "copy the result again from where it was made, or remove its folder and run the same command"
+
+Faults = Iterator[tuple[str, str]]
+"""What does not fit in a result, and what to do about it."""
 
 
 @dataclass(frozen=True)
@@ -126,9 +129,6 @@ def verify_result(result: Result, complete: bool = False) -> Checked:
     place = f"{result.method}/seed{result.seed}"
     checked.problems = [Problem(place, what, remedy) for what, remedy in found]
     return checked
-
-
-Faults = Iterator[tuple[str, str]]
 
 
 def _files(result: Result, absent: list[str], complete: bool) -> Faults:
@@ -300,7 +300,8 @@ def _pack(run: Run, results: list[Result], problems: list[Problem], notes: list[
     """The plates, where they are at hand, must be those of the fingerprint."""
     fingerprint = Counter(r.info.get("data", {}).get("fingerprint") for r in results).most_common(1)[0][0]
     packs = run.folder.absolute().parent / "packs"
-    found = next((file.parent for file in sorted(packs.glob("*/pack.json")) if _claims(file) == fingerprint), None)
+    made = sorted(file.parent for file in packs.glob("*/pack.json"))
+    found = next((pack for pack in made if claimed_fingerprint(pack) == fingerprint), None)
     if found is None:
         notes.append(f"plates: not checked, there is no pack with fingerprint {str(fingerprint)[:12]} in {packs}")
         return
@@ -313,16 +314,6 @@ def _pack(run: Run, results: list[Result], problems: list[Problem], notes: list[
         problems.append(Problem(f"packs/{found.name}", what, "remove the folder: the next run makes it anew"))
     else:
         notes.append(f"plates: all pixels of packs/{found.name} are those of the fingerprint")
-
-
-def _claims(file: Path) -> str | None:
-    """The fingerprint that a pack says it has; None where it says nothing, or is of a version that is not read now."""
-    try:
-        info = json.loads(read_plain(file, 1_000_000))
-    except (OSError, ValueError, RecursionError):
-        return None
-    readable = isinstance(info, dict) and info.get("version") == PACK_VERSION
-    return info.get("fingerprint") if readable else None
 
 
 def _report(run: Run, table1: Callable[[Run], str]) -> Iterator[Problem]:

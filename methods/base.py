@@ -194,7 +194,8 @@ class NetworkMethod(Method):
     """A method that is one network trained with one optimiser.
 
     Subclasses give ``build``; they may override ``loss`` (default: mean squared error),
-    ``native_recipe``, ``multiple_of`` and, for several networks, ``prepare`` and ``step``.
+    ``native_recipe``, ``multiple_of`` and, for several networks, ``prepare``, ``step``, ``state_dict`` and
+    ``load_state_dict``.
     """
 
     native_recipe: ClassVar[Recipe] = Recipe()

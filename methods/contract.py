@@ -150,7 +150,8 @@ def check_resume(make: Make) -> None:
         resumed = make()
         resumed.train(PracticeSession(3, first=3, lr_size=(2, 3), native=native, resume=state))
         for name, value in straight.weights().items():
-            expect(torch.equal(resumed.weights()[name], value), f"after a resume, {name!r} differs")
+            same = torch.equal(resumed.weights()[name], value)
+            expect(same, f"after a resume, {name!r} differs: state_dict() lacks something that training goes on from")
 
 
 CHECKS: dict[str, Callable[[Make], None]] = {

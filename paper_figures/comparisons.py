@@ -51,13 +51,11 @@ class Comparison:
 def compare(results: Results, rows: list[Row], reference: Row, metric: str) -> list[Comparison]:
     """Every row but the reference against it, Holm-corrected over these; rows without the score are left out."""
     rows = [row for row in rows if row.name != reference.name and metric in row.scores and metric in reference.scores]
-    theirs = results.plates_of(reference)
-    paired = [statistics.pairs(results.plates_of(row), theirs, metric) for row in rows]
-    tests = [statistics.wilcoxon(pair) for pair in paired]
-    corrected = statistics.holm([test.p for test in tests])
+    differences = [results.difference(row, reference, metric) for row in rows]
+    corrected = statistics.holm([test.p for _, test in differences])
     return [
-        Comparison(row, reference, metric, statistics.interval(pair, "difference"), test, p)
-        for row, pair, test, p in zip(rows, paired, tests, corrected, strict=True)
+        Comparison(row, reference, metric, found, test, p)
+        for row, (found, test), p in zip(rows, differences, corrected, strict=True)
     ]
 
 

@@ -14,7 +14,7 @@ from matplotlib.ticker import FixedLocator, FuncFormatter, MaxNLocator, NullLoca
 from paper_figures.common import conventions, style, text
 from paper_figures.common.drawing import Drawing, NothingToDraw
 from paper_figures.common.results import HR, Results, Row
-from paper_figures.common.statistics import Interval, difference, interval, resampled
+from paper_figures.common.statistics import Interval, difference, resampled
 from paper_figures.common.style import Look
 from paper_figures.distortion_maps import ESTIMATORS, METHODS, Estimator, compared, log_ticks
 
@@ -85,8 +85,7 @@ def frame(results: Results, rows: Sequence[Row], estimators: Sequence[Estimator]
     for estimator in estimators:
         for row in rows:
             values = _values(results, row, estimator)
-            mine = results.plates[results.plates["method"] == row.name]
-            median = interval(mine, estimator.name, "median")
+            median = results.interval(row, estimator.name, "median")
             spread = np.percentile(values, (5, 25, 75, 95)) if len(values) else [math.nan] * 4
             lines.append({
                 "estimator": estimator.name, "method": row.name, "minus": "", "median": median.value,
@@ -99,7 +98,7 @@ def frame(results: Results, rows: Sequence[Row], estimators: Sequence[Estimator]
 
 def paired(results: Results, rows: dict[str, Row], estimators: Sequence[Estimator]) -> list[Difference]:
     """PECL − MSE on the same plates and seeds, for both distances."""
-    plates = {column: results.plates[results.plates["method"] == row.name] for column, row in rows.items()}
+    plates = {column: results.plates_of(row) for column, row in rows.items()}
     return [
         Difference(e, column, row, difference(plates[column], plates["MSE"], e.name, "median"))
         for e in estimators

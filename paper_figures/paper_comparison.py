@@ -84,8 +84,7 @@ def pair(results: Results, row: Row, metric: str) -> Pair:
         return Pair(row, metric, best, low, high, printed)
     if metric not in row.scores:
         return Pair(row, metric, math.nan, low, high, printed)
-    plates = results.plates[results.plates["method"] == row.name]
-    median = statistics.interval(plates if row.trained else plates.drop(columns="seed"), metric, "median")
+    median = results.interval(row, metric, "median")
     factor = METRICS[metric].factor
     return Pair(row, metric, factor * median.value, factor * median.low, factor * median.high, printed)
 
@@ -246,8 +245,9 @@ def caption(results: Results, rows: list[Row], found: list[Pair]) -> list[str]:
     ]
     scores = [one for one in found if one.metric in METRICS and math.isfinite(one.low)]
     if scores:
-        plates = results.plates[results.plates["method"] == scores[0].row.name]
-        sentences.append(f"Medians have {statistics.resampled(statistics.interval(plates, scores[0].metric))}")
+        intervals = [results.interval(one.row, one.metric, "median") for one in scores]
+        widest = max(intervals, key=lambda one: (one.seeds, one.clusters))
+        sentences.append(f"Medians have {statistics.resampled(widest)}")
     if len(results.seeds) > 1:
         sentences.append("Lines of iterations span the seeds.")
     return [

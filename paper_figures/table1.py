@@ -191,7 +191,7 @@ def _mean_and_convergence(results: Results) -> list[Column]:
 
 def mean_psnr(results: Results) -> list[Interval]:
     """The mean PSNR of every row, with its interval."""
-    return [statistics.interval(results.plates_of(row), "psnr") for row in results.main_rows]
+    return [results.interval(row, "psnr") for row in results.main_rows]
 
 
 # -- caption, footnotes, files ---------------------------------------------------------------------

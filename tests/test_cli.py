@@ -8,6 +8,7 @@ import re
 import subprocess
 import sys
 from collections.abc import Callable
+from importlib import metadata
 from pathlib import Path
 
 import pandas as pd
@@ -247,6 +248,24 @@ def test_a_plugin_that_fails_to_import_only_loses_itself(call: Call, make_ccpd: 
     assert (tmp_path / "results" / "quick-ccpd" / "bicubic" / "seed0" / "result.json").is_file()
 
 
+def test_a_plugin_that_cannot_be_used_is_never_passed_over(call: Call, make_ccpd: MakeCcpd, tmp_path: Path) -> None:
+    code, _out, err = run_plugin(call, "bicubic", BROKEN, make_ccpd(), tmp_path / "results")
+    assert code == 1 and "unavailable: my_plugin: ModuleNotFoundError" in err
+    file = plugin(tmp_path, BROKEN)
+    code, _out, err = call("run", "--methods", "my_method", "--plugin", file)
+    assert code == 2 and "no method 'my_method'" in err and "; unavailable: my_plugin: ModuleNotFoundError" in err
+    for command in (["verify", tmp_path / "results"], ["upscale", tmp_path / "results", "picture.png"]):
+        code, _out, err = call(*command, "--plugin", file)
+        assert code == 2 and "cannot use the plug-in my_plugin: ModuleNotFoundError" in err
+
+
+def test_the_version_is_that_of_the_package(call: Call) -> None:
+    code, out, _ = call("--version")
+    assert code == 0 and out == f"plate-sr-benchmark {metadata.version('plate-sr-benchmark')}\n"
+    released = re.search(r'^version = "(.+)"$', (ROOT / "pyproject.toml").read_text(), re.MULTILINE)
+    assert released and f"\nversion: {released[1]}\n" in (ROOT / "CITATION.cff").read_text()
+
+
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
@@ -303,9 +322,16 @@ def test_validate_checks_a_plugin(call: Call, tmp_path: Path) -> None:
     assert re.search(r"shifted +refusals +BROKEN: upscale takes", out)
 
 
+def test_validate_says_which_line_of_a_plugin_fails(call: Call, tmp_path: Path) -> None:
+    code, out, _ = call("validate", "--methods", "failing", "--plugin", plugin(tmp_path, FAILING))
+    assert code == 1 and "BROKEN: no luck today (my_plugin.py, line 9)\n" in out
+    assert "BROKEN: upscale makes (1, 3, 1, 1) of 1×3×1×1\n" in out
+
+
 def test_doctor_answers(call: Call) -> None:
     code, out, _ = call("doctor")
     assert code == 0 and "judge" in out and "torch" in out
+    assert re.search(rf"^benchmark +{re.escape(metadata.version('plate-sr-benchmark'))}, ", out)
 
 
 def test_help_fits_a_terminal(monkeypatch: pytest.MonkeyPatch) -> None:

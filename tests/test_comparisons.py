@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -54,6 +55,23 @@ def test_a_lower_blur_is_better() -> None:
     assert pecl is not None and mse is not None
     assert compare(results, [pecl], mse, "blur")[0].verdict == "better"
     assert compare(results, [mse], pecl, "blur")[0].verdict == "worse"
+
+
+def test_a_difference_is_worked_out_once_and_corrected_with_its_table(monkeypatch: pytest.MonkeyPatch) -> None:
+    results = Lab().add("pecl", 0.5).add("msrn", 0.4).add("esrgan", 0.4).add("srcnn", 0.4).results()
+    pecl, *rest = results.rows
+    family = compare(results, rest, pecl, "psnr")
+    pairs = statistics.pairs
+    asked: list[str] = []
+    monkeypatch.setattr(statistics, "pairs", lambda a, b, metric: asked.append(metric) or pairs(a, b, metric))
+    (alone,) = compare(results, rest[:1], pecl, "psnr")
+    assert asked == [] and (alone.found, alone.test) == (family[0].found, family[0].test)
+    assert alone.corrected == alone.test.p < family[0].corrected
+    (other,) = compare(results, rest[:1], pecl, "psnr_y")
+    (turned,) = compare(results, [pecl], rest[0], "psnr")
+    assert asked == ["psnr_y", "psnr"] and other.found != alone.found and turned.found.value == -alone.found.value
+    compare(replace(results), rest[:1], pecl, "psnr")  # other results know nothing of these
+    assert asked == ["psnr_y", "psnr", "psnr"]
 
 
 def test_too_few_plates_are_no_comparison(tmp_path: Path) -> None:

@@ -62,8 +62,7 @@ def package(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 def test_source_counts_as_parsed_and_helpers_count(package: Path) -> None:
     def source() -> str:
-        identity._parsed.cache_clear()
-        identity._imports.cache_clear()
+        identity._read.cache_clear()
         importlib.invalidate_caches()
         return identity.source_hash("plug")
 

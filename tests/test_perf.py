@@ -184,13 +184,14 @@ def test_a_method_that_does_not_train_has_no_times(tmp_path: Path) -> None:
 
 def test_a_step_on_few_and_many_plates() -> None:
     config = load("quick", ["train.device=cpu", "train.batch_size=1"])
-    rows = memory.measure("espcn", config, 300, repeats=1)
-    assert [found["plates"] for found in rows] == [3, 30, 300]
-    assert rows[0]["ratio"] == 1.0 and all(found["step_ms"] > 0 for found in rows)
+    rows = memory.measure(["espcn", "srcnn"], config, 300, repeats=1)
+    sizes = [("espcn", 3), ("espcn", 30), ("espcn", 300), ("srcnn", 3), ("srcnn", 30), ("srcnn", 300)]
+    assert [(found["method"], found["plates"]) for found in rows] == sizes
+    assert rows[0]["ratio"] == rows[3]["ratio"] == 1.0 and all(found["step_ms"] > 0 for found in rows)
     with pytest.raises(UserError, match="bicubic does not train"):
-        memory.measure("bicubic", config, 3, repeats=1)
+        memory.measure(["espcn", "bicubic"], config, 3, repeats=1)
     with pytest.raises(UserError, match=r"GB free: take fewer \(--plates N\)"):
-        memory.measure("espcn", config, 10**9, repeats=1)
+        memory.measure(["espcn"], config, 10**9, repeats=1)
 
 
 def test_packing_and_scoring_are_measured() -> None:
@@ -345,6 +346,7 @@ def test_a_method_that_fails_is_said_and_the_others_are_shown(faked: list[suite.
         (("--what", "commands", "--run", "absent"), "no run 'absent' in results"),
         (("--what", "memory", "--save"), "--save is for training steps"),
         (("--run", "quick"), "--run is for --what commands"),
+        (("--what", "scoring", "--methods", "espcn"), "--methods is for --what steps and memory"),
         (("--what", "memory", "--methods", "bicubic"), "bicubic does not train: name other methods"),
         (("--out", "missing/rows.json"), "cannot write missing/rows.json: name a file in a folder that is there"),
         (("--set", "train.batch_sise=1"), "did you mean train.batch_size"),
@@ -362,7 +364,9 @@ def test_without_a_cuda_device(faked: list[suite.Request]) -> None:
 
 
 def test_other_subjects_reach_their_functions(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(memory, "measure", lambda name, config, plates, repeats: [{"method": name, "plates": plates}])
+    monkeypatch.setattr(
+        memory, "measure", lambda names, config, plates, repeats: [{"method": names[0], "plates": plates}]
+    )
     monkeypatch.setattr(prepare, "measure", lambda folder, plates, repeats: [{"workers": 1, "ratio": 0.987654}])
     monkeypatch.setattr(scoring, "measure", lambda config, plates, repeats: [{"part": "all", "ms": float(plates)}])
     assert run("--what", "memory", "--device", "cpu").stdout.split() == ["method", "plates", "espcn", "100000"]

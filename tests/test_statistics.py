@@ -105,6 +105,31 @@ def test_equal_input_gives_equal_intervals_in_any_order() -> None:
     assert shuffled.low == pytest.approx(statistics.interval(table, "psnr").low)
 
 
+def test_an_interval_is_the_same_whatever_else_was_computed(monkeypatch: pytest.MonkeyPatch) -> None:
+    def widths() -> list[Interval]:
+        statistics._drawn.cache_clear()
+        return [statistics.interval(table, "psnr") for table in tables]
+
+    tables = [frame(noise(n)) for n in (20, 30)] + [pd.concat([frame(noise(30, s), s) for s in range(2)])]
+    found = widths()
+    tables.reverse()
+    assert widths() == found[::-1]
+    monkeypatch.setattr(statistics, "_AT_ONCE", 60 * 1000)  # drawn in parts: other numbers, drawn as often
+    parts = widths()[::-1]
+    assert parts == widths()[::-1]
+    for whole, part in zip(found, parts):
+        assert (part.low, part.high) == pytest.approx((whole.low, whole.high), abs=0.06)
+    drawn = [statistics._drawn((30,), 2, first, 1000) for first in (0, 1000)]
+    assert not any(np.array_equal(one, other) for one, other in zip(*drawn))
+
+
+def test_every_resample_has_as_many_texts_and_seeds_as_there_are() -> None:
+    of_text, of_seed = statistics._drawn((3, 40), 2, 0, 5000)
+    assert (of_text[:, :3].sum(1) == 3).all() and (of_text[:, 3:].sum(1) == 40).all() and (of_seed.sum(1) == 2).all()
+    assert of_text.mean(0) == pytest.approx(np.ones(43), abs=0.07)
+    assert (statistics._drawn((5,), 1, 0, 10)[1] == 1).all()
+
+
 def test_a_plate_without_a_text_is_a_text_of_its_own() -> None:
     texts: list[Any] = ["a", "a", None, "", math.nan]
     assert statistics.interval(frame(range(5), texts=texts), "psnr").clusters == 4

@@ -27,11 +27,13 @@ from methods import Batch, Method
 _PLATE_BYTES = 80_000  # of one plate of noise, with something to spare
 
 
-def measure(name: str, config: Config, most: int, repeats: int) -> list[dict[str, Any]]:
-    """What ``most`` plates, a tenth and a hundredth of them take on the device, and a step of a method on each.
+def measure(names: list[str], config: Config, most: int, repeats: int) -> list[dict[str, Any]]:
+    """What ``most`` plates, a tenth and a hundredth of them take on the device, and a step of each method on each.
 
-    Raises UserError where the temporary folder has no room for so many.
+    Raises UserError for a method that does not train, and where the temporary folder has no room for so many plates.
     """
+    if untrained := next((name for name in names if methods.get(name).method.deterministic), None):
+        raise UserError(f"{untrained} does not train: name other methods with --methods")
     configure_torch(config)
     device = resolve_device(config.train.device)
     counts = sorted({max(1, most // 100), max(1, most // 10), most})
@@ -43,30 +45,36 @@ def measure(name: str, config: Config, most: int, repeats: int) -> list[dict[str
                 f"{most} plates need {need:.1f} GB but {scratch} has {free / 1e9:.1f} GB free: take fewer "
                 "(--plates N), or another place (TMPDIR=FOLDER)"
             )
+        sizes: list[dict[str, Any]] = []
         samplers: list[PatchSampler] = []
-        rows: list[dict[str, Any]] = []
         for count in counts:
             plates = noise_plates(Path(scratch) / str(count), count)
             before = torch.cuda.memory_allocated(device) if device.type == "cuda" else 0
             samplers.append(PatchSampler(plates, config.train.batch_size, 0, device, say=partial(say, error=True)))
             taken = torch.cuda.memory_allocated(device) - before if device.type == "cuda" else plates.pixels.nbytes
-            rows.append({"method": name, "device": device.type, "plates": count, "gigabytes": taken / 1e9})
-        entry, first = methods.get(name), plates
-        cold = train_probed(entry, config, first, Path(scratch), lambda session: Probe(session, 2, 1), 4)
-        if not cold.pairs:
-            raise UserError(f"{name} does not train: name another method")
-        steps = steps_for(cold.pairs[-1].floor)
-        rotation = train_probed(
-            entry,
-            config,
-            first,
-            Path(scratch),
-            lambda session: Rotation(session, samplers, repeats + 1, steps),
-            (repeats + 1) * steps * len(samplers),
-        )
-    for row, seconds in zip(rows, zip(*rotation.rounds[1:])):
-        row["step_ms"] = 1e3 * median(seconds)
-    return [{**row, "ratio": row["step_ms"] / rows[0]["step_ms"]} for row in rows]
+            sizes.append({"device": device.type, "plates": count, "gigabytes": taken / 1e9})
+        steps = {name: _steps(name, config, samplers, Path(scratch), repeats) for name in names}
+    return [
+        {"method": name, **size, "step_ms": 1e3 * seconds, "ratio": seconds / steps[name][0]}
+        for name in names
+        for size, seconds in zip(sizes, steps[name])
+    ]
+
+
+def _steps(name: str, config: Config, samplers: list[PatchSampler], folder: Path, repeats: int) -> list[float]:
+    """Seconds of a step of a method on batches of every sampler: medians over ``repeats`` rounds."""
+    entry, few = methods.get(name), noise_plates(Path(tempfile.mkdtemp(dir=folder)) / "few", 1)
+    cold = train_probed(entry, config, few, folder, lambda session: Probe(session, 2, 1), 4)
+    steps, rounds = steps_for(cold.pairs[-1].floor), repeats + 1  # the first one warms up
+    rotation = train_probed(
+        entry,
+        config,
+        few,
+        folder,
+        lambda session: Rotation(session, samplers, rounds, steps),
+        rounds * steps * len(samplers),
+    )
+    return [median(seconds) for seconds in zip(*rotation.rounds[1:])]
 
 
 class Rotation(Probe):

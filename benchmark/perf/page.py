@@ -29,14 +29,40 @@ A *step* is an iteration of training as `run` does it; its *floor* is the same m
 batch with nothing around it, measured in turn with it (medians of pairs). What the columns of the files mean, and
 how they are measured, is in `benchmark/perf`.
 """
-COLUMNS = (
-    "method", "batch_size", "device", "device_name", "torch", "threads", "precision", "memory_format", "compile",
-    "step_ms", "floor_ms", "ratio",
-    "iterations_per_s", "unmeasured", "data_share", "logging_share", "validation_share", "checkpoint_share",
-    "validation_ms_per_plate", "checkpoint_ms", "memory_mb", "memory_is", "gflop", "operators", "gigabytes",
-    "peak_gflops", "bandwidth_gbs", "operator_us", "pairs", "steps", "date", "commit", "dirty",
-)  # fmt: skip
-"""Of a CSV under ``results/throughput``: one line for each of ``_KEY``."""
+COLUMNS = {
+    "method": "its name",
+    "batch_size": "patches per step",
+    "device": "cpu or cuda",
+    "device_name": "model of the processor with its cores, or of the GPU",
+    "torch": "its version",
+    "threads": "that torch takes on the CPU",
+    **{name: f"train.{name} of the configuration" for name in ("precision", "memory_format", "compile")},
+    "step_ms": "milliseconds of a step as `run` does it",
+    "floor_ms": "of the same step on a ready-made batch with nothing around it",
+    "ratio": "of the two: the median over pairs of neighbours in time",
+    "iterations_per_s": "1000 / step_ms",
+    "unmeasured": "share of the budget's iterations that do other work (a second phase), which no pair was of",
+    "data_share": "of a step: making its batch",
+    "logging_share": "of a step: telling how far it is",
+    "validation_share": "time for all validations of the preset, relative to that for its steps",
+    "checkpoint_share": "time for checkpoints, relative to that between them; at most what training allows them",
+    "validation_ms_per_plate": "milliseconds",
+    "checkpoint_ms": "milliseconds of writing one",
+    "memory_mb": "most memory that the training took, in units of 2^20 bytes",
+    "memory_is": "how that was measured",
+    "gflop": "10^9 floating-point operations of a step (a multiplication with an addition is two)",
+    "operators": "calls of operators in a step",
+    "gigabytes": "10^9 bytes that those read and write in a step, as if nothing stayed in a cache",
+    "peak_gflops": "10^9 operations a second of the device in a large product or convolution",
+    "bandwidth_gbs": "10^9 bytes a second that it reads and writes in a copy",
+    "operator_us": "microseconds of an operator on one number",
+    "pairs": "of blocks of steps, one as `run` does them and one of the floor",
+    "steps": "in a block",
+    "date": "of the measurement, UTC",
+    "commit": "of the source",
+    "dirty": "whether that had been changed",
+}
+"""Columns of a CSV under ``results/throughput``, and what is in them."""
 _STEPS = {
     "method": ("method", ""),
     "batch": ("batch_size", ""),

@@ -52,8 +52,6 @@ class Request:
     plugins: tuple[Path, ...] = ()
     repeats: int = 6
     plates: int = 256
-    count: bool = True
-    """Whether to count operations, too."""
 
 
 def measure_methods(requests: Iterable[Request]) -> Iterator[dict[str, Any]]:
@@ -135,9 +133,7 @@ def measure(
     row |= _between_steps(probe.session, probe.method, plates, config, row["step_ms"], clock)
     row["hours"] = {name: load(name).train.iterations * row["step_ms"] / 3.6e6 for name in presets()}
     row["preset_batch"] = {name: load(name).train.batch_size for name in presets()}
-    if request.count:
-        row |= count_step(lambda size: _counted(entry, config, plates, folder, size), config.train.batch_size)
-    return row
+    return row | count_step(lambda size: _counted(entry, config, plates, folder, size), config.train.batch_size)
 
 
 MEMORY = {

@@ -13,6 +13,7 @@ from benchmark.files import write_text
 from benchmark.perf.page import COLUMNS, page, read
 
 _KEY = ["method", "batch_size", "threads", "precision", "memory_format", "compile"]
+"""What there is one line of in a CSV: the latest."""
 _STEPS_SHOWN = 10
 
 Format = Callable[[Any], str]

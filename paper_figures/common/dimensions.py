@@ -50,12 +50,11 @@ def _numbers(results: Results, row: Row | None, mse: Row | None, metric: str, qu
     if row is None or (quantity == DIFFERENCE and mse is None):
         return dict.fromkeys(("mean", "low", "high", "median"), math.nan)
     factor = METRICS[metric].factor
-    mine = results.plates_of(row)
     if quantity == DIFFERENCE:
         assert mse is not None
-        one, median = statistics.difference(mine, results.plates_of(mse), metric), math.nan
+        (one, _), median = results.difference(row, mse, metric), math.nan
     else:
-        one = statistics.interval(mine, metric)
+        one = results.interval(row, metric)
         median = row.scores[metric].median if metric in row.scores else math.nan
     return {
         "mean": factor * one.value, "low": factor * one.low, "high": factor * one.high, "median": factor * median,

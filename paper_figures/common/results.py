@@ -8,7 +8,6 @@ validation). A result that cannot be used is listed with its reason, never dropp
 from __future__ import annotations
 
 import math
-from collections import Counter
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -20,6 +19,9 @@ import methods
 from benchmark.errors import UserError
 from benchmark.metrics import METRICS
 from benchmark.store import Result, Run
+from paper_figures.common import statistics
+from paper_figures.common.mixture import differences, refusal, setting
+from paper_figures.common.statistics import Interval, Statistic, Test
 
 READING = tuple(name for name, metric in METRICS.items() if metric.judge == "first")
 """Metrics that come from the judge; the others are computed from the picture."""
@@ -112,6 +114,8 @@ class Results:
     infos: list[dict[str, Any]]
     failures: list[Failure] = field(default_factory=list)
     problems: list[str] = field(default_factory=list)
+    _known: dict[tuple[str, ...], Any] = field(default_factory=dict, init=False, repr=False, compare=False)
+    """Intervals and tests that one table has worked out and another may want."""
 
     def row(self, name: str) -> Row | None:
         return next((row for row in self.rows if row.name == name), None)
@@ -120,6 +124,22 @@ class Results:
         """The plates of one method, without the column ``seed`` where it does not depend on one."""
         mine = self.plates[self.plates["method"] == row.name]
         return mine if row.trained else mine.drop(columns="seed")
+
+    def interval(self, row: Row, metric: str, statistic: Statistic = "mean") -> Interval:
+        """The statistic of a method's scores over plates × seeds, with its interval."""
+        key = row.name, metric, statistic
+        if key not in self._known:
+            self._known[key] = statistics.interval(self.plates_of(row), metric, statistic)
+        return self._known[key]
+
+    def difference(self, row: Row, other: Row, metric: str) -> tuple[Interval, Test]:
+        """The mean of ``row`` minus ``other`` over the plates and seeds that both have, and the test of it (not
+        corrected for others)."""
+        key = row.name, "minus", other.name, metric
+        if key not in self._known:
+            paired = statistics.pairs(self.plates_of(row), self.plates_of(other), metric)
+            self._known[key] = statistics.interval(paired, "difference"), statistics.wilcoxon(paired)
+        return self._known[key]
 
     @property
     def main_rows(self) -> list[Row]:
@@ -155,14 +175,6 @@ class Results:
         return next((info for info in self.infos if info.get("parameters")), self.infos[0])
 
 
-def setting(info: dict[str, Any], path: str) -> Any:
-    """``config`` field by dotted name; None where the result does not have it."""
-    value: Any = info.get("config")
-    for part in path.split("."):
-        value = value.get(part) if isinstance(value, dict) else None
-    return value
-
-
 def load(run: Run, allow_mixed: bool = False) -> Results:
     """Read all results of ``run``.
 
@@ -172,8 +184,9 @@ def load(run: Run, allow_mixed: bool = False) -> Results:
     folder = run.folder
     entries: list[_Entry] = []
     failures: list[Failure] = []
-    problems = [f"{path.relative_to(folder)} cannot be read: {reason}" for path, reason in run.unreadable().items()]
-    for result in run.results():
+    readable, unreadable = run.read()
+    problems = [f"{path.relative_to(folder)} cannot be read: {reason}" for path, reason in unreadable.items()]
+    for result in readable:
         try:
             if result.complete:
                 entries.append(_Entry.read(result))
@@ -183,9 +196,10 @@ def load(run: Run, allow_mixed: bool = False) -> Results:
             problems.append(f"{result.method} seed {result.seed} cannot be used: {_reason(error)}")
     if not entries:
         raise UserError(_nothing(folder, failures, problems))
-    differs = _differences(entries)
+    infos = [entry.info for entry in entries]
+    differs = differences(infos)
     if any(differs) and not allow_mixed:
-        raise UserError(_mixture(entries, differs))
+        raise UserError(refusal(infos, differs))
     entries = [replace(entry, differs=d) for entry, d in zip(entries, differs, strict=True)]
     groups: dict[str, list[_Entry]] = {}
     for entry in sorted(entries, key=lambda e: (_position(e.name), e.name, e.seed)):
@@ -253,8 +267,7 @@ class _Entry:
         if len(history) and {"iteration", "val_psnr"} - set(history):
             raise ValueError("history.csv lacks the columns iteration and val_psnr")
         keys = {"method": name, "seed": seed}
-        stale = bool(getattr(result, "stale", False))
-        return cls(name, seed, info, plates.assign(**keys), history.assign(**keys), stale)
+        return cls(name, seed, info, plates.assign(**keys), history.assign(**keys), bool(result.stale))
 
     @property
     def problems(self) -> list[str]:
@@ -339,53 +352,4 @@ def summarise(column: pd.Series[Any]) -> Summary:
         mean=float(values.mean()) if len(values) else math.nan,
         n=len(values),
         lacking=len(column) - len(values),
-    )
-
-
-# -- what may stand in one table -------------------------------------------------------------------
-
-
-_BUDGET = ("train.batch_size", "train.learning_rate", "train.warmup", "train.recipe", "train.precision")
-
-
-def _conditions(info: dict[str, Any]) -> dict[str, Any]:
-    """What must be equal for two results to be compared. A budget only matters where something is trained."""
-    data, judge, second = info["data"], info.get("judge") or {}, info.get("second_judge") or {}
-    conditions = {
-        "data": data.get("fingerprint"),
-        "protocol": data.get("protocol"),
-        "test plates": data.get("test"),
-        "judge": (judge.get("name"), judge.get("version"), judge.get("sha256")),
-        "second judge": (second.get("name"), second.get("version"), second.get("sha256")),
-    }
-    if info.get("parameters"):
-        conditions |= {
-            "training plates": data.get("train"),
-            "iterations": info.get("iterations"),
-            **{field.split(".")[1]: setting(info, field) for field in _BUDGET},
-        }
-    return conditions
-
-
-def _differences(entries: list[_Entry]) -> list[tuple[str, ...]]:
-    """For every entry the conditions in which it departs from what most entries have."""
-    conditions = [_conditions(entry.info) for entry in entries]
-    usual: dict[str, Any] = {}
-    for key in dict.fromkeys(k for c in conditions for k in c):
-        usual[key] = Counter(repr(c[key]) for c in conditions if key in c).most_common(1)[0][0]
-    return [tuple(f"{key} {_short(c[key])}" for key in c if repr(c[key]) != usual[key]) for c in conditions]
-
-
-def _short(value: Any) -> str:
-    if isinstance(value, tuple):
-        return " ".join(_short(v) for v in value if v) or "none"
-    return str(value)[:12]
-
-
-def _mixture(entries: list[_Entry], differs: list[tuple[str, ...]]) -> str:
-    odd = [f"{e.name} seed {e.seed} ({', '.join(d)})" for e, d in zip(entries, differs, strict=True) if d]
-    more = f" and {len(odd) - 4} more" if len(odd) > 4 else ""
-    return (
-        "results made under different conditions do not belong in one table: "
-        f"{'; '.join(odd[:4])}{more} differ from the rest; run these again, or put them in another run"
     )

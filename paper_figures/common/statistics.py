@@ -4,7 +4,8 @@ Plates are resampled by their text: photographs of one plate are not independent
 seeds are scored on the same plates, so with two seeds or more a resample draws the seeds (the outer
 level) and, once for all of them, the plate texts (Owen, "The pigeonhole bootstrap", Annals of Applied
 Statistics 1(2), 2007). With one seed only plates are drawn, and nothing is said of other seeds
-(``Interval.seeds`` is 1). Resampling is ``scipy.stats.bootstrap``'s, always from the same random numbers.
+(``Interval.seeds`` is 1). Intervals of equally many texts and seeds share their resamples, which hang on
+these two numbers alone: an interval is the same whatever else is computed, and in whichever order.
 
 A value that is not finite (no reading, or the infinite PSNR of identical pictures) is left out and counted.
 """
@@ -14,6 +15,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Literal
 
 import numpy as np
@@ -123,29 +125,35 @@ _Weighted = Callable[[np.ndarray, np.ndarray], np.ndarray]
 
 
 def _bootstrap(weighted: _Weighted, seeds: int, groups: tuple[int, ...], values: int) -> tuple[float, float]:
-    """Ends of the percentile interval when texts, and two seeds or more, are drawn with replacement.
+    """Ends of the percentile interval when texts and seeds are drawn with replacement (one seed is always drawn).
 
-    ``groups``: how many texts there are; of several groups each is drawn by itself.
+    ``groups``: how many texts there are; of several groups each is drawn by itself. ``values``: how many numbers
+    ``weighted`` handles for a resample.
     """
-
-    def statistic(*drawn: np.ndarray, axis: int = -1) -> np.ndarray:
-        of_text = np.concatenate([_times(lines, texts) for lines, texts in zip(drawn, groups)], axis=1)
-        of_seed = _times(drawn[-1], seeds) if seeds > 1 else np.ones((len(of_text), 1))
-        return weighted(of_text, of_seed)
-
-    levels = [np.arange(texts) for texts in groups] + ([np.arange(seeds)] if seeds > 1 else [])
-    found = stats.bootstrap(
-        levels, statistic, n_resamples=RESAMPLES, batch=max(1, _AT_ONCE // values), vectorized=True,
-        confidence_level=LEVEL, method="percentile", random_state=np.random.default_rng(_RANDOM),
-    ).confidence_interval  # fmt: skip
-    return float(found.low), float(found.high)
+    lines = max(1, min(RESAMPLES, _AT_ONCE // values))
+    parts = [
+        weighted(*_drawn(groups, seeds, first, min(lines, RESAMPLES - first))) for first in range(0, RESAMPLES, lines)
+    ]
+    low, high = np.quantile(np.concatenate(parts), ((1 - LEVEL) / 2, (1 + LEVEL) / 2))
+    return float(low), float(high)
 
 
-def _times(drawn: np.ndarray, members: int) -> np.ndarray:
-    """How often each of ``members`` occurs in each line of ``drawn``: lines × members."""
-    lines = drawn.reshape(-1, drawn.shape[-1])
-    offsets = members * np.arange(len(lines))[:, None]
-    return np.bincount((lines + offsets).ravel(), minlength=len(lines) * members).reshape(len(lines), members)
+@lru_cache(maxsize=16)
+def _drawn(groups: tuple[int, ...], seeds: int, first: int, lines: int) -> tuple[np.ndarray, np.ndarray]:
+    """How often each text (lines × texts) and each seed (lines × seeds) is drawn in resamples ``first`` and on.
+
+    Remembered because drawing takes longer than what is then done with it, and hundreds of intervals want the same.
+    """
+    random = np.random.default_rng(_RANDOM + first)
+    of_text = np.concatenate([_times(random, texts, lines) for texts in groups], axis=1)
+    return of_text, _times(random, seeds, lines)
+
+
+def _times(random: np.random.Generator, members: int, lines: int) -> np.ndarray:
+    """How often each of ``members`` occurs among as many draws: lines × members, never to be changed."""
+    drawn = random.integers(members, size=(lines, members)) + members * np.arange(lines)[:, None]
+    times = np.bincount(drawn.ravel(), minlength=lines * members).reshape(lines, members)
+    return times.astype(np.int16)
 
 
 def _mean(values: np.ndarray, seed: np.ndarray, text: np.ndarray, seeds: int, texts: int) -> _Weighted:
