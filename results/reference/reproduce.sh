@@ -5,16 +5,16 @@
 #   sh results/reference/reproduce.sh standard-ccpd --preset standard --data /data/CCPD2019 --set pecl.embedder_init=plates
 #
 # NAME is the run's, and the folder's in results/reference; what follows are options of `python -m benchmark run`.
-# Stopped, it goes on where it was; started twice at once, the two share the trainings out. $RESULTS is where weights
-# and pictures stay, which are not for committing. `quick` takes an hour and a half on two CPU cores, `standard` hours
-# on one GPU.
+# Stopped, it goes on where it was. A second terminal shares the trainings out, with the first `benchmark run` below.
+# $RESULTS is where weights and pictures stay, which are not for committing. On two CPU cores, by two processes with
+# `--set train.threads=1`, `quick` takes an hour and a quarter; `standard` takes hours on one GPU.
 set -eu
 name=${1:?usage: reproduce.sh NAME [options of benchmark run]}
 shift
 results=${RESULTS:-results}
 reference=$(dirname "$0")/$name
 
-python -m benchmark run --results "$results" --run "$name" --methods all "$@"
+python -m benchmark run --results "$results" --run "$name" --methods all --seeds 2 "$@"
 python -m benchmark run --results "$results" --run "$name" --methods table1,readings --seeds 3 "$@"
 python -m benchmark verify "$results" --run "$name"
 python -m benchmark report --results "$results" --run "$name" --no-pictures
