@@ -169,8 +169,9 @@ class Label:
 
 STRIP = 12.0
 """Width of the strip right of the axes in which the joining lines bend, points."""
-LONGEST = 22
-"""Longer names are cut in figures, at this many characters; tables and CSV files have them whole."""
+LONGEST = 23
+"""Longer names are cut in figures, at this many characters (the longest of our own); tables and CSV files have them
+whole."""
 
 
 def shorten(name: str) -> str:
