@@ -52,7 +52,8 @@ class FakeCuda(FakeTensorMode):
         return True
 
     def may_turn_const(self, t: Tensor) -> bool:
-        """Not even numbers that were written out are kept: on a device there are none to look up."""
+        """No number is kept, not even one that was written out. (PyTorch 2.15 holds weak references to the storage of
+        those that are, and now and then crashed when it was freed.)"""
         return False
 
     def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:

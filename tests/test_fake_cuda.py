@@ -1,4 +1,8 @@
-"""Training as on CUDA, without a CUDA device: devices, types, layouts, and when the host waits (see fake_cuda)."""
+"""Training as on CUDA, without a CUDA device: devices, types, layouts, and when the host waits (see fake_cuda).
+
+Run by name, ``pytest -m slow tests/test_fake_cuda.py``: they take minutes, and PyTorch's fake tensors have crashed the
+process before.
+"""
 
 from __future__ import annotations
 
@@ -30,6 +34,7 @@ from methods.swinir import SwinIR, SwinIRNetwork
 from methods.tbsrn import TBSRN, TBSRNNetwork
 
 pytestmark = [
+    pytest.mark.slow,
     pytest.mark.skipif(torch.cuda.is_available(), reason="there is a CUDA device: nothing to pretend"),
     pytest.mark.filterwarnings("ignore:Accessing the data pointer of FakeTensor"),  # PyTorch's own Parameter does
 ]
@@ -164,19 +169,8 @@ WAYS: dict[str, dict[str, Any]] = {
 }
 
 
-def or_slow(quick: bool, *case: str) -> Any:
-    """A case of a test; one of those that take minutes together unless ``quick``."""
-    return pytest.param(*case, marks=() if quick else pytest.mark.slow)
-
-
-@pytest.mark.parametrize(
-    ("name", "way"),
-    [
-        or_slow(way == "bf16-native" and name not in ("pecl", "esrgan", "espcn"), name, way)
-        for name in [*TABLE1, "pecl-learned", "plugin"]
-        for way in WAYS
-    ],
-)
+@pytest.mark.parametrize("way", WAYS)
+@pytest.mark.parametrize("name", [*TABLE1, "pecl-learned", "plugin"])
 def test_training_stays_on_the_device_and_ahead_of_it(lab: Lab, name: str, way: str) -> None:
     asked = WAYS[way]
     seen: set[torch.dtype] = set()
@@ -189,17 +183,12 @@ def test_training_stays_on_the_device_and_ahead_of_it(lab: Lab, name: str, way: 
 
 @pytest.mark.parametrize(
     "name",
-    [
-        or_slow(name == "pecl-release", name)
-        for name in [*methods.names("ablation"), *methods.names("readings")]
-        if name not in (*TABLE1, "pecl-learned")
-    ],
+    sorted({*methods.names("ablation"), *methods.names("readings")} - {*TABLE1, "pecl-learned"}),
 )
 def test_every_reading_and_ablation(lab: Lab, name: str) -> None:
     check_trained(lab, lab.train(creator(name), precision="bf16"), Acceleration("bf16"))
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("options", [{"embedder": "trained"}, {"batch_norm": "batch"}], ids=str)
 def test_embedders_that_learn_or_look_at_the_batch(lab: Lab, options: dict[str, Any]) -> None:
     method = lab.train(creator("pecl", **options))
@@ -219,7 +208,7 @@ def test_esrgan_goes_through_both_phases(lab: Lab) -> None:
     assert not stepped & {id(p) for p in method.features.parameters()}
 
 
-@pytest.mark.parametrize("name", [or_slow(name == "esrgan", name) for name in [*TABLE1, "pecl-learned", "plugin"]])
+@pytest.mark.parametrize("name", [*TABLE1, "pecl-learned", "plugin"])
 def test_a_checkpoint_goes_to_the_host_and_back(lab: Lab, name: str) -> None:
     with pytest.raises(Interrupted):
         lab.train(creator(name), stop_at=STOP_AT, recipe="native", precision="bf16")
