@@ -550,7 +550,7 @@ def test_odd_histories_are_drawn_and_named(tmp_path: Path) -> None:
     assert results.problems == [f"msrn seed 0: validation PSNR is not a number at iteration {history.iteration[3]}"]
     assert "Never better than untrained, so drawn at iteration 1: PECL" in drawing.caption
     assert "Gaps are validations" in drawing.caption and overlaps(drawing) == []
-    assert any(t.get_text() == "An unreasonably long…" for t in drawing.figure.axes[1].texts)
+    assert any(t.get_text() == "An unreasonably long t…" for t in drawing.figure.axes[1].texts)
 
 
 @pytest.mark.usefixtures("few")
