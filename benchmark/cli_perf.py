@@ -74,16 +74,7 @@ def perf(
     --what commands  --help (at most 0.5 s) and report of a stored run (at most
                      60 s for 20 methods), against what merely starts
     """
-    if what not in _SUBJECTS:
-        raise UserError(f"nothing called {what!r} to measure (known: {', '.join(_SUBJECTS)})")
-    if save and what != "steps":
-        raise UserError("--save is for training steps: leave --what out")
-    if names and what not in ("steps", "memory"):
-        raise UserError("--methods is for --what steps and memory: leave it out")
-    if run_name is not None and what != "commands":
-        raise UserError("--run is for --what commands: leave it out")
-    if out is not None and (out.is_dir() or not out.parent.is_dir()):
-        raise UserError(f"cannot write {out}: name a file in a folder that is there with --out")
+    _refuse_misfits(what, names, run_name, out, save)
     repeats = repeats or _REPEATS.get(what, _USUAL_REPEATS)
     if what == "commands":
         _show(what, _measure_commands(results, run_name, repeats), as_json, out)
@@ -107,6 +98,20 @@ def perf(
         say(f"unavailable: {name}", error=True)
     if lost or any("error" in row for row in rows):
         sys.exit(1)
+
+
+def _refuse_misfits(what: str, names: str, run_name: str | None, out: Path | None, save: bool) -> None:
+    """Raise UserError for options that do not go together, before anything is measured."""
+    if what not in _SUBJECTS:
+        raise UserError(f"nothing called {what!r} to measure (known: {', '.join(_SUBJECTS)})")
+    if save and what != "steps":
+        raise UserError("--save is for training steps: leave --what out")
+    if names and what not in ("steps", "memory"):
+        raise UserError("--methods is for --what steps and memory: leave it out")
+    if run_name is not None and what != "commands":
+        raise UserError("--run is for --what commands: leave it out")
+    if out is not None and (out.is_dir() or not out.parent.is_dir()):
+        raise UserError(f"cannot write {out}: name a file in a folder that is there with --out")
 
 
 def _without_downloads() -> list[str]:

@@ -259,7 +259,7 @@ def _do(setting: Setting, job: Job, known: str, present: Result | None, progress
         progress.note("made with another configuration, data or source: computing it anew")
         progress.note(f"the old result is kept in {aside} until the new one is complete")
     if not checkpoint.present(folder):
-        clear(folder)  # otherwise the session takes the checkpoint up, if it is of this identity
+        clear(folder)  # nothing there to go on from
     (folder / "result.json").unlink(missing_ok=True)
     return compute(setting, job.entry, job.seed, folder, known, progress)
 
