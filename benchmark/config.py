@@ -20,8 +20,8 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, TypeAdapter, ValidationError
 
 import methods
-from benchmark.errors import UserError
-from methods.blocks.acceleration import Acceleration
+from benchmark.util.errors import UserError
+from methods.engine.acceleration import Acceleration
 
 if sys.version_info >= (3, 11):
     import tomllib

@@ -28,9 +28,9 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from methods.blocks.acceleration import Acceleration, Runner, load_optimizer
-from methods.blocks.average import MovingAverage
-from methods.blocks.tiles import Enlarge, blend_tiles, enlarge_in_pieces, pad_to_multiple
+from methods.engine.acceleration import Acceleration, Runner, load_optimizer
+from methods.engine.average import MovingAverage
+from methods.engine.tiles import Enlarge, blend_tiles, enlarge_in_pieces, pad_to_multiple
 
 SCALE = 8
 """Every method of this benchmark enlarges by eight, in both directions."""
@@ -80,7 +80,7 @@ class Recipe:
 
 
 class Session(Protocol):
-    """What a method trains in. :class:`benchmark.session.TrainingSession` is the real one."""
+    """What a method trains in. :class:`benchmark.training.session.TrainingSession` is the real one."""
 
     iterations: int
     """The budget: optimiser iterations, the same for every method."""

@@ -16,8 +16,8 @@ from torch.nn import functional as F
 
 from methods import register
 from methods.base import Batch, Losses, NetworkMethod, Recipe, Session
-from methods.blocks.acceleration import load_optimizer
 from methods.blocks.pretrained import plates_weights_hash, resnet18_plates_features, vgg19_conv5_4
+from methods.engine.acceleration import load_optimizer
 
 # -- generator -------------------------------------------------------------------------------------
 

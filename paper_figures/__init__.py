@@ -2,6 +2,6 @@
 
 One file per table or figure. Each has ``NAME``, ``TITLE`` and ``draw(results)``, a pure function from
 :class:`paper_figures.results.Results` to a :class:`paper_figures.drawing.Drawing`; nothing here trains,
-scores or holds a measured number typed by hand. :mod:`paper_figures.report` finds these files and
+scores or holds a measured number typed by hand. :mod:`paper_figures.report.builder` finds these files and
 writes what they draw to ``<run>/report/``.
 """

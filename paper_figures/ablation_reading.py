@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pandas as pd
 
-from benchmark.metrics import SECOND
+from benchmark.scoring.metrics import SECOND
 from paper_figures.common import conventions, style
 from paper_figures.common.dimensions import LEVEL, frame, intervals, panel
 from paper_figures.common.drawing import Drawing, NothingToDraw

@@ -8,8 +8,9 @@ from dataclasses import dataclass
 import pandas as pd
 
 from benchmark import config
-from paper_figures.common import claim_tests, conventions, grid, statistics, text
-from paper_figures.common.claim_tests import ENOUGH_METHODS, ENOUGH_VALIDATIONS, MARGIN
+from paper_figures.claim_tests import tests
+from paper_figures.claim_tests.tests import ENOUGH_METHODS, ENOUGH_VALIDATIONS, MARGIN
+from paper_figures.common import conventions, grid, statistics, text
 from paper_figures.common.drawing import Drawing
 from paper_figures.common.evidence import (
     DESCRIBED,
@@ -49,54 +50,54 @@ CLAIMS = (
         "PECL is first in PSNR.", "Table 1",
         "Paired differences of the other methods of Table 1 to PECL, Wilcoxon's tests corrected by Holm over them: "
         "holds if all are worse, does not hold if one is better.",
-        ("table1", "comparisons", "forest"), claim_tests.first("psnr"),
+        ("table1", "comparisons", "forest"), tests.first("psnr"),
     ),
     Claim(
         "PECL is first in PSNR_Y.", "Table 1", "As claim 1, for full-range luma.",
-        ("table1",), claim_tests.first("psnr_y"),
+        ("table1",), tests.first("psnr_y"),
     ),
     Claim(
         "PECL's plates are read about as well as TBSRN's.", "Table 1",
         "Not worse by a margin: the interval of the paired difference in OCR confidence lies above "
         f"{text.number(-MARGIN)} for every judge (does not hold: below it). Holds only where TBSRN itself reads more "
         "plates than bicubic: else being near it says nothing.",
-        ("table1", "comparisons", "calibration"), claim_tests.within_reach,
+        ("table1", "comparisons", "calibration"), tests.within_reach,
     ),
     Claim(
         "PECL's loss gives a higher PSNR than MSE alone.", "Figs. 8 and 12",
         "Paired difference of PECL to its own network trained with MSE alone; Wilcoxon's test.",
-        ("ablation", "ablation_psnr", "qualitative_ablation"), claim_tests.above_mse,
+        ("ablation", "ablation_psnr", "qualitative_ablation"), tests.above_mse,
     ),
     Claim(
         "The Manhattan distance gives a higher PSNR than the Euclidean.", "Figs. 8 and 9",
         "Paired by plate and pooled over the four dimensions; the trainings (dimension, seed) are the outer level of "
         "the resampling. Wilcoxon's test.",
-        ("ablation", "ablation_psnr", "ablation_reading"), claim_tests.manhattan,
+        ("ablation", "ablation_psnr", "ablation_reading"), tests.manhattan,
     ),
     Claim(
         "PSNR rises with the dimension of the embedding.", "Figs. 8 and 9",
         "Slope of PSNR over log2 d, plate by plate, the pairs of distance and seed being the outer level of the "
         "resampling; Page's trend test of the trainings' means must agree.",
-        ("ablation", "ablation_psnr", "ablation_reading"), claim_tests.dimension,
+        ("ablation", "ablation_psnr", "ablation_reading"), tests.dimension,
     ),
     Claim(
         "The PSNR contrast to MSE settles above zero.", "Figs. 10 and 11",
         "Contrast (Eq. 20) of validation PSNR over the last quarter of training, which must hold at least "
         f"{ENOUGH_VALIDATIONS} validations: holds if it stays above zero in all eight cells, does not hold if it "
         "stays at or below zero in one.",
-        ("contrast_manhattan", "contrast_euclidean"), claim_tests.settled,
+        ("contrast_manhattan", "contrast_euclidean"), tests.settled,
     ),
     Claim(
         "Methods that take longer to converge reach a higher PSNR.", "Fig. 6",
         f"Spearman's correlation over Table 1's trained methods ({ENOUGH_METHODS} or more) of the iterations to the "
         "best with the median PSNR, permutation test; not decided while more than half are best at the last iteration.",
-        ("convergence", "table1"), claim_tests.convergence, of_pecl=False,
+        ("convergence", "table1"), tests.convergence, of_pecl=False,
     ),
     Claim(
         "PECL leaves less blur and compression than MSE alone.", "Fig. 13",
         "Paired differences of both scores to MSE alone, Wilcoxon's tests corrected by Holm over the two: holds if "
         "both are below zero, does not hold if one is above.",
-        ("distortion_scores", "distortion_maps"), claim_tests.cleaner,
+        ("distortion_scores", "distortion_maps"), tests.cleaner,
     ),
 )  # fmt: skip
 """In the order of the paper."""

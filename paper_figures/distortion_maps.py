@@ -13,7 +13,7 @@ from matplotlib.colors import LogNorm, Normalize
 from matplotlib.figure import Figure
 from matplotlib.ticker import FixedLocator, FuncFormatter, MaxNLocator, NullLocator
 
-from benchmark import distortions
+from benchmark.scoring import no_reference
 from paper_figures.common import conventions, samples, style, text
 from paper_figures.common.drawing import Drawing, NothingToDraw
 from paper_figures.common.grid import grids
@@ -50,11 +50,11 @@ class Estimator:
 
 
 ESTIMATORS = (
-    Estimator("noise", "σ, grey levels", "Immerkær 1996", 2, distortions.noise, distortions.noise_map),
-    Estimator("blur", "0 to 1", "Crete et al. 2007", 3, distortions.blur, distortions.blur_map, ceiling=1.0),
+    Estimator("noise", "σ, grey levels", "Immerkær 1996", 2, no_reference.noise, no_reference.noise_map),
+    Estimator("blur", "0 to 1", "Crete et al. 2007", 3, no_reference.blur, no_reference.blur_map, ceiling=1.0),
     Estimator(
         "compression", "ratio", "Wu and Yuen 1997", 2,
-        distortions.compression, distortions.compression_map, floor=1.0, log=True,
+        no_reference.compression, no_reference.compression_map, floor=1.0, log=True,
     ),
 )  # fmt: skip
 

@@ -6,7 +6,7 @@ from typing import Any
 
 from matplotlib.axes import Axes
 
-from benchmark.metrics import METRICS
+from benchmark.scoring.metrics import METRICS
 from paper_figures import comparisons
 from paper_figures.common import conventions, statistics, style
 from paper_figures.common.drawing import Drawing, NothingToDraw

@@ -7,7 +7,7 @@ from typing import Any
 
 import pandas as pd
 
-from benchmark.metrics import METRICS, Metric
+from benchmark.scoring.metrics import METRICS, Metric
 from paper_figures.common import conventions, text
 from paper_figures.common.drawing import Drawing, NothingToDraw
 from paper_figures.common.results import Results

@@ -11,7 +11,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
 
-from benchmark.metrics import METRICS
+from benchmark.scoring.metrics import METRICS
 from paper_figures.common import conventions, paper, statistics, style, text
 from paper_figures.common.documents import to_float, to_page
 from paper_figures.common.drawing import Drawing, NothingToDraw

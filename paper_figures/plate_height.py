@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 
-from benchmark.metrics import METRICS
+from benchmark.scoring.metrics import METRICS
 from paper_figures.common import conventions, style, text
 from paper_figures.common.drawing import Drawing, NothingToDraw
 from paper_figures.common.results import Results, Row

@@ -7,7 +7,7 @@ from typing import Any
 
 import pandas as pd
 
-from benchmark.metrics import METRICS, SECOND
+from benchmark.scoring.metrics import METRICS, SECOND
 from paper_figures.common import conventions, text
 from paper_figures.common.documents import left_out, to_float, to_page
 from paper_figures.common.drawing import Drawing, NothingToDraw

@@ -7,7 +7,7 @@ from dataclasses import replace
 
 import pandas as pd
 
-from benchmark.metrics import METRICS
+from benchmark.scoring.metrics import METRICS
 from paper_figures.common import conventions, paper, statistics, text
 from paper_figures.common.drawing import Drawing
 from paper_figures.common.results import READING, SECOND_READING, Results, Row

@@ -21,8 +21,9 @@ from torch import Tensor, nn
 from torch._subclasses.fake_tensor import FakeTensor, FakeTensorMode, unset_fake_temporarily
 from torch.utils._pytree import tree_leaves, tree_map
 
-from benchmark import checkpoint, degradation, training
-from benchmark.session import TrainingSession
+from benchmark.data import degradation
+from benchmark.training import checkpoint, trainer
+from benchmark.training.session import TrainingSession
 from methods import esrgan, swinir
 from methods.blocks import pretrained
 
@@ -242,8 +243,8 @@ def _patches(world: FakeCuda) -> list[tuple[Any, str, Any]]:
         (esrgan, "vgg19_conv5_4", lambda *given: _faked(outside(pretrained.vgg19_conv5_4)(*given))),
         (checkpoint, "_write", outside(checkpoint._write)),
         (checkpoint, "_read", outside(checkpoint._read)),
-        (training, "save", outside(training.save)),
-        (training, "load_file", outside(training.load_file)),
+        (trainer, "save", outside(trainer.save)),
+        (trainer, "load_file", outside(trainer.load_file)),
         (TrainingSession, "_set_learning_rate", begin_iteration),
         (TrainingSession, "_ask_watch", end_block),
     ]

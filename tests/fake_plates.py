@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 from fake_results import pecl_options
 
-from benchmark.metrics import METRICS
+from benchmark.scoring.metrics import METRICS
 from paper_figures.common.results import Results, Row, summarise
 
 PLATES = 60

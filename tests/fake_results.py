@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from benchmark.store import Run, write_result
+from benchmark.results.store import Run, write_result
 
 _SHAPE = np.array([-3.0, -2.0, -2.0, -1.0, -0.5, 0.5, 1.0, 2.0, 2.0, 3.0])
 PATTERN = _SHAPE * 2.0 / _SHAPE.std(ddof=1)

@@ -23,7 +23,7 @@ import pandas as pd
 from PIL import Image
 
 import methods
-from benchmark import cli
+from benchmark.cli import main
 from benchmark.data.ccpd import PlateName, format_name
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -132,7 +132,7 @@ class Bench:
             around.enter_context(mock.patch.object(sys, "argv", ["benchmark", *arguments]))
             around.enter_context(mock.patch("gc.collect"))  # most of the time, beside all that pytest holds
             try:
-                cli.main()
+                main.main()
             except SystemExit as stop:
                 code = int(stop.code or 0)
             finally:

@@ -9,7 +9,7 @@ import torch
 from fault_bench import BUDGET, STEPS, Bench, Seen
 from fault_scenarios import SCENARIOS, scenario
 
-from benchmark import scoring
+from benchmark.scoring import plate_scores
 
 # -- the method --------------------------------------------------------------------------------------------------------
 
@@ -114,7 +114,7 @@ class Hungry(Net):
 
 @scenario("out of memory: in scoring")
 def no_memory_for_scoring(bench: Bench) -> Seen:
-    with mock.patch("benchmark.scoring.score_plates", side_effect=MemoryError):
+    with mock.patch("benchmark.scoring.plate_scores.score_plates", side_effect=MemoryError):
         ran = bench.run("first")
     return Seen(ran.code, ran.line("^first.*out of memory in scoring"), bench.goes_on("first", trained=BUDGET))
 
@@ -124,7 +124,7 @@ def no_memory_for_scoring(bench: Bench) -> Seen:
 
 @scenario("the judge dies while scoring")
 def no_judge(bench: Bench) -> Seen:
-    score = scoring.score_plates
+    score = plate_scores.score_plates
     calls: list[int] = []
 
     def dying(*arguments: object) -> object:
@@ -133,7 +133,7 @@ def no_judge(bench: Bench) -> Seen:
             raise RuntimeError("the process ended with code -9: it said nothing")
         return score(*arguments)
 
-    with mock.patch("benchmark.scoring.score_plates", dying):
+    with mock.patch("benchmark.scoring.plate_scores.score_plates", dying):
         ran = bench.run("first,second")
     assert bench.info("second")["status"] == "complete"
     return Seen(ran.code, ran.line("^first.*code -9"), bench.goes_on("first,second", trained=BUDGET))
@@ -141,7 +141,7 @@ def no_judge(bench: Bench) -> Seen:
 
 @scenario("the judge is dead from the start")
 def never_a_judge(bench: Bench) -> Seen:
-    with mock.patch("benchmark.scoring.score_plates", side_effect=RuntimeError("the judge is ill")):
+    with mock.patch("benchmark.scoring.plate_scores.score_plates", side_effect=RuntimeError("the judge is ill")):
         ran = bench.run("first,second")
     assert bench.info("hr")["status"] == "failed" and STEPS.count("first") == BUDGET
     return Seen(ran.code, ran.line("^first.*ill"), bench.goes_on("first,second", trained=BUDGET))

@@ -22,11 +22,11 @@ from unittest import mock
 
 from fault_bench import BUDGET, OPTIONS, ROOT, STEPS, Bench, Seen, failing_disk, small_disk
 
-from benchmark import checkpoint
 from benchmark.config import load
-from benchmark.jobs import common_work
-from benchmark.locks import agreeing, hold
-from benchmark.progress import Progress
+from benchmark.runner.scheduler import common_work
+from benchmark.training import checkpoint
+from benchmark.training.progress import Progress
+from benchmark.util.locks import agreeing, hold
 
 Scenario = Callable[[Bench], Seen]
 SCENARIOS: dict[str, Scenario] = {}
@@ -241,7 +241,7 @@ def stopped_in_training(bench: Bench) -> Seen:
 
 @scenario("SIGTERM: while scoring")
 def stopped_in_scoring(bench: Bench) -> Seen:
-    with mock.patch("benchmark.work.scoring.summarise", side_effect=_terminate):
+    with mock.patch("benchmark.runner.job.plate_scores.summarise", side_effect=_terminate):
         ran = bench.run("first")
     assert ran.code == 143
     return Seen(ran.code, ran.line("stopped"), bench.goes_on("first"))

@@ -27,9 +27,10 @@ import pandas as pd
 import torch
 
 import methods
-from benchmark import evaluation, training
 from benchmark.config import Train
 from benchmark.data.pack import Plate
+from benchmark.scoring import upscaling
+from benchmark.training import trainer
 
 FILE = Path(__file__).with_name("loss_curves.json")
 VARIANTS = (
@@ -119,9 +120,9 @@ def compute(case: Case, folder: Path) -> tuple[Curve, str]:
         validations=2 * case.iterations, recipe=case.recipe,
     )  # fmt: skip
     folder.mkdir(parents=True, exist_ok=True)
-    _, session = training.train(
+    _, session = trainer.train(
         lambda: entry.create(case.options), config, DrawnPlates(12, 1, ((64, 64), (72, 136), (64, 96))),
-        evaluation.PlateBatches(DrawnPlates(2, 2, ((32, 32),)), "cpu"), 0, folder, "curve",
+        upscaling.PlateBatches(DrawnPlates(2, 2, ((32, 32),)), "cpu"), 0, folder, "curve",
         report=lambda _: None, should_stop=lambda: False,
     )  # fmt: skip
     names = [name for name in session.history[-1] if name not in ("iteration", "seconds", "learning_rate")]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from benchmark.config import load, presets
-from benchmark.errors import UserError
+from benchmark.util.errors import UserError
 
 
 @pytest.mark.parametrize("name", ["quick", "standard", "paper"])

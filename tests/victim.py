@@ -29,8 +29,8 @@ _CONTEXT = multiprocessing.get_context("forkserver")
 _METHODS = ("bicubic", "srcnn", "espcn", "msrn", "esrgan", "tbsrn", "swinir", "pecl")
 _CONTEXT.set_forkserver_preload(
     [
-        "benchmark.cli",
-        "benchmark.jobs",
+        "benchmark.cli.main",
+        "benchmark.runner.scheduler",
         "rapidocr",
         "jsonschema",
         "torch._inductor",
@@ -126,7 +126,7 @@ def _live(arguments: list[str], log: str, kill: Kill | None, marks: Any, pipe: A
     os.dup2(output, 2)
     import torch
 
-    from benchmark import cli
+    from benchmark.cli import main
 
     torch.set_num_threads(1)
     phases = _Phases(marks, pipe, kill)
@@ -134,7 +134,7 @@ def _live(arguments: list[str], log: str, kill: Kill | None, marks: Any, pipe: A
     events = _watch_files(kill.event if kill is not None else None)
     sys.argv = ["benchmark", *arguments]
     try:
-        cli.main()
+        main.main()
     finally:
         phases.end()
         pipe.send((phases.spans, events[0]))
@@ -179,9 +179,11 @@ class _Phases:
 
 
 def _watch_phases(phases: _Phases) -> None:
-    from benchmark import checkpoint, evaluation, jobs, training, work
     from benchmark.data import pack
     from benchmark.data.patches import PatchSampler
+    from benchmark.runner import job, scheduler
+    from benchmark.scoring import upscaling
+    from benchmark.training import checkpoint, trainer
 
     def around(owner: Any, name: str, phase: Callable[..., str]) -> None:
         function = getattr(owner, name)
@@ -193,12 +195,12 @@ def _watch_phases(phases: _Phases) -> None:
         setattr(owner, name, marked)
 
     around(pack, "prepare", lambda *_: "packing")
-    around(evaluation, "validate", lambda *_: "validation")
+    around(upscaling, "validate", lambda *_: "validation")
     around(checkpoint, "_write", lambda path, *_: "checkpointing" if path.name == checkpoint.CURRENT else "files")
-    around(training, "_keep", lambda *_: "files")
-    around(training, "_save", lambda *_: "files")
-    around(work, "store_scores", lambda *_: "scoring")
-    around(jobs, "score_upper_bound", lambda *_: "scoring")
+    around(trainer, "_keep", lambda *_: "files")
+    around(trainer, "_save", lambda *_: "files")
+    around(job, "store_scores", lambda *_: "scoring")
+    around(scheduler, "score_upper_bound", lambda *_: "scoring")
     batch = PatchSampler.batch
 
     def counted(sampler: PatchSampler, iteration: int) -> Any:

@@ -29,9 +29,9 @@ from benchmark.data.leaks import find_leaks
 from benchmark.data.pictures import Box, Source, cut, in_chunks, load_crop, scan
 from benchmark.data.plates import PACK_VERSION, SCHEMA, BadPack, Plate, Plates, fingerprint, open_pack
 from benchmark.data.splits import Counts, Protocol, Split, assign
-from benchmark.errors import UserError, amount
-from benchmark.files import write_text
-from benchmark.locks import hold
+from benchmark.util.errors import UserError, amount
+from benchmark.util.files import write_text
+from benchmark.util.locks import hold
 
 __all__ = ["Plate", "Plates", "Source", "load_crop", "prepare", "scan"]
 

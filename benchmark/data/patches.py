@@ -14,9 +14,9 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from benchmark.data.degradation import degrade_levels
 from benchmark.data.plates import Plates
-from benchmark.degradation import degrade_levels
-from benchmark.terminal import say as say_plainly
+from benchmark.util.terminal import say as say_plainly
 from methods import Batch
 
 PATCH = 64

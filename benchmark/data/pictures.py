@@ -24,7 +24,7 @@ import numpy as np
 from PIL import Image, UnidentifiedImageError
 
 from benchmark.data.ccpd import PlateName, crop_box, parse_name
-from benchmark.errors import UserError, first_line
+from benchmark.util.errors import UserError, first_line
 
 PICTURES = (".jpg", ".jpeg", ".png")
 MAX_PIXELS = 50_000_000

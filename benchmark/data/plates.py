@@ -30,7 +30,7 @@ import pyarrow.parquet as pq
 
 from benchmark.data.ccpd import MINIMUM_SIDE, MULTIPLE
 from benchmark.data.splits import Split
-from benchmark.errors import first_line
+from benchmark.util.errors import first_line
 
 PACK_VERSION = 2
 SCHEMA = pa.schema(

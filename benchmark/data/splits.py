@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from itertools import combinations
 from typing import Any, Literal
 
-from benchmark.errors import UserError
+from benchmark.util.errors import UserError
 
 Protocol = Literal["disjoint", "paper"]
 Split = Literal["train", "val", "test"]

@@ -18,8 +18,8 @@ from benchmark.data.duplicates import BITS, METHOD, Pairs, coarse_hashes, near_d
 from benchmark.data.pictures import Source, cut, in_chunks, load_crop, scan
 from benchmark.data.plates import BadPack, open_pack
 from benchmark.data.splits import Counts, Protocol, Split, assign, number_leaks
-from benchmark.errors import UserError
-from benchmark.terminal import cell
+from benchmark.util.errors import UserError
+from benchmark.util.terminal import cell
 
 _LISTED = 20
 _LONGEST_LIST = 1 << 30  # bytes of a list of names, unpacked

@@ -15,8 +15,8 @@ from pathlib import Path
 from statistics import median
 from typing import Any
 
-from benchmark.errors import UserError, first_line
-from benchmark.store import Run
+from benchmark.results.store import Run
+from benchmark.util.errors import UserError, first_line
 
 TARGETS = {"--help": "0.5 s", "report": "60 s for 20 methods"}
 """What every command should take at most, by the clock."""
@@ -74,10 +74,10 @@ def process_times(words: list[str]) -> Times:
 def report_steps(folder: Path) -> dict[str, Any]:
     """Draw the report of the run in ``folder``: what it is about (numbers of ``methods``, ``results`` and ``plates``),
     and ``steps``, seconds of processor time by what it was doing. To be called in a process of its own."""
-    from paper_figures import report
+    from paper_figures.report import builder
 
     begun: list[tuple[str, float]] = []
-    built = report.build(Run(folder), begin=lambda step: begun.append((step, time.process_time())))
+    built = builder.build(Run(folder), begin=lambda step: begun.append((step, time.process_time())))
     ends = [*(start for _, start in begun[1:]), time.process_time()]
     results = built.results
     return {

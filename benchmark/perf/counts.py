@@ -15,9 +15,9 @@ from torch.utils._pytree import tree_leaves
 from torch.utils.flop_counter import FlopCounterMode
 
 from benchmark.perf.steps import Probe
-from benchmark.session import TrainingSession, synchronize
+from benchmark.training.session import TrainingSession, synchronize
 from methods import Batch, Method
-from methods.blocks.acceleration import Acceleration
+from methods.engine.acceleration import Acceleration
 
 ITERATIONS = 14
 """Budget of the training whose steps are counted: every second one is, as first ones make the optimiser's state."""

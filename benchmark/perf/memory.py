@@ -15,13 +15,13 @@ import torch
 import methods
 from benchmark.config import Config
 from benchmark.data.patches import PatchSampler
-from benchmark.errors import UserError
 from benchmark.perf.plates import noise_plates
 from benchmark.perf.steps import Probe, steps_for
 from benchmark.perf.suite import train_probed
-from benchmark.session import TrainingSession
-from benchmark.setting import configure_torch, resolve_device
-from benchmark.terminal import say
+from benchmark.runner.context import configure_torch, resolve_device
+from benchmark.training.session import TrainingSession
+from benchmark.util.errors import UserError
+from benchmark.util.terminal import say
 from methods import Batch, Method
 
 _PLATE_BYTES = 80_000  # of one plate of noise, with something to spare

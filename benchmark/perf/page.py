@@ -13,7 +13,7 @@ import pandas as pd
 
 import methods
 from benchmark.config import load
-from benchmark.errors import UserError, first_line
+from benchmark.util.errors import UserError, first_line
 
 _HEAD = """# Throughput
 

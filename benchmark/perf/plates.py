@@ -9,7 +9,7 @@ import pandas as pd
 
 from benchmark.data.ccpd import crop_box
 from benchmark.data.plates import Plates
-from benchmark.data.synthetic import plate_pose
+from benchmark.data.synthetic.generator import plate_pose
 
 _DISTINCT = 4096  # sizes drawn; beyond that they repeat
 _NOISE = 1 << 24  # bytes drawn; beyond that they repeat

@@ -13,8 +13,9 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
-from benchmark.data import pack, synthetic
+from benchmark.data import pack
 from benchmark.data.splits import Counts
+from benchmark.data.synthetic import generator
 
 _FRAME = (720, 1160)
 
@@ -80,7 +81,7 @@ def measure(folder: Path | None, count: int, repeats: int, workers: tuple[int, .
 
 def _frames(folder: Path, count: int) -> Path:
     """``count`` synthetic plates in photographs of CCPD's size (the rest of each is the picture enlarged)."""
-    for path in synthetic.synthesize(folder, count, 0).glob("*/*.jpg"):
+    for path in generator.synthesize(folder, count, 0).glob("*/*.jpg"):
         with Image.open(path) as image:
             frame = image.resize(_FRAME)
             frame.paste(image, (0, 0))

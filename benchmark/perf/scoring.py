@@ -10,13 +10,14 @@ from statistics import median
 from typing import Any
 
 import methods
-from benchmark import evaluation, scoring
 from benchmark.config import Config
-from benchmark.data import pack, synthetic
+from benchmark.data import pack
 from benchmark.data.splits import Counts
-from benchmark.metrics import METRICS
-from benchmark.ocr import rectify
-from benchmark.setting import configure_torch, make_judges, resolve_device
+from benchmark.data.synthetic import generator
+from benchmark.ocr.engines import rectify
+from benchmark.runner.context import configure_torch, make_judges, resolve_device
+from benchmark.scoring import plate_scores, upscaling
+from benchmark.scoring.metrics import METRICS
 
 
 def measure(config: Config, count: int, repeats: int) -> list[dict[str, Any]]:
@@ -27,17 +28,17 @@ def measure(config: Config, count: int, repeats: int) -> list[dict[str, Any]]:
     configure_torch(config)
     judge, second = make_judges(config)
     with tempfile.TemporaryDirectory() as scratch:
-        folder = config.data.folder or synthetic.synthesize(Path(scratch) / "synthetic", count + 2, 0)
+        folder = config.data.folder or generator.synthesize(Path(scratch) / "synthetic", count + 2, 0)
         packed = pack.prepare(folder, Path(scratch), counts=Counts(1, 1, count), say=lambda _: None)
         plates = packed.split("test")
-        batches = evaluation.PlateBatches(plates, resolve_device(config.train.device))
+        batches = upscaling.PlateBatches(plates, resolve_device(config.train.device))
         upscale = methods.get("bicubic").create().to(batches.device).upscale
-        images = evaluation.upscale_plates(upscale, batches)
+        images = upscaling.upscale_plates(upscale, batches)
         originals = list(plates)
         rectified = [rectify(image, plate.vertices) for image, plate in zip(images, originals)]
         parts: dict[str, Callable[[], object]] = {
-            "all": lambda: scoring.score_plates(images, plates, judge, second),
-            "upscale": lambda: evaluation.upscale_plates(upscale, batches),
+            "all": lambda: plate_scores.score_plates(images, plates, judge, second),
+            "upscale": lambda: upscaling.upscale_plates(upscale, batches),
             "rectify": lambda: [rectify(image, plate.vertices) for image, plate in zip(images, originals)],
         }
         for name, metric in METRICS.items():

@@ -16,7 +16,7 @@ from typing import Any
 
 import torch
 
-from benchmark.session import TrainingSession, synchronize
+from benchmark.training.session import TrainingSession, synchronize
 from methods import Batch, Losses, Method
 
 BLOCK_SECONDS = 0.25

@@ -22,19 +22,19 @@ from typing import Any
 import torch
 
 import methods
-from benchmark import evaluation
 from benchmark.config import Config, load, presets
 from benchmark.data.patches import PatchSampler
 from benchmark.data.plates import Plates
-from benchmark.errors import first_line
 from benchmark.perf.counts import ITERATIONS, Counter, count_step, machine
 from benchmark.perf.plates import noise_plates
 from benchmark.perf.steps import Probe, steps_for, summarise
-from benchmark.progress import Progress
-from benchmark.provenance import provenance
-from benchmark.session import CHECKPOINT_SHARE, TrainingSession, synchronize
-from benchmark.setting import configure_torch, resolve_device
-from benchmark.terminal import say
+from benchmark.results.provenance import provenance
+from benchmark.runner.context import configure_torch, resolve_device
+from benchmark.scoring import upscaling
+from benchmark.training.progress import Progress
+from benchmark.training.session import CHECKPOINT_SHARE, TrainingSession, synchronize
+from benchmark.util.errors import first_line
+from benchmark.util.terminal import say
 from methods import Method, Registration
 
 _VALIDATED = {"cpu": 12, "cuda": 200}
@@ -200,7 +200,7 @@ def _between_steps(
     """What validation and checkpoints cost, also as shares of the time that training takes in the preset's budget."""
     device = session.device
     count = min(_VALIDATED[device.type], config.data.val_plates, len(plates))
-    batches = evaluation.PlateBatches([plates[index] for index in range(count)], device)
+    batches = upscaling.PlateBatches([plates[index] for index in range(count)], device)
 
     def seconds(call: Callable[[], object]) -> float:
         synchronize(device)
@@ -209,7 +209,7 @@ def _between_steps(
         synchronize(device)
         return clock() - start
 
-    validation = min(seconds(lambda: evaluation.validate(method.upscale, batches)) for _ in range(2)) / count
+    validation = min(seconds(lambda: upscaling.validate(method.upscale, batches)) for _ in range(2)) / count
     checkpoint = min(seconds(lambda: session.checkpoint(method)) for _ in range(2))
     training = config.train.iterations * step_ms / 1e3
     validations = (config.train.validations + 1) * config.data.val_plates

@@ -9,8 +9,8 @@ from typing import Any
 
 import pandas as pd
 
-from benchmark.files import write_text
 from benchmark.perf.page import COLUMNS, page, read
+from benchmark.util.files import write_text
 
 _KEY = ["method", "batch_size", "threads", "precision", "memory_format", "compile"]
 """What there is one line of in a CSV: the latest."""

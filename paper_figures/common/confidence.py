@@ -14,7 +14,7 @@ import pandas as pd
 from numpy.typing import ArrayLike
 from scipy.stats import norm
 
-from benchmark.metrics import SECOND
+from benchmark.scoring.metrics import SECOND
 from paper_figures.common import text
 from paper_figures.common.results import Results, Row
 

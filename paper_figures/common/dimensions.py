@@ -11,7 +11,7 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.ticker import FixedLocator, FuncFormatter, NullLocator
 
-from benchmark.metrics import METRICS
+from benchmark.scoring.metrics import METRICS
 from paper_figures.common import statistics, style
 from paper_figures.common.grid import DIMENSIONS, DISTANCES, MSE, Grid, keys
 from paper_figures.common.results import Results, Row

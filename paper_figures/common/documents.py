@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from benchmark.metrics import METRICS
+from benchmark.scoring.metrics import METRICS
 from paper_figures.common import text
 from paper_figures.common.results import Row
 from paper_figures.common.tables import Table, to_latex, to_markdown

@@ -17,12 +17,12 @@ import numpy as np
 
 import methods
 from benchmark import config
-from benchmark.metrics import METRICS
+from benchmark.scoring.metrics import METRICS
 from paper_figures.common import grid, statistics, text
 from paper_figures.common.grid import Grid
 from paper_figures.common.results import Results, Row
 from paper_figures.comparisons import TIE, UNKNOWN, Comparison
-from paper_figures.page.missing import run_command
+from paper_figures.report.missing import run_command
 
 HOLDS, FAILS, OPEN = "holds", "does not hold", "not decidable here"
 

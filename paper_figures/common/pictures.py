@@ -19,7 +19,7 @@ from matplotlib.path import Path
 from matplotlib.textpath import text_to_path
 from matplotlib.transforms import Affine2D
 
-from benchmark.data.plate_face import FONT
+from benchmark.data.synthetic.plate_face import FONT
 from paper_figures.common import style, text
 
 NOTICE = "This figure contains pictures of the data set."

@@ -16,9 +16,9 @@ import numpy as np
 import pandas as pd
 
 import methods
-from benchmark.errors import UserError
-from benchmark.metrics import METRICS
-from benchmark.store import Result, Run
+from benchmark.results.store import Result, Run
+from benchmark.scoring.metrics import METRICS
+from benchmark.util.errors import UserError
 from paper_figures.common import statistics
 from paper_figures.common.mixture import differences, refusal, setting
 from paper_figures.common.statistics import Interval, Statistic, Test

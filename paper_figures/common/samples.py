@@ -2,7 +2,7 @@
 
 ``<run>/<method>/seed<k>/samples/NNNN.png`` holds the three side by side, the LR plate enlarged ×8 by repeating
 pixels; NNNN is the plate's ``index`` in ``plates.csv``. ``<run>/hr/seed0/exhibits/`` is as
-:mod:`benchmark.exhibits` writes it. A picture that is missing or broken, or that is not what the benchmark
+:mod:`benchmark.data.training_examples` writes it. A picture that is missing or broken, or not what the benchmark
 writes, raises :class:`NothingToDraw` with its name and the reason.
 """
 
@@ -20,8 +20,8 @@ import numpy as np
 import pandas as pd
 from PIL import Image
 
-from benchmark.files import open_plain
-from benchmark.records import read_table
+from benchmark.results.text_format import read_table
+from benchmark.util.files import open_plain
 from paper_figures.common.drawing import NothingToDraw
 from paper_figures.common.results import HR, Results, Row
 

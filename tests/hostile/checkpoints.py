@@ -15,11 +15,11 @@ from typing import Any
 import torch
 
 import methods
-from benchmark import checkpoint, training
 from benchmark.config import Train
 from benchmark.data.pack import Plates
-from benchmark.evaluation import PlateBatches
-from benchmark.session import Interrupted
+from benchmark.scoring.upscaling import PlateBatches
+from benchmark.training import checkpoint, trainer
+from benchmark.training.session import Interrupted
 from hostile.mutations import VALUES, mutate
 from hostile.packs import replace
 
@@ -52,7 +52,7 @@ class Workshop:
         shop.train(folder / "whole")
         with suppress(Interrupted):
             shop.train(folder / "stopped", stop=5)
-        weights = (folder / "whole" / training.BEST).read_bytes()
+        weights = (folder / "whole" / trainer.BEST).read_bytes()
         return cls(plates, validation, folder / "stopped", weights)
 
     def train(self, folder: Path, stop: int = 99) -> None:
@@ -67,7 +67,7 @@ class Workshop:
             seen[0] = session.iteration
 
         create, plates = methods.get("srcnn").create, self.plates.split("train")
-        training.train(
+        trainer.train(
             create, CONFIG, plates, self.validation, 0, folder, "same", report=report, should_stop=should_stop
         )
 
@@ -121,6 +121,6 @@ def check(shop: Workshop, folder: Path, source: random.Random) -> str:
         return "refused"
     finally:
         assert not canary.exists(), "a checkpoint was executed"
-    same = (folder / training.BEST).read_bytes() == shop.weights
+    same = (folder / trainer.BEST).read_bytes() == shop.weights
     assert same or forged, "a damaged checkpoint changed the result"
     return "made anew" if same else "accepted"

@@ -10,8 +10,8 @@ from typing import Any
 
 import methods
 from benchmark.config import _SECTIONS, build, load
-from benchmark.errors import UserError
-from benchmark.setting import resolve_device
+from benchmark.runner.context import resolve_device
+from benchmark.util.errors import UserError
 from hostile.mutations import VALUES
 from hostile.words import WORDS
 

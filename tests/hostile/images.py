@@ -20,8 +20,8 @@ from benchmark.data.ccpd import LETTERS, PROVINCES, PlateName, format_name
 from benchmark.data.pack import prepare
 from benchmark.data.splits import Counts
 from benchmark.data.verify import verify
-from benchmark.errors import UserError
-from benchmark.trained import read_picture
+from benchmark.results.trained import read_picture
+from benchmark.util.errors import UserError
 from hostile.mutations import mutate
 
 SIZE = (112, 88)

@@ -14,7 +14,7 @@ import numpy as np
 from benchmark.data import pack
 from benchmark.data.plates import BadPack, Plates, open_pack
 from benchmark.data.verify import verify_pack
-from benchmark.errors import UserError
+from benchmark.util.errors import UserError
 from hostile import images
 from hostile.mutations import mutate, mutate_json
 

@@ -6,7 +6,7 @@ import random
 from pathlib import Path
 
 import methods
-from benchmark.cli_options import select_methods
+from benchmark.cli.options import select_methods
 from benchmark.config import load
 from hostile.mutations import mutate
 

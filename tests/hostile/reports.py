@@ -13,7 +13,7 @@ import pandas as pd
 from fake_results import METHODS, Fake, make_run
 from markdown_it import MarkdownIt
 
-from benchmark.store import Run
+from benchmark.results.store import Run
 from hostile.words import WORDS, obeyed
 
 BY_NAME = {fake.name: fake for fake in METHODS}

@@ -17,19 +17,20 @@ from fake_results import METHODS, make_run
 
 import methods
 from benchmark.config import load
-from benchmark.errors import UserError
-from benchmark.jobs import run_jobs
-from benchmark.store import Run, find_run
-from benchmark.terminal import plain
-from benchmark.trained import load_method
-from benchmark.verify import verify_run
+from benchmark.results.store import Run, find_run
+from benchmark.results.trained import load_method
+from benchmark.results.verify import verify_run
+from benchmark.runner.scheduler import run_jobs
+from benchmark.util.errors import UserError
+from benchmark.util.terminal import plain
 from hostile import images
 from hostile.checkpoints import Bomb
 from hostile.mutations import VALUES, mutate, mutate_json
 from hostile.packs import replace
 from hostile.words import obeyed
-from paper_figures import report, table1
+from paper_figures import table1
 from paper_figures.common import results, tables
+from paper_figures.report import builder
 
 FAKES = ("hr", "bicubic", "srcnn", "pecl")
 TRAINED = ("bicubic", "srcnn")
@@ -169,7 +170,7 @@ def _read_everything(run: Run, victim: Path, draw: bool, whole: bool) -> bool:
     shown = {row.name for row in found.rows}
     assert others <= shown, f"the report lost {others - shown}"
     if draw:
-        built = report.build(run, MODULES, allow_mixed=True)
+        built = builder.build(run, MODULES, allow_mixed=True)
         assert not built.broken, built.broken
         for file in built.folder.iterdir():
             assert not obeyed(file.read_bytes().decode("utf-8", "replace")) or file.suffix in (".pdf", ".png")

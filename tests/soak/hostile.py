@@ -35,7 +35,8 @@ from hostile.words import WORDS  # noqa: E402
 from hypothesis import HealthCheck, Phase, given, settings  # noqa: E402
 
 import methods  # noqa: E402
-from paper_figures import claims, report, table1  # noqa: E402
+from paper_figures import claims, table1  # noqa: E402
+from paper_figures.report import builder  # noqa: E402
 
 BATCH = 250
 SECONDS = 120
@@ -158,20 +159,20 @@ def plugin(source: random.Random, folder: Path) -> str:
 
 def texts(soak: Soak) -> Iterator[Outcomes]:
     """A report on each awkward word."""
-    before = report._modules
-    report._modules = lambda: {"claims": claims, "table1": table1}  # type: ignore[assignment]
+    before = builder._modules
+    builder._modules = lambda: {"claims": claims, "table1": table1}  # type: ignore[assignment]
     try:
         for i, word in enumerate(WORDS[:: max(1, round(1 / soak.share))]):
 
             def check(i: int = i, word: str = word) -> str:
-                built = report.build(reports.hostile_run(soak.place / f"text-{i}" / "run", word))
+                built = builder.build(reports.hostile_run(soak.place / f"text-{i}" / "run", word))
                 assert not built.broken, built.broken
                 reports.check(built.folder)
                 return "accepted"
 
             yield Counter({soak._guarded(f"text {word!r:.80}", check): 1})
     finally:
-        report._modules = before
+        builder._modules = before
 
 
 def main() -> int:

@@ -21,7 +21,7 @@ import victim
 from victim import PHASES, Kill, Outcome, fingerprint
 
 import methods
-from benchmark.data.synthetic import synthesize
+from benchmark.data.synthetic.generator import synthesize
 
 SETTINGS = (
     "data.train_plates=32", "data.val_plates=4", "data.test_plates=4", "scoring.samples=2", "scoring.second=none",

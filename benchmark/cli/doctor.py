@@ -1,0 +1,62 @@
+"""What this machine has of what the benchmark can use, one finding a line."""
+
+from __future__ import annotations
+
+import os
+import platform
+import shutil
+from pathlib import Path
+
+import torch
+
+import methods
+from benchmark.ocr import engines
+from benchmark.ocr.pretraining.trainer import embedder_path
+from benchmark.results.provenance import provenance
+from benchmark.util.errors import UserError
+from benchmark.util.version import version
+
+_WEIGHTS = {"ResNet-18 (PECL)": "resnet18-*.pth", "VGG-19 (ESRGAN)": "vgg19-*.pth"}
+
+
+def examine() -> list[tuple[str, str]]:
+    """(subject, finding) pairs; nothing is downloaded and nothing is changed."""
+    return [
+        ("benchmark", f"{version()}, {_commit()}"),
+        ("python", f"{platform.python_version()} on {platform.system()} {platform.machine()}"),
+        ("torch", f"{torch.__version__}; threads: {torch.get_num_threads()} on {os.cpu_count()} cores"),
+        ("CUDA", torch.cuda.get_device_name() if torch.cuda.is_available() else "no device: the CPU is used"),
+        ("judge", _judge("rapid")),
+        ("second judge", _judge("crnn")),
+        *_pretrained(),
+        ("methods", f"{len(methods.names())} can be run: python -m benchmark methods"),
+        *((f"unavailable: {name}", reason) for name, reason in methods.unavailable().items()),
+        ("disk", f"{shutil.disk_usage(Path.cwd()).free / 1e9:.0f} GB free here"),
+    ]
+
+
+def _commit() -> str:
+    source = provenance(torch.device("cpu"))
+    changed = f" and {source['changed_files']} changed files" if source["dirty"] else ""
+    return f"commit {source['commit'][:12]}{changed}" if source["commit"] else "no checkout"
+
+
+def _judge(name: str) -> str:
+    try:
+        judge = engines.make_judge(name)
+    except UserError as error:
+        return str(error)
+    assert judge is not None
+    facts = judge.describe()
+    return f"{facts['name']} {facts['version']}, model {facts['sha256'][:12]}…"
+
+
+def _pretrained() -> list[tuple[str, str]]:
+    cache = Path(torch.hub.get_dir()) / "checkpoints"
+    rows = []
+    for name, pattern in _WEIGHTS.items():
+        file = next(cache.glob(pattern), None)
+        rows.append((name, str(file) if file else f"no ImageNet weights in {cache} yet"))
+    plates = embedder_path()
+    found = str(plates) if plates.is_file() else "not trained yet: python -m benchmark data embedder"
+    return [*rows, ("ResNet-18 (plates)", found)]

@@ -1,0 +1,365 @@
+"""The command line: parse, call, print. Imports of weight live inside the commands, so that
+``--help`` answers at once.
+
+Exit codes: 0 all well, 1 a method was lost, 2 bad input, 130 / 143 stopped by Ctrl-C / SIGTERM.
+"""
+
+from __future__ import annotations
+
+import json
+import signal
+import sys
+import traceback
+from collections import Counter
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, Optional
+
+import typer
+
+from benchmark.cli.data import data_app
+from benchmark.cli.options import (
+    AsJson,
+    Assignments,
+    Device,
+    Folder,
+    Names,
+    NewRunName,
+    Plugins,
+    Preset,
+    Protocol,
+    Results,
+    RunName,
+    as_assignments,
+    default_run_name,
+    load_plugins,
+    make_config,
+    need_plugins,
+    select_methods,
+)
+from benchmark.cli.perf import perf
+from benchmark.cli.verify import verify
+from benchmark.util.errors import CannotWrite, UserError, exit_code, fault_of_place, first_line
+from benchmark.util.terminal import cell, say
+from benchmark.util.version import PACKAGE
+from benchmark.util.version import version as installed_version
+
+if TYPE_CHECKING:
+    from methods import Registration
+
+app = typer.Typer(
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,
+    help="A reproducible benchmark of x8 license-plate super-resolution.",
+    epilog="To begin: `python -m benchmark run --methods all`, then `python -m benchmark report`.",
+)
+
+
+def main() -> None:
+    """Run the command line and exit with its code."""
+    try:
+        app()
+    except (UserError, CannotWrite) as error:
+        say(f"error: {error}", error=True)
+        sys.exit(exit_code(error))
+    except OSError as error:
+        if fault_of_place(error) is None:
+            raise
+        say(f"error: {': '.join(filter(None, (error.filename, error.strerror)))}", error=True)
+        sys.exit(1)
+    except KeyboardInterrupt:
+        say("stopped", error=True)
+        sys.exit(128 + signal.SIGINT)
+
+
+def _show_version(asked: bool) -> None:
+    if asked:
+        say(f"{PACKAGE} {installed_version()}")
+        raise typer.Exit
+
+
+@app.callback()
+def _options(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_show_version, is_eager=True, help="Show the version and exit.")
+    ] = False,
+) -> None:
+    """What stands before a command."""
+
+
+@app.command()
+def run(
+    names: Names = "all",
+    preset: Preset = "quick",
+    data: Folder = None,
+    protocol: Protocol = None,
+    seeds: Annotated[Optional[int], typer.Option(help="Trainings per method, with seeds 0, 1, ….")] = None,
+    iterations: Annotated[Optional[int], typer.Option(help="Optimiser iterations of every method.")] = None,
+    batch_size: Annotated[Optional[int], typer.Option(help="Patches per iteration.")] = None,
+    device: Device = "auto",
+    ocr: Annotated[Optional[str], typer.Option(help="Who reads the plates: rapid, paddle, crnn or none.")] = None,
+    results: Results = Path("results"),
+    run_name: NewRunName = None,
+    plugin: Plugins = None,
+    executor: Annotated[str, typer.Option(help="Where jobs run: local (this process, one by one).")] = "local",
+    assignments: Assignments = None,
+) -> None:
+    """Train and score methods. What is there already is kept, and what was stopped goes on.
+
+    Several processes may work in one run and share it out; their commands may differ in --methods, --seeds and
+    --device.
+    """
+    from benchmark.results.store import Run, check_writable, run_folder
+    from benchmark.training.session import Interrupted
+
+    if executor != "local":
+        raise UserError(f"no executor {executor!r} (known: local)")
+    options = {
+        "data.folder": data,
+        "data.protocol": protocol,
+        "train.seeds": seeds,
+        "train.iterations": iterations,
+        "train.batch_size": batch_size,
+        "train.device": device,
+        "scoring.ocr": ocr,
+    }
+    entries, lost = select_methods(names, plugin)
+    config = make_config(preset, options, assignments)
+    folder = run_folder(results, run_name or default_run_name(config))
+    check_writable(folder)
+    from benchmark.runner.scheduler import run_jobs
+
+    try:
+        failed = run_jobs(config, entries, Run(folder))
+    except Interrupted as stopped:
+        sys.exit(128 + (stopped.args[0] or signal.SIGINT))
+    say(f"results: {folder}")
+    for name in lost:
+        say(f"unavailable: {name}", error=True)
+    if failed:
+        say(f"failed: {', '.join(failed)} (see error.txt in its folder)", error=True)
+    if lost or failed:
+        sys.exit(1)
+
+
+@app.command()
+def report(
+    results: Results = Path("results"),
+    run_name: RunName = None,
+    only: Annotated[Optional[str], typer.Option(help="Names of tables and figures, separated by commas.")] = None,
+    list_names: Annotated[bool, typer.Option("--list", help="List what can be drawn.")] = False,
+    allow_mixed: Annotated[bool, typer.Option(help="Show results of different budgets or data together.")] = False,
+    pictures: Annotated[bool, typer.Option("--pictures/--no-pictures", help="Show plates of the data set.")] = True,
+    compare: Annotated[
+        Optional[tuple[str, str]],
+        typer.Option(metavar="RUN_A RUN_B", help="Instead, set one run against another (names or folders)."),
+    ] = None,
+) -> None:
+    """Draw Table 1, the figures and the page of a run."""
+    if list_names:
+        from paper_figures.report.builder import titles
+
+        say("\n".join(f"{name:<22}{title}" for name, title in titles().items()))
+    elif compare:
+        if run_name or only:
+            raise UserError("--compare names its two runs itself and takes neither --run nor --only")
+        from paper_figures.report import compare as two_runs
+
+        one, other = (two_runs.find(results, word) for word in compare)
+        found = two_runs.compare(one, other, allow_mixed)
+        two_runs.show(found, two_runs.write(found))
+    else:
+        _draw_report(results, run_name, only.split(",") if only else None, allow_mixed, pictures)
+
+
+def _draw_report(
+    results: Path, run_name: str | None, only: list[str] | None, allow_mixed: bool, pictures: bool
+) -> None:
+    from rich.console import Console
+    from rich.text import Text
+
+    # On a terminal a line says what is being done; elsewhere nobody waits for it.
+    with Console(stderr=True).status("loading what draws") as line:
+        from benchmark.results.store import find_run
+        from paper_figures.report import builder as pages
+
+        run = find_run(results, run_name)
+        built = pages.build(run, only, allow_mixed, pictures, begin=lambda step: line.update(Text(step)))
+    pages.show(built)
+    if built.broken:
+        sys.exit(1)
+
+
+@app.command()
+def status(results: Results = Path("results"), run_name: RunName = None, as_json: AsJson = False) -> None:
+    """Say what a run holds, and what is being worked on.
+
+    Results are complete, failed, unfinished (stopped on the way) or unreadable; while processes are at work in the run,
+    what they compute is running and what they have yet to do is pending.
+    """
+    from benchmark.results.store import find_run
+
+    found = find_run(results, run_name)
+    rows = found.status()
+    if as_json:
+        say(json.dumps(rows, indent=1, ensure_ascii=False))
+        return
+    say(found.folder)
+    for row in rows:
+        say(f"{row['method']:<28}seed {row['seed']:<3}{row['status']:<12}{cell(row['detail'])}".rstrip())
+    say(", ".join(f"{count} {status}" for status, count in Counter(row["status"] for row in rows).items()))
+
+
+app.command()(verify)
+
+
+@app.command("methods")
+def list_methods(plugin: Plugins = None, as_json: AsJson = False) -> None:
+    """List the methods that can be run."""
+    import methods
+
+    load_plugins(plugin)  # what is unavailable of them is listed, too
+    rows: list[dict[str, Any]] = []
+    absent = methods.unavailable()
+    for name in methods.names():
+        entry = methods.get(name)
+        try:
+            parameters = int(entry.parameters())
+        except (Exception, SystemExit) as error:  # whatever a plug-in's network raises, the others are listed
+            absent[name] = f"cannot be built: {first_line(error)}"
+            continue
+        rows.append(
+            {
+                "name": name,
+                "title": entry.title,
+                "groups": list(entry.groups),
+                "parameters": parameters,
+                "paper_parameters": entry.method.paper_parameters,
+                "citation": entry.method.citation,
+                "available": True,
+            }
+        )
+    for name, reason in absent.items():
+        unknown = dict.fromkeys(["parameters", "paper_parameters", "citation"])
+        rows.append({"name": name, "title": name, "groups": [], **unknown, "available": False, "reason": reason})
+    if as_json:
+        say(json.dumps(rows, indent=1, ensure_ascii=False))
+        return
+    say(f"{'name':<28}{'parameters':>12}{'in paper':>12}  groups")
+    for row in rows:
+        ours, paper = ("" if row[k] is None else f"{row[k]:,}" for k in ("parameters", "paper_parameters"))
+        text = ", ".join(row["groups"]) if row["available"] else f"unavailable: {row['reason']}"
+        say(f"{row['name']:<28}{ours:>12}{paper:>12}  {text}")
+    say(f"--methods takes names, groups, and all ({len(methods.names('all'))} of these {len(rows)})")
+
+
+@app.command()
+def validate(names: Names, plugin: Plugins = None, assignments: Assignments = None) -> None:
+    """Check that methods keep the contract. It is about sizes, range, training, weights and resume."""
+    from methods.contract import CHECKS
+
+    entries, lost = select_methods(names, plugin)
+    config = make_config("quick", {}, assignments)
+    broken = 0
+    for entry in entries:
+        for check, run_check in CHECKS.items():
+            try:
+                run_check(lambda entry=entry: entry.create(config.options(entry.family)))  # type: ignore[misc]
+            except (Exception, SystemExit) as error:  # whatever a method raises, the other checks say more
+                broken += 1
+                say(f"{entry.name:<28}{check:<10}BROKEN: {first_line(error)}{_place(error, entry)}")
+            else:
+                say(f"{entry.name:<28}{check:<10}kept")
+    for name in lost:
+        say(f"unavailable: {name}", error=True)
+    if broken or lost:
+        sys.exit(1)
+
+
+def _place(error: BaseException, entry: Registration) -> str:
+    """The line of a method's file that an error came from, in brackets; "" where it came from elsewhere."""
+    file = getattr(sys.modules.get(entry.method.__module__), "__file__", None)
+    lines = [frame.lineno for frame in traceback.extract_tb(error.__traceback__) if frame.filename == file]
+    return f" ({Path(file).name}, line {lines[-1]})" if file and lines else ""
+
+
+@app.command()
+def search(
+    method: Annotated[str, typer.Argument(help="Name of the method.")],
+    trials: Annotated[list[str], typer.Option("--try", metavar="FAMILY.OPTION=VALUE,VALUE", help="Values to try.")],
+    preset: Preset = "quick",
+    data: Folder = None,
+    seeds: Annotated[Optional[int], typer.Option(help="Trainings per combination.")] = None,
+    iterations: Annotated[Optional[int], typer.Option(help="Optimiser iterations of every training.")] = None,
+    device: Device = "auto",
+    results: Results = Path("results"),
+    run_name: NewRunName = None,
+    plugin: Plugins = None,
+    assignments: Assignments = None,
+) -> None:
+    """Choose options of a method on validation plates. Test plates are not touched."""
+    from benchmark.results.store import check_writable, run_folder
+    from benchmark.runner.search import search as run_search
+    from benchmark.runner.search import summary
+    from benchmark.training.session import Interrupted
+    from benchmark.util.locks import hold
+
+    need_plugins(plugin)
+    entries, _ = select_methods(method, None)
+    if len(entries) != 1:
+        raise UserError(f"search takes one method, and {method!r} is {len(entries)}: name one of them")
+    options = {"data.folder": data, "train.seeds": seeds, "train.iterations": iterations, "train.device": device}
+    config = make_config(preset, options, assignments)
+    folder = run_folder(results, run_name or f"search-{method}-{default_run_name(config)}")
+    check_writable(folder)
+    try:
+        with hold(folder / ".lock"):
+            record = run_search(entries[0], preset, as_assignments(options, assignments), trials, folder)
+    except Interrupted as stopped:
+        sys.exit(128 + (stopped.args[0] or signal.SIGINT))
+    say(summary(record).to_string(index=False, float_format="%.3f"))
+    say(f"record: {folder / 'search.csv'}")
+
+
+@app.command()
+def upscale(
+    result: Annotated[Path, typer.Argument(help="A finished result: results/RUN/METHOD/seedK.")],
+    images: Annotated[list[Path], typer.Argument(help="Low-resolution pictures.")],
+    out: Annotated[Path, typer.Option(help="Folder for the upscaled pictures.")] = Path("upscaled"),
+    device: Device = "auto",
+    plugin: Plugins = None,
+) -> None:
+    """Upscale pictures eight times with a trained method. One that cannot be read does not cost the others."""
+    need_plugins(plugin)
+    from benchmark.results.trained import load_method, targets, upscale_file
+    from benchmark.runner.context import resolve_device
+
+    places = targets(images, out)
+    method = load_method(result, resolve_device(device))
+    codes = []
+    for path, target in places.items():
+        try:
+            upscale_file(method, path, target)
+        except UserError as error:
+            codes.append(exit_code(error))
+            say(f"error: {error}", error=True)
+        else:
+            say(target)
+    if codes:
+        sys.exit(min(codes))
+
+
+app.command()(perf)
+
+
+@app.command()
+def doctor() -> None:
+    """Say what this machine has of what the benchmark can use."""
+    from benchmark.cli.doctor import examine
+
+    for name, finding in examine():
+        say(f"{name:<19}{finding}")
+
+
+app.add_typer(data_app, name="data")

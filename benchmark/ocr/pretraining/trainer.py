@@ -1,0 +1,222 @@
+"""Trains the readers and stores them: ``data reader`` and ``data embedder``.
+
+A stored network carries a fingerprint of everything it depends on (recipe, generator of the plates, source of
+data, loop and network); the same request finds it again, a changed recipe trains it anew.
+"""
+
+from __future__ import annotations
+
+import ast
+import hashlib
+import json
+import os
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import torch
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save
+from torch import Tensor, nn
+
+from benchmark.data.synthetic.generator import GENERATOR_VERSION
+from benchmark.ocr.crnn_network import Crnn
+from benchmark.ocr.pretraining.dataset import draw_held_out, draw_windows
+from benchmark.ocr.pretraining.embedder import PlateResNet
+from benchmark.ocr.pretraining.learning import HELD_OUT_SEED, Recipe, accuracy, learn
+from benchmark.util.errors import UserError
+from methods.blocks.pretrained import PLATES_FILE
+
+_SOURCES = Path(__file__).parent
+
+
+@dataclass(frozen=True)
+class Kind:
+    """A network that can be trained: its source file, how it is made, and what of it is stored."""
+
+    source: str
+    build: Callable[[], nn.Module]
+    stored: str
+    """Weights whose names begin so are stored, without this beginning."""
+    recipe: Recipe
+    half: bool
+    """Stored as float16; the accuracy is that of the stored weights."""
+
+
+READER = Kind(
+    source="../crnn_network.py",
+    build=Crnn,
+    stored="",
+    recipe=Recipe(
+        seed=7001, plates=20_480, iterations=4_200, batch_size=32, learning_rate=2e-3, weight_decay=1e-4, held_out=1_000
+    ),
+    half=True,
+)
+EMBEDDER = Kind(
+    source="embedder.py",
+    build=PlateResNet,
+    stored="resnet.",
+    recipe=Recipe(
+        seed=7002,
+        plates=20_480,
+        iterations=12_000,
+        batch_size=32,
+        learning_rate=1e-3,
+        weight_decay=1e-4,
+        held_out=1_000,
+    ),
+    half=False,
+)
+
+
+def embedder_path() -> Path:
+    """Where methods look for the embedder's weights: in torch's cache."""
+    return Path(torch.hub.get_dir()) / "checkpoints" / PLATES_FILE
+
+
+def fingerprint(kind: Kind, recipe: Recipe) -> str:
+    """SHA-256 over everything the weights depend on but hardware and versions of libraries."""
+    digest = hashlib.sha256(json.dumps([asdict(recipe), GENERATOR_VERSION], sort_keys=True).encode())
+    for name in ("dataset.py", "learning.py", kind.source):
+        digest.update(_parsed((_SOURCES / name).read_text(encoding="utf-8")).encode())
+    return digest.hexdigest()
+
+
+def stored_facts(file: Path) -> dict[str, str]:
+    """What a stored network says of itself: fingerprint, iterations, plates, accuracy …; {} where there is none."""
+    try:
+        with safe_open(file, "pt") as opened:
+            return opened.metadata() or {}
+    except (OSError, SafetensorError):
+        return {}
+
+
+def train(
+    kind: Kind,
+    out: Path,
+    device: torch.device,
+    *,
+    recipe: Recipe | None = None,
+    workers: int | None = None,
+    force: bool = False,
+    say: Callable[[str], None] = print,
+) -> Path:
+    """The network of ``recipe`` (default: the kind's own) in ``out``, trained if it is not there yet.
+
+    ``workers`` processes draw the plates (default: one per core). Raises UserError where ``out`` cannot be
+    written. Deterministic given the recipe, on one machine.
+    """
+    recipe = recipe or kind.recipe
+    wanted = fingerprint(kind, recipe)
+    found = stored_facts(out).get("fingerprint")
+    if found == wanted and not force:
+        say(f"{out} is there already (recipe {wanted[:12]})")
+        return out
+    if found is not None:
+        say(f"{out} was trained by another recipe ({found[:12]}); training it anew")
+    _check_place(out)
+    progress = Progress(say)
+    with progress.of("drawing plates", recipe.plates) as report:
+        windows, texts = draw_windows(recipe.seed, recipe.plates, workers, lambda done: report(done, ""))
+    with _deterministic(), progress.of(f"training on {device}", recipe.iterations) as report:
+        network = learn(kind.build, recipe, windows, texts, device, lambda done, loss: report(done, f"loss {loss:.4f}"))
+    if kind.half:
+        network.half().float()
+    plates, characters = accuracy(network, *draw_held_out(HELD_OUT_SEED, recipe.held_out, workers), device)  # type: ignore[arg-type]
+    seen = recipe.iterations * recipe.batch_size
+    facts = {
+        "fingerprint": wanted,
+        "recipe": json.dumps(asdict(recipe), sort_keys=True),
+        "iterations": str(recipe.iterations),
+        "plates": str(seen),
+        "accuracy": f"{plates:.4f}",
+        "character_accuracy": f"{characters:.4f}",
+        "torch": torch.__version__,
+    }
+    named = network.state_dict().items()
+    tensors = {name.removeprefix(kind.stored): tensor for name, tensor in named if name.startswith(kind.stored)}
+    if kind.half:
+        tensors = {name: t.half() if t.is_floating_point() else t for name, t in tensors.items()}
+    _write(out, tensors, facts)
+    say(f"{out}: reads {plates:.1%} of {recipe.held_out} held-out synthetic plates, {characters:.1%} of characters")
+    return out
+
+
+def _write(out: Path, tensors: dict[str, Tensor], facts: dict[str, str]) -> None:
+    """A safetensors file under its final name; the same content gives the same bytes."""
+    content = save({name: tensor.cpu().contiguous() for name, tensor in tensors.items()}, facts)
+    # safetensors writes the facts in an order of chance: sort the header.
+    end = 8 + int.from_bytes(content[:8], "little")
+    header = json.dumps(json.loads(content[8:end]), sort_keys=True, separators=(",", ":")).encode()
+    header += b" " * (-len(header) % 8)
+    part = out.with_name(f"{out.name}.part")
+    part.write_bytes(len(header).to_bytes(8, "little") + header + content[end:])
+    os.replace(part, out)
+
+
+def _check_place(out: Path) -> None:
+    """Find out before the training whether its result can be stored."""
+    try:
+        out.parent.mkdir(parents=True, exist_ok=True)
+        if out.is_dir():
+            raise IsADirectoryError(0, "it is a folder")
+        part = out.with_name(f"{out.name}.part")
+        part.touch()
+        part.unlink()
+    except OSError as error:
+        raise UserError(f"cannot write {out}: {error.strerror}") from None
+
+
+@contextmanager
+def _deterministic() -> Iterator[None]:
+    """Only algorithms that give the same result every time; the settings come back."""
+    before = torch.are_deterministic_algorithms_enabled(), torch.backends.cudnn.benchmark
+    os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
+    torch.use_deterministic_algorithms(True)
+    torch.backends.cudnn.benchmark = False
+    try:
+        yield
+    finally:
+        torch.use_deterministic_algorithms(before[0])
+        torch.backends.cudnn.benchmark = before[1]
+
+
+def _parsed(source: str) -> str:
+    """The syntax tree without docstrings: comments, formatting and wording do not count."""
+    tree = ast.parse(source)
+    for node in ast.walk(tree):
+        if isinstance(node, (ast.Module, ast.ClassDef, ast.FunctionDef)):
+            node.body = [s for s in node.body if not (isinstance(s, ast.Expr) and isinstance(s.value, ast.Constant))]
+    return ast.dump(tree)
+
+
+class Progress:
+    """One line a task: redrawn in place on a terminal, elsewhere printed at every tenth."""
+
+    def __init__(self, say: Callable[[str], None]) -> None:
+        self.say, self.live = say, sys.stdout.isatty()
+
+    @contextmanager
+    def of(self, task: str, total: int) -> Iterator[Callable[[int, str], None]]:
+        start = drawn = time.monotonic()
+        tenths = 0
+
+        def report(done: int, note: str) -> None:
+            nonlocal drawn, tenths
+            now = time.monotonic()
+            left = (now - start) / done * (total - done)
+            text = f"{task:<20}{done:>8,}/{total:,}  {left:.0f} s left  {note}"
+            if self.live and (now - drawn > 0.5 or done == total):
+                drawn = now
+                sys.stdout.write("\r\x1b[K" + text)
+                sys.stdout.flush()
+            elif not self.live and done * 10 // total > tenths:
+                tenths = done * 10 // total
+                self.say(text)
+
+        yield report
+        if self.live:
+            sys.stdout.write("\n")

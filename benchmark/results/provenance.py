@@ -1,0 +1,141 @@
+"""Where a number comes from: commit, command, versions, environment, hardware, date."""
+
+from __future__ import annotations
+
+import os
+import platform
+import re
+import shlex
+import subprocess
+import sys
+from datetime import datetime, timezone
+from functools import cache
+from importlib import metadata
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from benchmark.util.files import without_home
+
+_PACKAGES = (
+    "torch", "torchvision", "timm", "numpy", "pillow", "scipy", "pandas", "pyarrow", "safetensors", "pydantic",
+    "rapidocr", "onnxruntime", "onnx", "opencv-python", "opencv-python-headless", "opencv-contrib-python",
+    "paddleocr", "paddlepaddle", "paddlepaddle-gpu",
+)  # fmt: skip
+
+# Variables of the environment that change numbers or speed.
+_VARIABLES = re.compile(
+    r"((OMP|MKL|KMP|GOMP|OPENBLAS|DNNL|ONEDNN|ATEN|PYTORCH|TORCH|TORCHINDUCTOR|CUBLAS|CUDNN)_\w+"
+    r"|CUDA_(VISIBLE_DEVICES|LAUNCH_BLOCKING|MODULE_LOADING)|NVIDIA_TF32_OVERRIDE)(?<!_DIR|PATH|HOME)"
+)
+
+
+def provenance(device: torch.device) -> dict[str, Any]:
+    """Facts needed to reproduce a result, as plain values; benchmark/schema says what each of them means."""
+    return {
+        **_source(),
+        "command": command(["python", "-m", "benchmark", *sys.argv[1:]]),
+        "versions": {"python": platform.python_version(), **_versions()},
+        "torch": _torch(),
+        "environment": {name: value for name, value in sorted(os.environ.items()) if _VARIABLES.fullmatch(name)},
+        "hardware": {
+            "machine": platform.machine(),
+            "system": f"{platform.system()} {platform.release()}",
+            "cpu": _cpu(),
+            "cores": os.cpu_count(),
+            "usable_cores": len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count(),
+            "threads": torch.get_num_threads(),
+            "memory": _memory(),
+            "device": torch.cuda.get_device_name(device) if device.type == "cuda" else "cpu",
+            "gpu": _gpu(device) if device.type == "cuda" else None,
+        },
+        "date": datetime.now(timezone.utc).isoformat(timespec="seconds"),
+    }
+
+
+def command(words: list[str]) -> str:
+    """A command line as a shell takes it. The user's home directory is ``~``, which every option of a path takes,
+    wherever in a word it stands."""
+    return " ".join(_word(without_home(word)) for word in words)
+
+
+def _word(word: str) -> str:
+    return word if re.fullmatch(r"[\w@%+=:,./~-]+", word, re.ASCII) else shlex.quote(word)
+
+
+def _versions() -> dict[str, str]:
+    found = {}
+    for name in _PACKAGES:
+        try:
+            found[name] = metadata.version(name)
+        except metadata.PackageNotFoundError:
+            continue  # an optional package that is not installed has no version
+    return found
+
+
+@cache
+def _source() -> dict[str, Any]:
+    """Commit of the checkout this file belongs to, as it was when first asked: the source that is running.
+
+    All are None outside a checkout (an installed wheel).
+    """
+    here = Path(__file__).resolve().parents[2]
+
+    def git(*arguments: str) -> str:
+        return subprocess.run(
+            ["git", "-C", str(here), *arguments], capture_output=True, text=True, check=True, timeout=10
+        ).stdout.strip()
+
+    try:
+        if Path(git("rev-parse", "--show-toplevel")).resolve() == here:
+            changed = git("status", "--porcelain", "--untracked-files=no").splitlines()
+            return {"commit": git("rev-parse", "HEAD"), "dirty": bool(changed), "changed_files": len(changed)}
+    except (OSError, subprocess.SubprocessError):
+        pass  # no git, or no checkout: what follows says that nothing is known
+    return {"commit": None, "dirty": None, "changed_files": None}
+
+
+def _torch() -> dict[str, Any]:
+    """How PyTorch was built, and what it computes with."""
+    built = torch.__config__.show()
+    blas = re.search(r"\bBLAS_INFO=(\w+)", built)
+    onednn = re.search(r"MKL-DNN v([\w.]+)|oneDNN v([\w.]+)", built)
+    return {
+        "cuda": torch.version.cuda,
+        "cudnn": torch.backends.cudnn.version() if torch.version.cuda else None,
+        "blas": blas[1] if blas else None,
+        "onednn": next(filter(None, onednn.groups()), None) if onednn else None,
+        "cpu": torch.backends.cpu.get_cpu_capability(),
+    }
+
+
+def _cpu() -> str | None:
+    """Model of the processor, where the system says it."""
+    try:
+        found = re.search(r"^model name\s*:\s*(.+)$", Path("/proc/cpuinfo").read_text(encoding="utf-8"), re.MULTILINE)
+    except OSError:
+        found = None
+    return found[1].strip() if found else platform.processor() or None
+
+
+def _memory() -> int | None:
+    """Memory of the machine in bytes."""
+    try:
+        return os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
+    except (ValueError, OSError):
+        return None
+
+
+def _gpu(device: torch.device) -> dict[str, Any]:
+    facts = torch.cuda.get_device_properties(device)
+    try:
+        driver = Path("/sys/module/nvidia/version").read_text(encoding="utf-8").strip()
+    except OSError:
+        driver = None
+    return {
+        "name": facts.name,
+        "memory": facts.total_memory,
+        "capability": f"{facts.major}.{facts.minor}",
+        "driver": driver,
+    }

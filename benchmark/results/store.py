@@ -1,0 +1,333 @@
+"""Results on disk: ``results/<run>/<method>/seed<k>/``, one folder per method and seed.
+
+A result counts as there once its ``result.json`` is; that file is written last, under a temporary
+name, and renamed. It lists the checksums of the others, so that files of two scorings (after a kill,
+or after careless copying) are never taken for one result.
+
+Results may come from strangers. What is read here fits the published schema (:mod:`benchmark.results.schema`),
+has printable strings, and was reached without following a symbolic link.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from benchmark.results.text_format import Unreadable, read_record, read_table, to_text
+from benchmark.runner.activity import Key, at_work
+from benchmark.util.errors import UserError
+from benchmark.util.files import checksum, refuse_links, write_text
+from benchmark.util.terminal import plain
+
+SCHEMA = 3
+"""Version of ``result.json`` as it is written now; all from 1 on can be read."""
+UPPER_BOUND = "hr"
+"""Name under which the HR plates themselves are scored: what a perfect method would reach."""
+RESERVED = {"packs", "report"}
+"""Folders in a results folder that are no runs, or in a run that are no methods."""
+TABLES = ("history.csv", "plates.csv")
+WEIGHTS = ("weights.safetensors", "last.safetensors")
+PICTURES = ("samples", "exhibits")
+"""What a result may consist of beside ``result.json``: tables, weights, folders of pictures."""
+_SEED = re.compile(r"seed(0|[1-9][0-9]{0,8})")
+
+
+@dataclass(frozen=True)
+class Result:
+    """One stored result. ``info`` is the content of ``result.json``."""
+
+    folder: Path
+    info: dict[str, Any]
+
+    @property
+    def method(self) -> str:
+        return self.info["method"]
+
+    @property
+    def seed(self) -> int:
+        return self.info["seed"]
+
+    @property
+    def complete(self) -> bool:
+        """False for a stored failure."""
+        return self.info["status"] == "complete"
+
+    @property
+    def stale(self) -> bool | None:
+        """Whether the source the result was computed with has changed since; None where that is unknown."""
+        from benchmark.results.identity import current_source  # only the report asks: torch need not be imported
+
+        now = current_source(self.method)
+        return None if now is None or "source" not in self.info else now != self.info["source"]
+
+    def changed(self, *names: str) -> list[str]:
+        """Which of the files that ``result.json`` lists (of these ``names``, or of all) are not there as listed.
+
+        A file that is not listed is not asked about: an untrained method has no history, and before schema 3
+        nothing was listed.
+        """
+        listed = self.info.get("files", {})
+        return [name for name in names or listed if name in listed and not self._is_there(name, listed[name])]
+
+    def _is_there(self, name: str, listed: dict[str, Any]) -> bool:
+        path = self.folder / name
+        try:
+            return path.lstat().st_size == listed["size"] and checksum(path) == listed
+        except OSError:
+            return False
+
+    def history(self) -> pd.DataFrame:
+        """One row per validation; empty for a method that does not train."""
+        return read_table(self.folder / "history.csv")
+
+    def plates(self) -> pd.DataFrame:
+        """One row per test plate; empty for a failure. ``read`` is "" where a judge read nothing."""
+        # A plate read as 0012 or NA is text, and stays as it was written.
+        frame = read_table(
+            self.folder / "plates.csv",
+            dtype=dict.fromkeys(("name", "text", "read"), str),
+            keep_default_na=False,
+            na_values=[""],
+        )
+        if "read" in frame and "confidence" in frame:
+            judged = frame["confidence"].notna()
+            frame.loc[judged, "read"] = frame.loc[judged, "read"].fillna("")
+        return frame
+
+
+class Run:
+    """A folder of results that are meant to be compared."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+
+    def place(self, method: str, seed: int) -> Path:
+        """Folder of one method and seed."""
+        return self.folder / method / f"seed{seed}"
+
+    def result(self, method: str, seed: int) -> Result | None:
+        """The stored result, or None if there is none that can be read."""
+        try:
+            return self._read(self.place(method, seed))
+        except Unreadable:
+            return None
+
+    def read(self) -> tuple[list[Result], dict[Path, str]]:
+        """All results that can be read, by method and seed; and ``result.json`` files that are there but cannot be
+        used, and links in the place of folders, with the reason."""
+        found = self._all()
+        readable = [one for one in found.values() if isinstance(one, Result)]
+        return readable, {path: one for path, one in found.items() if isinstance(one, str)}
+
+    def results(self) -> list[Result]:
+        """All results that can be read, by method and seed."""
+        return self.read()[0]
+
+    def unreadable(self) -> dict[Path, str]:
+        """``result.json`` files that are there but cannot be used, and links in the place of folders: why."""
+        return self.read()[1]
+
+    def status(self) -> list[dict[str, Any]]:
+        """One row per (method, seed): ``status`` is complete, running, pending, failed, unfinished or unreadable.
+
+        Living processes say what they are doing (running: the row has ``pid``, ``host``, ``since``, ``iteration`` and
+        ``iterations``) and what they have yet to do (pending). A complete result stays one while it is looked at.
+        """
+        rows: dict[Key, dict[str, Any]] = {}
+        all_found = self._all()
+        for folder in self._folders():
+            seed = int(folder.name.removeprefix("seed"))
+            status, detail = self._state(folder, all_found.get(folder / "result.json"))
+            if status in ("failed", "unfinished") and replaced(folder) is not None:
+                detail += f"{'; ' if detail else ''}the result before it is in {replaced_place(folder).name}"
+            key = folder.parent.name, seed
+            rows[key] = {"method": plain(folder.parent.name), "seed": seed, "status": status, "detail": detail}
+        for (method, seed), doing in at_work(self.folder).items():
+            row = {"method": plain(method), "seed": seed, "status": "pending", "detail": plain(doing.text)}
+            if doing.since and rows.get((method, seed), {}).get("status") != "complete":
+                rows[method, seed] = {**row, "status": "running", **doing.as_dict()}
+            rows.setdefault((method, seed), row)
+        return [rows[key] for key in sorted(rows)]
+
+    @staticmethod
+    def _state(folder: Path, found: Result | str | None) -> tuple[str, str]:
+        """Status and detail of what is stored in a folder."""
+        if found is None:
+            begun = next(folder.glob("*.pt"), None)
+            return "unfinished", "the same command goes on where it stopped" if begun else ""
+        if isinstance(found, str):
+            return "unreadable", found
+        if not found.complete:
+            return "failed", found.info["error"]["message"]
+        psnr = found.info["scores"]["best"].get("psnr", {}).get("median")
+        return "complete", "" if psnr is None else f"{psnr:.2f} dB"
+
+    def _folders(self) -> list[Path]:
+        """Folders of a method and seed, links among them or above them left out."""
+        seeds = [path for path in self.folder.glob("*/seed*") if _SEED.fullmatch(path.name)]
+        return sorted(path for path in seeds if path.is_dir() and not linked(path))
+
+    def _all(self) -> dict[Path, Result | str]:
+        """What can be read, and why the rest cannot, by the path of ``result.json``."""
+        found: dict[Path, Result | str] = {}
+        for path in sorted(self.folder.glob("*/seed*/result.json")):
+            try:
+                found[path] = self._read(path.parent)
+            except Unreadable as reason:
+                found[path] = str(reason)
+        return found
+
+    def _read(self, folder: Path) -> Result:
+        """The result in a folder of this run. Raises Unreadable."""
+        if linked(folder):
+            raise Unreadable("its folder is a symbolic link, which is not followed")
+        result = _read(folder)
+        if self.place(result.method, result.seed) != folder:
+            raise Unreadable(f"it says {result.method} seed {result.seed}, which is not the folder it is in")
+        return result
+
+
+def linked(folder: Path) -> bool:
+    """Whether the folder of a method and seed is a link, or that of its method is."""
+    return folder.is_symlink() or folder.parent.is_symlink()
+
+
+def write_result(folder: Path, info: dict[str, Any]) -> None:
+    """Store ``info`` as the result in ``folder``; from then on the result counts as there.
+
+    ``files`` is added: size and SHA-256 of what belongs to the result, as it is in ``folder`` now. The user's
+    home directory is written as ``~``. Raises ValueError where the result does not fit the schema: it could
+    not be read again.
+    """
+    try:
+        text = to_text({**info, "files": _files(folder)})
+    except ValueError as error:
+        raise ValueError(f"the result cannot be stored: {error}") from None
+    write_text(folder / "result.json", text)
+
+
+def _files(folder: Path) -> dict[str, dict[str, str | int]]:
+    """Checksums of the files of a result, by path below its folder."""
+    paths = [folder / name for name in (*WEIGHTS, *TABLES)]
+    paths += sorted(path for name in PICTURES for path in (folder / name).glob("*.*"))
+    return {path.relative_to(folder).as_posix(): checksum(path) for path in paths if path.is_file()}
+
+
+def clear(folder: Path) -> None:
+    """Make ``folder`` an empty one. Raises UserError where it or the one above is a link."""
+    refuse_links(folder.parent, folder)
+    if folder.exists():
+        shutil.rmtree(folder)
+    folder.mkdir(parents=True)
+
+
+def replaced_place(folder: Path) -> Path:
+    """Where the complete result in ``folder`` is kept while it is being computed anew: no report looks there."""
+    return folder.with_name(f"replaced-{folder.name}")
+
+
+def replaced(folder: Path) -> Result | None:
+    """The result that was set aside from ``folder``, if there is one that can be used."""
+    aside = replaced_place(folder)
+    found = None if linked(aside) else read_result(aside)
+    return found if found is not None and found.complete else None
+
+
+def set_aside(folder: Path) -> Path:
+    """Move the result in ``folder`` to :func:`replaced_place`, and return that."""
+    aside = replaced_place(folder)
+    refuse_links(folder.parent, folder, aside)
+    if aside.exists():
+        shutil.rmtree(aside)
+    return folder.rename(aside)
+
+
+def take_back(folder: Path) -> None:
+    """Make the result that was set aside that of ``folder`` again, in place of what has been begun there."""
+    aside = replaced_place(folder)
+    refuse_links(folder.parent, folder, aside)
+    if folder.exists():
+        shutil.rmtree(folder)
+    aside.rename(folder)
+
+
+def drop_replaced(folder: Path) -> None:
+    """Remove what was set aside from ``folder``: the result there is complete."""
+    aside = replaced_place(folder)
+    if aside.is_dir() and not linked(aside):
+        shutil.rmtree(aside)
+
+
+def check_writable(folder: Path) -> None:
+    """Make ``folder`` and try to write in it. Raises UserError where that fails."""
+    probe = folder / f".write-test-{os.getpid()}"
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        probe.touch()
+        probe.unlink()
+    except OSError as error:
+        raise UserError(f"cannot write results to {folder}: {error.strerror} (choose a place with --results)") from None
+
+
+def find_run(results: Path, name: str | None = None) -> Run:
+    """The run called ``name`` in a results folder; without a name, the one changed last.
+
+    ``results`` may be the folder of a run itself. Raises UserError if there is no run.
+    """
+    return max(find_runs(results, name), key=lambda run: _last_change(run.folder))
+
+
+def find_runs(results: Path, name: str | None = None) -> list[Run]:
+    """All runs in a results folder, or the one called ``name``, by name; ``results`` may be the folder of a run itself.
+
+    Raises UserError if there is no run.
+    """
+    if not results.is_dir():
+        raise UserError(f"no results folder {results}: `python -m benchmark run --methods all` makes one")
+    if name is not None:
+        if not run_folder(results, name).is_dir():
+            known = ", ".join(run.folder.name for run in runs(results)) or "none"
+            raise UserError(f"no run {name!r} in {results} (there are: {known})")
+        return [Run(results / name)]
+    if next(results.glob("*/seed*/"), None) is not None:
+        return [Run(results)]
+    found = runs(results)
+    if not found:
+        raise UserError(f"no run in {results}: `python -m benchmark run --methods all` makes one")
+    return found
+
+
+def runs(results: Path) -> list[Run]:
+    """All runs in a results folder, by name, also those that have only been begun."""
+    known = sorted(results.iterdir()) if results.is_dir() else []
+    folders = [p for p in known if p.name not in RESERVED and p.is_dir()]
+    return [Run(p) for p in folders if next(p.glob("*/seed*/"), None) or at_work(p)]
+
+
+def _last_change(run: Path) -> float:
+    return max((f.stat().st_mtime for f in run.glob("*/seed*/result.json")), default=run.stat().st_mtime)
+
+
+def run_folder(results: Path, name: str) -> Path:
+    """Folder of the run called ``name``. Raises UserError for a name that is a path or a reserved one."""
+    if name in {"", ".", "..", *RESERVED} or "/" in name or not name.isprintable():
+        raise UserError(f"--run takes the name of a folder in {results}, which {name!r} cannot be")
+    return results / name
+
+
+def read_result(folder: Path) -> Result | None:
+    """The result stored in a folder, wherever that is, or None if there is none that can be used."""
+    try:
+        return _read(folder)
+    except Unreadable:
+        return None
+
+
+def _read(folder: Path) -> Result:
+    return Result(folder, read_record(folder / "result.json"))

@@ -1,0 +1,165 @@
+"""A trained method, taken from its result folder, and pictures upscaled with it. Both may come from strangers."""
+
+from __future__ import annotations
+
+import os
+import warnings
+from collections.abc import Iterable
+from dataclasses import fields
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from PIL import Image, ImageOps
+from pydantic import TypeAdapter, ValidationError
+from safetensors import SafetensorError, safe_open
+from torch import Tensor
+
+import methods
+from benchmark.results.store import UPPER_BOUND, Result, read_result
+from benchmark.util.errors import UserError, first_line, out_of_memory
+from benchmark.util.files import open_plain
+from methods import Method, Registration
+
+LARGEST = 1_000_000
+"""Pixels of the largest picture that is upscaled: 64 million afterwards. A plate has some hundreds."""
+_FORMATS = ("PNG", "JPEG", "WEBP", "BMP")  # told by content; Pillow's other decoders stay out of reach
+_SIXTEEN_BITS = ("I", "F")
+# What Pillow raises for files that are no picture, or a broken one.
+_UNREADABLE = (OSError, ValueError, SyntaxError, Image.DecompressionBombError, Image.DecompressionBombWarning)
+
+
+class BadWeights(Exception):
+    """Weights that do not fit their method: a single line that says why."""
+
+
+def load_method(folder: Path, device: torch.device) -> Method:
+    """The method of a finished result, with its best weights. Raises UserError if there is none."""
+    result = read_result(folder)
+    if result is None or not result.complete:
+        raise UserError(f"no finished result in {folder}: name a folder RESULTS/RUN/METHOD/seedK")
+    return load_result(result, device)
+
+
+def load_result(result: Result, device: torch.device) -> Method:
+    """The method of a stored result. Raises UserError if its class or its weights do not fit."""
+    if result.method == UPPER_BOUND:
+        raise UserError(f"{result.folder} holds the HR plates' own scores, not a method: name the folder of a method")
+    file = result.folder / "weights.safetensors"
+    try:
+        entry = methods.get(result.method)
+        if file.exists() and result.changed(file.name):
+            raise BadWeights("they are not those that were scored (other checksum)")
+        method = make(entry, result.info.get("options", {}))
+        method.load_weights(read_weights(method, file))
+    except methods.UnknownMethod as error:
+        raise UserError(f"{error}; a plug-in must be named again with --plugin") from None
+    except (BadWeights, KeyError, TypeError, RuntimeError, ValueError) as error:
+        raise UserError(f"the weights in {result.folder} cannot be used: {first_line(error)}") from None
+    return method.to(device)
+
+
+def make(entry: Registration, options: dict[str, Any]) -> Method:
+    """A method with stored options. Raises BadWeights where it declares no such options, or others of a type."""
+    if unknown := sorted(set(options) - {field.name for field in fields(entry.method.Options)}):
+        raise BadWeights(f"option {unknown[0]}: the method has none of that name")
+    try:
+        return entry.method(TypeAdapter(entry.method.Options).validate_python(options))
+    except ValidationError as error:
+        first = error.errors()[0]
+        raise BadWeights(f"option {'.'.join(map(str, first['loc']))}: {first['msg'].lower()}") from None
+
+
+def read_weights(method: Method, file: Path) -> dict[str, Tensor]:
+    """The weights in a file, if they are what ``method`` takes: same names, shapes and types, all finite.
+
+    Only safetensors is read, which can hold nothing that is executed; nothing is loaded before names and shapes
+    have been compared. Raises BadWeights.
+    """
+    wanted = {name: (list(value.shape), value.dtype) for name, value in method.weights().items()}
+    try:
+        open_plain(file).close()
+        with safe_open(file, framework="pt") as stored:
+            names = set(stored.keys())
+            if odd := sorted(names ^ set(wanted)):
+                raise BadWeights(f"{odd[0]!r} is {'not in them' if odd[0] in wanted else 'unknown to the method'}")
+            for name, (shape, _) in wanted.items():
+                found = stored.get_slice(name).get_shape()
+                if found != shape:
+                    raise BadWeights(f"{name!r} has shape {found} instead of {shape}")
+            weights = {name: stored.get_tensor(name) for name in wanted}
+    except FileNotFoundError:
+        raise BadWeights(f"{file.name} is not there") from None
+    except OSError as error:
+        raise BadWeights(f"{file.name} {error.strerror}") from None
+    except SafetensorError as error:
+        raise BadWeights(f"{file.name} is damaged: {first_line(error)}") from None
+    for name, value in weights.items():
+        if value.dtype != wanted[name][1]:
+            raise BadWeights(f"{name!r} is {value.dtype} instead of {wanted[name][1]}")
+        if value.is_floating_point() and not torch.isfinite(value).all():
+            raise BadWeights(f"{name!r} holds values that are no numbers")
+    return weights
+
+
+# -- pictures --------------------------------------------------------------------------------------
+
+
+def targets(pictures: Iterable[Path], out: Path) -> dict[Path, Path]:
+    """Where each picture goes: a PNG of its name in ``out``.
+
+    Raises UserError where two would go to one place, or one would replace itself.
+    """
+    places: dict[Path, Path] = {}
+    for path in pictures:
+        target = out / f"{path.stem}.png"
+        other = next((p for p, place in places.items() if place == target and p != path), None)
+        if other is not None:
+            raise UserError(f"{other} and {path} would both become {target}: upscale them with another --out each")
+        if os.path.realpath(target) == os.path.realpath(path):
+            raise UserError(f"{path} would be replaced by its upscaled self: choose another folder with --out")
+        places[path] = target
+    return places
+
+
+def upscale_file(method: Method, path: Path, target: Path) -> None:
+    """Upscale one picture eight times into the PNG ``target``. Raises UserError where that cannot be done."""
+    pixels = read_picture(path)
+    lr = torch.from_numpy(pixels).permute(2, 0, 1)[None].to(method.device).float() / 255.0
+    try:
+        sr = (method.upscale(lr)[0] * 255.0).round().byte().permute(1, 2, 0).cpu().numpy()
+    except Exception as error:
+        if not out_of_memory(error):
+            raise
+        raise UserError(f"out of memory in upscaling {path}: cut the picture, or take another --device") from None
+    partial = target.with_name(target.name + ".partial")
+    try:
+        target.parent.mkdir(parents=True, exist_ok=True)
+        partial.unlink(missing_ok=True)
+        Image.fromarray(sr).save(partial, format="PNG")
+        partial.replace(target)
+    except OSError as error:
+        raise UserError(f"cannot write {target}: {error.strerror or error} (choose a folder with --out)") from None
+
+
+def read_picture(path: Path) -> np.ndarray:
+    """A picture as uint8 H×W×3, upright as its EXIF data say, transparency dropped.
+
+    Raises UserError for what is no picture, a broken one, one of more than 8 bits a channel (cutting them off
+    would make up a contrast), or one of more than :data:`LARGEST` pixels; its size is asked before it is decoded.
+    """
+    if not path.is_file():
+        raise UserError(f"no picture {path}")
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("error", Image.DecompressionBombWarning)
+            with Image.open(path, formats=_FORMATS) as image:
+                width, height = image.size
+                if width * height > LARGEST:
+                    raise ValueError(f"{width}×{height} pixels are more than {LARGEST:,}: cut out the plate")
+                if image.mode.startswith(_SIXTEEN_BITS):
+                    raise ValueError("it has more than 8 bits a channel: convert it to 8 bits")
+                return np.array(ImageOps.exif_transpose(image).convert("RGB"))
+    except _UNREADABLE as error:
+        raise UserError(f"cannot read {path}: {first_line(error)}") from None

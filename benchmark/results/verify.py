@@ -1,0 +1,330 @@
+"""Whether stored results are what they say: schema, files, weights, identity, scores, history, clocks, data.
+
+Everything is worked out from the results folder; nothing is trained and nothing is changed. That the source has
+changed since is no fault: it is said, and everything else is checked all the same. Nor is it one that weights and
+pictures were left out of a copy (tables are needed), unless a complete one is asked for.
+"""
+
+from __future__ import annotations
+
+import io
+import json
+import math
+from collections import Counter
+from collections.abc import Callable, Iterator
+from dataclasses import asdict, dataclass, field
+from functools import partial
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+import methods
+from benchmark.data.plates import BadPack, open_pack
+from benchmark.results.identity import current_source, scoring_identity, training_identity
+from benchmark.results.packs import claimed_fingerprint
+from benchmark.results.store import TABLES, UPPER_BOUND, WEIGHTS, Result, Run
+from benchmark.results.trained import BadWeights, make, read_weights
+from benchmark.scoring import plate_scores
+from benchmark.util.errors import first_line
+from benchmark.util.files import read_plain
+
+CLOCKS = ("training", "validation", "checkpoint", "scoring")
+UNTIMED_SHARE, UNTIMED_SECONDS = 0.1, 30.0
+"""What a job may spend between its clocks: on making the method, moving it to a device, counting what it costs."""
+TOLERANCE = 1e-12
+"""Relative difference between two sums of the same numbers that says nothing."""
+_ANEW = "run the same command again: what does not fit is computed anew"
+_RESTORE = "copy the result again from where it was made, or remove its folder and run the same command"
+
+Faults = Iterator[tuple[str, str]]
+"""What does not fit in a result, and what to do about it."""
+
+
+@dataclass(frozen=True)
+class Problem:
+    """What does not fit, where, and what to do about it."""
+
+    place: str
+    what: str
+    remedy: str
+
+    def __str__(self) -> str:
+        return f"{self.place}: {self.what}: {self.remedy}"
+
+
+@dataclass
+class Checked:
+    """One result: its source as a phrase, the files that were left out of this copy, and what does not fit."""
+
+    method: str
+    seed: int
+    status: str
+    schema: int
+    source: str = ""
+    absent: list[str] = field(default_factory=list)
+    problems: list[Problem] = field(default_factory=list)
+
+    @property
+    def failed(self) -> bool:
+        return self.status == "failed"
+
+    @property
+    def left_out(self) -> list[str]:
+        """``absent`` in few words: folders instead of the pictures in them."""
+        return list(dict.fromkeys(name.split("/")[0] for name in self.absent))
+
+
+@dataclass
+class Verified:
+    """A run: its results, what does not fit between them, and what could not be checked."""
+
+    run: str
+    results: list[Checked]
+    problems: list[Problem]
+    notes: list[str]
+
+    @property
+    def faults(self) -> list[Problem]:
+        return [problem for result in self.results for problem in result.problems] + self.problems
+
+    def as_dict(self) -> dict[str, Any]:
+        return {"ok": not self.faults, **asdict(self)}
+
+
+def verify_run(run: Run, complete: bool = False, table1: Callable[[Run], str] | None = None) -> Verified:
+    """Check all results of a run. ``complete``: weights and pictures must be there, too; ``table1`` gives the CSV of
+    the report's table, to be compared with the one that is there."""
+    found = run.results()
+    problems = [Problem(str(path.relative_to(run.folder)), why, _RESTORE) for path, why in run.unreadable().items()]
+    rows = run.status()
+    begun = [row for row in rows if row["status"] in ("unfinished", "running")]
+    notes = [f"{row['method']} seed {row['seed']} is {row['status']}" for row in begun]
+    results = [verify_result(result, complete) for result in found]
+    scored = [result for result in found if result.complete]
+    problems += _one_data_set(scored)
+    if scored:
+        _pack(run, scored, problems, notes)
+    if table1 is not None and (run.folder / "report" / "table1.csv").is_file():
+        problems += _report(run, table1)
+    return Verified(str(run.folder), results, problems, notes)
+
+
+def verify_result(result: Result, complete: bool = False) -> Checked:
+    """Check one result by itself."""
+    info = result.info
+    checked = Checked(result.method, result.seed, info["status"], info["schema"])
+    if not result.complete:
+        return checked
+    checked.source = _source(result)
+    checked.absent = [name for name in info.get("files", {}) if not (result.folder / name).exists()]
+    found: list[tuple[str, str]] = []
+    checks: list[Callable[[Result], Faults]] = [partial(_files, absent=checked.absent, complete=complete), *_CHECKS]
+    for check in checks:
+        try:
+            found += check(result)
+        # Whatever else stands in a file of schema 1 or 2, which promise little.
+        except (LookupError, TypeError, ValueError, AttributeError, ArithmeticError) as error:
+            found.append((f"it cannot be checked ({type(error).__name__}: {first_line(error)})", _ANEW))
+    place = f"{result.method}/seed{result.seed}"
+    checked.problems = [Problem(place, what, remedy) for what, remedy in found]
+    return checked
+
+
+def _files(result: Result, absent: list[str], complete: bool) -> Faults:
+    """What is there must be as it was stored; tables must be there."""
+    wanted = [name for name in TABLES if _wanted(result, name)]
+    if "files" not in result.info:  # schema 1 and 2
+        absent = [name for name in wanted if not (result.folder / name).is_file()]
+    elif unlisted := [name for name in wanted if name not in result.info["files"]]:
+        yield f"result.json gives no checksum of {' and '.join(unlisted)}", _RESTORE
+    for name in absent:
+        if complete or name in TABLES:
+            yield f"{name} is not there", _RESTORE
+    for name in result.changed():
+        if name not in absent:
+            yield f"{name} is not as it was stored (other size or checksum)", _RESTORE
+
+
+def _wanted(result: Result, name: str) -> bool:
+    return name == "plates.csv" or bool(result.info.get("iterations"))
+
+
+def _weights(result: Result) -> Faults:
+    """Weights must be those that the method takes."""
+    if result.method == UPPER_BOUND:
+        return
+    try:
+        method = make(methods.get(result.method), result.info["options"])
+        parameters = method.parameters()
+        if parameters != result.info["parameters"]:
+            stored = f"{result.info['parameters']:,}"
+            yield f"the method has {parameters:,} parameters and not {stored}", "look at the commit it was made with"
+        for name in WEIGHTS:
+            if (result.folder / name).exists():
+                read_weights(method, result.folder / name)
+    except methods.UnknownMethod:
+        return  # a plug-in that was not named: its source is said to be unknown
+    except BadWeights as error:
+        yield f"the weights do not fit the method: {error}", _RESTORE
+
+
+def _source(result: Result) -> str:
+    """Whether the result was made with the source at hand, as a phrase."""
+    now, then = current_source(result.method), result.info.get("source")
+    provenance = result.info.get("provenance")
+    commit = provenance.get("commit") if isinstance(provenance, dict) else None
+    made = f"commit {str(commit)[:12]}" if commit else "no commit recorded"
+    if now is None:
+        return f"its method is not registered here ({made}); a plug-in is named with --plugin"
+    if now == then:
+        return "same source"
+    parts = [name for name in now if not isinstance(then, dict) or then.get(name) != now[name]]
+    return f"made with other source of {' and '.join(parts)} ({made})"
+
+
+def _identity(result: Result) -> Faults:
+    """The identities must follow from what ``result.json`` says, with the source it names."""
+    info, source = result.info, result.info.get("source")
+    if not isinstance(source, dict):
+        return  # schema 1: one hash over everything
+    now = current_source(result.method) or {}
+    remedy = "it was edited, or copied together from several: " + _RESTORE
+    fingerprint = info["data"]["fingerprint"]
+    judged = scoring_identity(fingerprint, [info["judge"], info["second_judge"]], source["scoring"])
+    if judged != info["scoring_identity"] and now.get("scoring") == source["scoring"]:
+        yield "scoring_identity does not follow from its data, judges and source", remedy
+    if result.method == UPPER_BOUND or now.get("training") != source["training"]:
+        return  # what goes into an identity is itself part of the source
+    entry, options = methods.get(result.method), info["config"]["methods"].get(info["family"], {})
+    known = training_identity(
+        entry, options, result.seed, info["config"], fingerprint, info["ingredients"], source["training"]
+    )
+    if known != info["identity"]:
+        yield "identity does not follow from its configuration, seed, data and source", remedy
+    if json.dumps(asdict(entry.create(options).options), sort_keys=True) != json.dumps(info["options"], sort_keys=True):
+        yield "options are not those of its configuration", remedy
+
+
+def _scores(result: Result) -> Faults:
+    """The stored scores must be what ``plates.csv`` gives."""
+    if not (result.folder / "plates.csv").exists():
+        return  # what must be there has been asked for already
+    frame, stored = result.plates(), result.info["scores"]
+    if not len(frame):
+        yield "plates.csv cannot be read", _RESTORE
+        return
+    if len(frame) != result.info["data"]["test"]:
+        yield f"plates.csv has {len(frame)} of {result.info['data']['test']} plates", _RESTORE
+    sets = {"best": frame}
+    if "best_unseen" in stored:
+        sets["best_unseen"] = frame[frame["seen"] == 0]
+    for name, plates in sets.items():
+        recomputed = plate_scores.summarise(plates)
+        for metric, summary in stored[name].items():
+            if metric not in recomputed:
+                yield f"scores.{name}.{metric} is of no column of plates.csv", _RESTORE
+                continue
+            wrong = [key for key, value in summary.items() if not _same(value, recomputed[metric].get(key))]
+            if wrong:
+                known = recomputed[metric].get(wrong[0])
+                yield (
+                    f"scores.{name}.{metric}.{wrong[0]} is {summary[wrong[0]]}, but plates.csv gives {known}",
+                    _RESTORE,
+                )
+
+
+def _same(stored: Any, known: Any) -> bool:
+    if stored is None or known is None:
+        return stored is known
+    return math.isclose(stored, known, rel_tol=TOLERANCE, abs_tol=TOLERANCE)
+
+
+def _history(result: Result) -> Faults:
+    """The history must end with the budget, and the best weights must be its best."""
+    info = result.info
+    if result.method == UPPER_BOUND:
+        return
+    budget, best = info["iterations"], info["best_iteration"]
+    if info["parameters"] and budget != info["config"]["train"]["iterations"]:
+        yield f"it made {budget} of {info['config']['train']['iterations']} iterations", _ANEW
+    if not (result.folder / "history.csv").is_file():
+        return  # what must be there has been asked for already
+    history = result.history()
+    if {"iteration", "val_psnr"} - set(history) or not len(history):
+        yield "history.csv lacks the columns iteration and val_psnr", _RESTORE
+        return
+    numbers = history[["iteration", "val_psnr"]].apply(pd.to_numeric, errors="coerce").to_numpy(float)
+    iterations, psnr = numbers.T
+    if not (np.diff(iterations) > 0).all() or iterations[-1] != budget:
+        yield f"history.csv does not rise to iteration {budget}", _RESTORE
+    elif np.isnan(psnr).all() or iterations[np.nanargmax(psnr)] != best:
+        yield f"best_iteration is {best}, which is not where history.csv has its best val_psnr", _RESTORE
+
+
+def _clocks(result: Result) -> Faults:
+    """Every part must have been timed, and the parts must lie within the whole."""
+    clocks = result.info["clocks"]
+    wanted = CLOCKS if result.method != UPPER_BOUND else ("scoring",)
+    if absent := [name for name in wanted if name not in clocks]:
+        yield f"clocks lack {', '.join(absent)}", _ANEW
+        return
+    if negative := [name for name, seconds in clocks.items() if seconds < 0]:
+        yield f"clocks.{negative[0]} is negative", _RESTORE
+    if "total" not in clocks:
+        return  # schema 1 and 2
+    parts, total = sum(clocks[name] for name in wanted), clocks["total"]
+    if parts > total * (1 + 1e-9):
+        yield f"the parts took {parts:.1f} s, which is more than the whole job's {total:.1f} s", _RESTORE
+    if total - parts > UNTIMED_SHARE * total + UNTIMED_SECONDS:
+        yield f"{total - parts:.0f} of the job's {total:.0f} s are in none of its clocks", _RESTORE
+
+
+_CHECKS: tuple[Callable[[Result], Faults], ...] = (_weights, _identity, _scores, _history, _clocks)
+
+
+# -- the run as a whole ----------------------------------------------------------------------------
+
+
+def _one_data_set(results: list[Result]) -> Iterator[Problem]:
+    """All results of a run must be of the same plates."""
+    prints = [result.info.get("data", {}).get("fingerprint") for result in results]
+    usual = Counter(prints).most_common(1)
+    for result, fingerprint in zip(results, prints):
+        if fingerprint != usual[0][0]:
+            place = f"{result.method}/seed{result.seed}"
+            yield Problem(place, f"its plates ({str(fingerprint)[:12]}) are not those of most others", _ANEW)
+
+
+def _pack(run: Run, results: list[Result], problems: list[Problem], notes: list[str]) -> None:
+    """The plates, where they are at hand, must be those of the fingerprint."""
+    fingerprint = Counter(r.info.get("data", {}).get("fingerprint") for r in results).most_common(1)[0][0]
+    packs = run.folder.absolute().parent / "packs"
+    made = sorted(file.parent for file in packs.glob("*/pack.json"))
+    found = next((pack for pack in made if claimed_fingerprint(pack) == fingerprint), None)
+    if found is None:
+        notes.append(f"plates: not checked, there is no pack with fingerprint {str(fingerprint)[:12]} in {packs}")
+        return
+    try:
+        damaged = open_pack(found).damaged()
+        what = f"{len(damaged)} plates are not those that were packed, {damaged[0]} the first" if damaged else ""
+    except BadPack as error:
+        what = f"the pack of its plates is damaged ({error})"
+    if what:
+        problems.append(Problem(f"packs/{found.name}", what, "remove the folder: the next run makes it anew"))
+    else:
+        notes.append(f"plates: all pixels of packs/{found.name} are those of the fingerprint")
+
+
+def _report(run: Run, table1: Callable[[Run], str]) -> Iterator[Problem]:
+    """Table 1 of the report must be what the results give; what it says of today's source may differ."""
+    place, remedy = "report/table1.csv", "draw it again: python -m benchmark report"
+    try:
+        texts = read_plain(run.folder / place, 8_000_000).decode(), table1(run)
+        tables = [pd.read_csv(io.StringIO(text), dtype=str, keep_default_na=False) for text in texts]
+        stored, known = (t.drop(columns="stale").sort_values("method", ignore_index=True) for t in tables)
+    except Exception as error:  # whatever is in a stranger's table
+        yield Problem(place, f"cannot be compared with the results ({first_line(error)})", remedy)
+        return
+    if not stored.equals(known):
+        yield Problem(place, "is not what the results give", remedy)

@@ -1,0 +1,147 @@
+"""What all jobs of a run share: configuration, device, plates and judges."""
+
+from __future__ import annotations
+
+import weakref
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from benchmark.config import Config
+from benchmark.data import pack
+from benchmark.data.plates import Plates
+from benchmark.data.splits import Counts
+from benchmark.data.synthetic import generator
+from benchmark.ocr import engines
+from benchmark.results.identity import scoring_identity
+from benchmark.results.store import Run
+from benchmark.scoring import upscaling
+from benchmark.training import determinism
+from benchmark.util.errors import CannotWrite, UserError, fault_of_place
+from benchmark.util.locks import hold, use
+from benchmark.util.stop import Stop
+
+
+@dataclass
+class Setting:
+    """What all jobs of a run share: configuration, place, plates and judges."""
+
+    config: Config
+    run: Run
+    device: torch.device
+    plates: Plates
+    data_name: str
+    judge: engines.Judge | None
+    second: engines.Judge | None
+    stop: Stop
+
+    @cached_property
+    def judges(self) -> list[dict[str, Any] | None]:
+        """What the judges say of themselves."""
+        return [judge.describe() if judge else None for judge in (self.judge, self.second)]
+
+    @property
+    def scoring_identity(self) -> str:
+        return scoring_identity(self.plates.fingerprint, self.judges)
+
+    @cached_property
+    def test(self) -> Plates:
+        """The plates that are scored."""
+        return self.plates.split("test")
+
+    @cached_property
+    def test_batches(self) -> upscaling.PlateBatches:
+        """The same on the device, degraded once for all methods."""
+        return upscaling.PlateBatches(self.test, self.device)
+
+    @cached_property
+    def validation_batches(self) -> upscaling.PlateBatches:
+        """The plates that choose the weights: the test plates under the paper's protocol."""
+        if self.config.data.protocol == "paper":
+            return self.test_batches
+        return upscaling.PlateBatches(self.plates.split("val"), self.device)
+
+
+def prepare_plates(config: Config, results: Path, say: Callable[[str], None]) -> tuple[Plates, str]:
+    """The pack of the configuration's plates and the data's name; synthetic plates are drawn first."""
+    data = config.data
+    cache = data.cache or results / "packs"
+    try:
+        cache.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise UserError(
+            f"cannot make {cache} ({error.strerror}): choose another place with --set data.cache=FOLDER"
+        ) from None
+    try:
+        folder, name = data.folder, data.folder.resolve().name if data.folder else "synthetic"
+        if folder is None:
+            folder = _draw_plates(config, cache, say)
+        counts = Counts(data.train_plates, data.val_plates, data.test_plates)
+        plates = pack.prepare(folder, cache, counts=counts, protocol=data.protocol, seed=data.seed, say=say)
+    except CannotWrite:
+        raise
+    except OSError as error:
+        number, place = fault_of_place(error), Path(getattr(error, "filename", None) or cache)
+        if number is None:
+            raise
+        raise CannotWrite(place, number, option="--set data.cache=FOLDER") from error
+    weakref.finalize(plates, use(plates.folder / "pack.json"))  # `data packs` is not to remove it meanwhile
+    return plates, name
+
+
+def _draw_plates(config: Config, cache: Path, say: Callable[[str], None]) -> Path:
+    """The folder of synthetic plates under ``cache``, drawn by one process at a time."""
+    total = config.data.train_plates + config.data.val_plates + config.data.test_plates
+    folder = cache / f"synthetic-v{generator.GENERATOR_VERSION}-{total}-seed{config.data.seed}"
+    say(f"synthetic plates: {total} in {folder}")
+    with hold(cache / f".{folder.name}.lock", wait=lambda by: say(f"waiting for {by}, which draws them")):
+        return generator.synthesize(folder, total, config.data.seed)
+
+
+def resolve_device(name: str) -> torch.device:
+    """The device of ``--device``. Raises UserError for one that is not there."""
+    if name == "auto":
+        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    try:
+        device = torch.device(name)
+    except RuntimeError:
+        raise UserError(f"no device {name!r}: use auto, cpu, cuda or cuda:N") from None
+    if device.type == "cuda" and (not torch.cuda.is_available() or (device.index or 0) >= torch.cuda.device_count()):
+        raise UserError(f"no CUDA device for --device {name}: use --device cpu, or auto to take what there is")
+    if device.type not in ("cpu", "cuda"):
+        raise UserError(f"device {name!r} is not supported: use auto, cpu, cuda or cuda:N")
+    return device
+
+
+def make_judges(config: Config) -> tuple[engines.Judge | None, engines.Judge | None]:
+    """The first and the second judge of a configuration. A judge is not its own second, and where
+    nobody was asked to read nobody reads."""
+
+    def make(name: str) -> engines.Judge | None:
+        return engines.make_judge(
+            name, model_dir=config.scoring.paddle_model, paddle_device=config.scoring.paddle_device
+        )
+
+    first = make(config.scoring.ocr)
+    second = config.scoring.second if config.scoring.second != config.scoring.ocr else "none"
+    return first, make(second) if first is not None else None
+
+
+def configure_torch(config: Config) -> None:
+    """Set torch's process-wide switches: threads, precision, determinism.
+
+    Raises UserError where the device cannot compute as configured.
+    """
+    try:
+        config.train.acceleration.require(resolve_device(config.train.device))
+    except ValueError as error:
+        raise UserError(str(error)) from None
+    if config.train.threads:
+        torch.set_num_threads(config.train.threads)
+    torch.backends.cuda.matmul.allow_tf32 = config.train.precision == "tf32"
+    torch.backends.cudnn.allow_tf32 = config.train.precision == "tf32"
+    determinism.configure(config.train.deterministic)

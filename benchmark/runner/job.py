@@ -1,0 +1,281 @@
+"""What one job does: train or take what is trained, score, describe, store."""
+
+from __future__ import annotations
+
+import shutil
+import time
+import traceback
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from PIL import Image
+
+from benchmark.data.degradation import SCALE
+from benchmark.data.plates import Plates
+from benchmark.data.training_examples import save_exhibits
+from benchmark.results.identity import current_source
+from benchmark.results.provenance import provenance
+from benchmark.results.store import SCHEMA, UPPER_BOUND, Result, clear, write_result
+from benchmark.runner.context import Setting
+from benchmark.scoring import plate_scores, upscaling
+from benchmark.scoring.cost import macs
+from benchmark.training import checkpoint, trainer
+from benchmark.training.progress import Progress
+from benchmark.util.errors import out_of_memory, writing
+from benchmark.util.files import write_text
+from methods import Method, Registration
+
+
+class OutOfMemory(RuntimeError):
+    """Memory ran out; the message says what to try."""
+
+
+@dataclass(frozen=True)
+class Scored:
+    """What scoring one set of weights gives: pictures, a row a plate, milliseconds of upscaling a plate."""
+
+    images: list[np.ndarray]
+    frame: pd.DataFrame
+    milliseconds: float
+
+
+def create(setting: Setting, entry: Registration) -> Method:
+    """A new method as configured."""
+    return entry.create(setting.config.options(entry.family))
+
+
+def compute(
+    setting: Setting, entry: Registration, seed: int, folder: Path, known: str, progress: Progress
+) -> dict[str, Any]:
+    """Train, choose the best weights on validation plates, score, store. Returns the content of ``result.json``."""
+    begun = time.perf_counter()
+    with setting.stop.between_iterations(), _memory_for_training(setting):
+        method, session = trainer.train(
+            lambda: create(setting, entry),
+            setting.config.train,
+            setting.plates.split("train"),
+            setting.validation_batches,
+            seed,
+            folder,
+            known,
+            report=progress.update,
+            should_stop=setting.stop,
+        )
+    info = describe(setting, entry, seed, known, method) | {
+        "iterations": session.iteration,
+        "best_iteration": session.best_iteration,
+    }
+    return store_scores(setting, entry, method, folder, info, session.clocks, session.resumed, begun)
+
+
+def rescore(setting: Setting, entry: Registration, present: Result) -> dict[str, Any]:
+    """Score the stored weights of a result again, with what scores now. Returns the new ``result.json``.
+
+    Raises RuntimeError where the weights are not those that were stored.
+    """
+    if damaged := present.changed(trainer.BEST, trainer.LAST):
+        raise RuntimeError(f"{damaged[0]} is not as it was stored: move {present.folder} away to train anew")
+    begun = time.perf_counter()
+    method = create(setting, entry).accelerate(setting.config.train.acceleration).to(setting.device)
+    clocks = present.info["clocks"]
+    trained = {name: seconds for name, seconds in clocks.items() if name not in ("scoring", "total")}
+    earlier = clocks.get("total", sum(clocks.values())) - clocks.get("scoring", 0.0)
+    info = present.info | {
+        "schema": SCHEMA,
+        "source": current_source(entry.name),
+        "config": setting.config.model_dump(mode="json"),
+        "judge": setting.judges[0],
+        "second_judge": setting.judges[1],
+        "scoring_provenance": provenance(setting.device),
+    }
+    return store_scores(setting, entry, method, present.folder, info, trained, earlier, begun)
+
+
+def store_scores(
+    setting: Setting,
+    entry: Registration,
+    method: Method,
+    folder: Path,
+    info: dict[str, Any],
+    clocks: dict[str, float],
+    earlier: float,
+    begun: float,
+) -> dict[str, Any]:
+    """Score the last and the best weights in ``folder``, then store all of it. Returns what was stored.
+
+    ``clocks`` gain ``scoring`` and ``total``, the wall clock of the whole job: ``earlier`` seconds of other
+    processes (of one that was killed, up to its checkpoint), and those since ``begun``.
+    """
+    start = time.perf_counter()
+    last = None
+    if (folder / trainer.LAST).is_file():
+        trainer.load_weights(method, folder / trainer.LAST)
+        last = score(setting, method).frame
+    trainer.load_weights(method, folder / trainer.BEST)
+    best = score(setting, method)
+    info = info | {
+        "scoring_identity": setting.scoring_identity,
+        "scores": summaries(best.frame, best.frame if last is None else last),
+        "cost": {"macs": macs(create(setting, entry)), "milliseconds": best.milliseconds,
+                 "device": setting.device.type},
+    }  # fmt: skip
+    save_samples(folder, best.images, setting.test, setting.config.scoring.samples)
+    write_text(folder / "plates.csv", best.frame.to_csv(index=False))
+    now = time.perf_counter()
+    info["clocks"] = {**clocks, "scoring": now - start, "total": earlier + now - begun}
+    write_result(folder, info)
+    checkpoint.remove(folder)
+    for leftover in (folder / "error.txt", *folder.glob("*.partial")):
+        leftover.unlink(missing_ok=True)
+    return info
+
+
+def score(setting: Setting, method: Method) -> Scored:
+    """Upscale and judge the test plates."""
+    batches = setting.test_batches  # made on first use, which is not the method's cost
+    with _memory_for_scoring(setting):
+        start = time.perf_counter()
+        images = upscaling.upscale_plates(method.upscale, batches)
+        milliseconds = 1000.0 * (time.perf_counter() - start) / len(images)
+        frame = plate_scores.score_plates(images, setting.test, setting.judge, setting.second)
+    return Scored(images, frame, milliseconds)
+
+
+def summaries(best: pd.DataFrame, last: pd.DataFrame) -> dict[str, Any]:
+    """``scores`` of a result. Where test plates were seen in training, those that were not are summed up apart."""
+    scores: dict[str, Any] = {"best": plate_scores.summarise(best), "last": plate_scores.summarise(last)}
+    if best["seen"].any():
+        for name, frame in (("best", best), ("last", last)):
+            scores[f"{name}_unseen"] = plate_scores.summarise(frame[frame["seen"] == 0])
+    return scores
+
+
+@contextmanager
+def _memory_for_training(setting: Setting) -> Iterator[None]:
+    try:
+        yield
+    except Exception as error:
+        if not out_of_memory(error):
+            raise
+        size = setting.config.train.batch_size
+        frames = traceback.walk_tb(error.__traceback__)
+        if any(frame.f_code.co_filename == upscaling.__file__ for frame, _ in frames):
+            text = "out of memory while validating: free some, or take another --device"
+        elif size > 1:
+            text = f"out of memory in training: try --batch-size {size // 2} instead of {size}, for all methods alike"
+        else:
+            text = "out of memory in training with one patch per iteration: free some, or take another --device"
+        raise OutOfMemory(text) from error
+
+
+@contextmanager
+def _memory_for_scoring(setting: Setting) -> Iterator[None]:
+    try:
+        yield
+    except Exception as error:
+        if not out_of_memory(error):
+            raise
+        way = "free some" if setting.device.type == "cpu" else "add --device cpu, or free some"
+        raise OutOfMemory(
+            f"out of memory in scoring; the weights are kept: {way}, and the same command scores them"
+        ) from error
+
+
+def score_upper_bound(setting: Setting) -> dict[str, Any]:
+    """Score the HR plates themselves, as the row that no method can pass, and keep what training looks like.
+
+    Returns the content of ``result.json``.
+    """
+    folder = setting.run.place(UPPER_BOUND, 0)
+    start = time.perf_counter()
+    with _memory_for_scoring(setting):
+        hr = [plate.hr for plate in setting.test]
+        frame = plate_scores.score_plates(hr, setting.test, setting.judge, setting.second)
+    clear(folder)  # only now: what was there is kept where scoring fails
+    write_text(folder / "plates.csv", frame.to_csv(index=False))
+    with writing(folder / "exhibits"):
+        save_exhibits(folder / "exhibits", setting.plates.split("train"), setting.config.train.batch_size)
+    scores = summaries(frame, frame)
+    seconds = time.perf_counter() - start
+    info = common_facts(setting) | {
+        **upper_bound_facts(),
+        "scoring_identity": setting.scoring_identity,
+        "source": current_source(UPPER_BOUND),
+        "scores": {name: scores[name] for name in scores if name.startswith("best")},
+        "clocks": {"scoring": seconds, "total": seconds},
+    }
+    write_result(folder, info)
+    return info
+
+
+def upper_bound_facts() -> dict[str, Any]:
+    """What is said of the upper bound in the place of a method."""
+    return {"method": UPPER_BOUND, "title": "HR (upper bound)", "groups": ["bound"], "seed": 0}
+
+
+def describe(setting: Setting, entry: Registration, seed: int, known: str, method: Method) -> dict[str, Any]:
+    """The part of ``result.json`` that is known before training."""
+    return common_facts(setting) | {
+        "method": entry.name,
+        "title": entry.title,
+        "groups": list(entry.groups),
+        "family": entry.family,
+        "citation": entry.method.citation,
+        "seed": seed,
+        "options": asdict(method.options),
+        "parameters": method.parameters(),
+        "paper_parameters": entry.method.paper_parameters,
+        "identity": known,
+        "ingredients": method.ingredients(),
+        "source": current_source(entry.name),
+        "facts": method.facts,
+        "notes": method.notes(),
+    }
+
+
+def common_facts(setting: Setting) -> dict[str, Any]:
+    """What every ``result.json`` of a run says alike."""
+    info, splits = setting.plates.info, setting.plates.info["splits"]
+    return {
+        "schema": SCHEMA,
+        "status": "complete",
+        "config": setting.config.model_dump(mode="json"),
+        "data": {
+            "name": setting.data_name,
+            "fingerprint": setting.plates.fingerprint,
+            "train": splits.get("train", 0),
+            "val": splits.get("val", 0),
+            "test": splits["test"],
+            "protocol": setting.config.data.protocol,
+            "grown": info["grown"],
+            "skipped": info["skipped"],
+            **({"leaks": info["leaks"]} if "leaks" in info else {}),
+        },
+        "judge": setting.judges[0],
+        "second_judge": setting.judges[1],
+        "provenance": provenance(setting.device),
+        "notes": [],
+    }
+
+
+def save_samples(result: Path, images: list[np.ndarray], plates: Plates, count: int) -> None:
+    """``count`` test plates as pictures in ``samples``: LR enlarged without smoothing, SR, HR.
+
+    They are spread evenly over the test plates, whose order is that of their names: small plates come first.
+    """
+    folder, partial = result / "samples", result / "samples.partial"
+    with writing(folder):
+        clear(partial)
+        count = min(count, len(plates))
+        for index in (int((i + 0.5) * len(plates) / count) for i in range(count)):
+            plate, sr = plates[index], images[index]
+            blocks = upscaling.low_resolution(plate.hr).repeat(SCALE, axis=0).repeat(SCALE, axis=1)
+            Image.fromarray(np.concatenate([blocks, sr, plate.hr], axis=1)).save(partial / f"{plate.index:04}.png")
+        if folder.exists():
+            shutil.rmtree(folder)  # scored again: the plates shown may be others now
+        partial.rename(folder)

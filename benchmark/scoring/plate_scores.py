@@ -1,0 +1,101 @@
+"""From upscaled plates to scores: one row a plate, and their summary."""
+
+from __future__ import annotations
+
+import math
+import os
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from benchmark.data.plates import Plate
+from benchmark.ocr.engines import Judge, Reading, character_accuracy, normalise, rectify
+from benchmark.scoring.metrics import METRICS, SECOND
+from benchmark.scoring.upscaling import PlateSequence
+
+_FACTS = ("index", "name", "text", "seen", "height", "width")
+_PICTURE = tuple(name for name, metric in METRICS.items() if metric.function is not None)
+READING_COLUMNS = ("read", "confidence", "plate_correct", "character_accuracy", "tail_correct")
+"""What a judge adds to the row of a plate; the second judge's columns end in ``_second``."""
+PLATE_COLUMNS = (*_FACTS, *_PICTURE, *READING_COLUMNS, *(name + SECOND for name in READING_COLUMNS))
+"""Columns of ``plates.csv``, in order. Those of a judge that nobody asked for are empty."""
+
+
+def score_plates(
+    images: Sequence[np.ndarray], plates: PlateSequence, judge: Judge | None, second: Judge | None = None
+) -> pd.DataFrame:
+    """All scores of upscaled plates: one row a plate, columns ``PLATE_COLUMNS``.
+
+    ``images[i]``: uint8 H×W×3, the upscaled ``plates[i]``. ``seen`` is 1 where training shows this plate, too (under
+    the paper's protocol; 0 for all under the disjoint one). ``read`` is the normalised reading,
+    ``confidence`` 0 where nothing was read; ``plate_correct`` and ``tail_correct`` are 0 or 1.
+    A tail is correct whether the province sign before it was misread or missed. PSNR of an exact
+    copy is infinite. Columns of a judge that is None are empty. Raises ValueError where a picture
+    does not have its plate's size.
+    """
+    if len(images) != len(plates):
+        raise ValueError(f"{len(images)} pictures for {len(plates)} plates")
+    originals = [plates[index] for index in range(len(plates))]
+    with ThreadPoolExecutor(os.cpu_count()) as pool:
+        rows = list(pool.map(_compare, images, originals))
+        if judge is not None or second is not None:
+            rectified = list(pool.map(rectify, images, (plate.vertices for plate in originals)))
+    for reader, suffix in ((judge, ""), (second, SECOND)):
+        if reader is not None:
+            for row, reading in zip(rows, reader.read(rectified), strict=True):
+                compared = _compare_reading(reading, row["text"])
+                row.update({name + suffix: value for name, value in compared.items()})
+    return pd.DataFrame(rows, columns=list(PLATE_COLUMNS))
+
+
+def _compare(image: np.ndarray, plate: Plate) -> dict[str, Any]:
+    row: dict[str, Any] = {
+        "index": plate.index,
+        "name": plate.name,
+        "text": plate.text,
+        "seen": int(plate.seen),
+        "height": plate.hr.shape[0],
+        "width": plate.hr.shape[1],
+    }
+    for name, metric in METRICS.items():
+        if metric.function is not None:
+            row[name] = metric.function(image, plate.hr)
+    return row
+
+
+def _compare_reading(reading: Reading, truth: str) -> dict[str, Any]:
+    read, tail = normalise(reading.text), truth[1:]
+    return {
+        "read": read,
+        "confidence": reading.confidence if read else 0.0,
+        "plate_correct": int(read == truth),
+        "character_accuracy": character_accuracy(read, truth),
+        "tail_correct": int(tail in (read, read[1:])),
+    }
+
+
+def summarise(frame: pd.DataFrame) -> dict[str, dict[str, float | int | None]]:
+    """Median, sample standard deviation (``sd``), mean and count (``n``) of every metric in ``frame``.
+
+    Made to be stored as JSON: what is infinite or undefined is None. With ``n`` above 0 a median
+    or mean of None is therefore an infinite one; with ``n`` = 0 the metric was not measured.
+    """
+    return {name: _summary(frame[name]) for name in METRICS if name in frame}
+
+
+def _summary(column: pd.Series[Any]) -> dict[str, float | int | None]:
+    values = column.dropna().to_numpy(dtype=np.float64)
+    summary: dict[str, float | int | None] = {"median": None, "sd": None, "mean": None}
+    if len(values):
+        summary["median"] = _finite(np.median(values))
+        summary["mean"] = _finite(np.mean(values))
+    if len(values) > 1 and np.isfinite(values).all():
+        summary["sd"] = _finite(np.std(values, ddof=1))
+    return {**summary, "n": len(values)}
+
+
+def _finite(value: Any) -> float | None:
+    return float(value) if math.isfinite(value) else None

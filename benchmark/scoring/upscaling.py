@@ -1,0 +1,121 @@
+"""From a method and HR plates to upscaled plates, and to the PSNR that chooses its weights."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Protocol
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from benchmark.data.degradation import SCALE, degrade
+from benchmark.data.plates import Plate
+
+MAX_PIXELS = {"cpu": 2**16, "cuda": 2**22}
+"""HR pixels in one batch, by kind of device (6 and 400 plates of median size): bounds memory."""
+
+Upscale = Callable[[Tensor], Tensor]
+"""N×3×h×w → N×3×8h×8w, RGB in [0, 1]: the ``upscale`` of a method."""
+
+
+class PlateSequence(Protocol):
+    """Plates by number: :class:`benchmark.data.pack.Plates`, or a list."""
+
+    def __len__(self) -> int: ...
+
+    def __getitem__(self, index: int, /) -> Plate: ...
+
+
+@dataclass(frozen=True)
+class PlateBatch:
+    """Plates of one size: their numbers, and uint8 ``lr`` N×3×h×w and ``hr`` N×3×8h×8w."""
+
+    indices: list[int]
+    lr: Tensor
+    hr: Tensor
+
+
+class PlateBatches:
+    """LR and HR of a set of plates on a device, batched by size; made once, upscaled many times."""
+
+    def __init__(self, plates: PlateSequence, device: torch.device | str) -> None:
+        self.device = torch.device(device)
+        self.count = len(plates)
+        by_size: dict[tuple[int, ...], list[int]] = {}
+        for index in range(self.count):
+            by_size.setdefault(plates[index].hr.shape[:2], []).append(index)
+        limit = MAX_PIXELS.get(self.device.type, MAX_PIXELS["cpu"])
+        self.batches = [
+            self._batch(plates, indices[start : start + size])
+            for (height, width), indices in by_size.items()
+            for size in [max(1, limit // (height * width))]
+            for start in range(0, len(indices), size)
+        ]
+
+    def _batch(self, plates: PlateSequence, indices: list[int]) -> PlateBatch:
+        pixels = np.stack([plates[index].hr for index in indices])
+        hr = torch.from_numpy(pixels).to(self.device).permute(0, 3, 1, 2).contiguous()
+        return PlateBatch(indices, degrade(hr), hr)
+
+    def upscaled(self, upscale: Upscale) -> Iterator[tuple[PlateBatch, Tensor]]:
+        """Every batch with its upscaled plates, uint8 N×3×8h×8w.
+
+        Raises RuntimeError if ``upscale`` breaks its contract: wrong shape, or (after the last batch, so as to wait
+        for the device once) values that are not finite.
+        """
+        finite: list[Tensor] = []
+        for batch in self.batches:
+            with torch.inference_mode():
+                sr = upscale(batch.lr.float().div_(255.0))
+                if sr.shape != batch.hr.shape:
+                    raise RuntimeError(
+                        f"upscale made {tuple(sr.shape)} of {tuple(batch.lr.shape)}: it must enlarge ×{SCALE}"
+                    )
+                finite.append(torch.isfinite(sr).all())
+                rounded = sr.float().mul(255.0).round_().clamp_(0.0, 255.0).to(torch.uint8)
+            yield batch, rounded
+        if finite and not torch.stack(finite).all():
+            raise RuntimeError("upscale returned values that are not finite")
+
+
+def low_resolution(hr: np.ndarray) -> np.ndarray:
+    """The LR picture of one HR plate: uint8 H×W×3 → uint8 H/8×W/8×3."""
+    planes = torch.tensor(hr).permute(2, 0, 1).unsqueeze(0)
+    return degrade(planes)[0].permute(1, 2, 0).contiguous().numpy()
+
+
+def upscale_plates(
+    upscale: Upscale, plates: PlateSequence | PlateBatches, device: torch.device | str = "cpu"
+) -> list[np.ndarray]:
+    """Degrade and upscale every plate: uint8 H×W×3 arrays of the plates' own sizes, in their order.
+
+    Upscaled values are rounded to the nearest of 256 levels. ``device`` counts for plates only;
+    batches are on theirs. Raises RuntimeError where ``upscale`` breaks its contract.
+    """
+    batches = plates if isinstance(plates, PlateBatches) else PlateBatches(plates, device)
+    images: list[np.ndarray] = [np.empty(0, np.uint8)] * batches.count
+    for batch, sr in batches.upscaled(upscale):
+        for index, image in zip(batch.indices, sr.permute(0, 2, 3, 1).contiguous().cpu().numpy()):
+            images[index] = image
+    return images
+
+
+def validate(upscale: Upscale, plates: PlateSequence | PlateBatches, device: torch.device | str = "cpu") -> float:
+    """Mean over the plates of the RGB PSNR in dB, of uint8 pictures as in the scores.
+
+    The mean, not the median: it moves when any plate does, so that the choice of the best weights
+    is less of a lottery. Infinite if a plate is reproduced exactly. Hand over
+    :class:`PlateBatches` where this is called more than once. Raises ValueError without plates,
+    RuntimeError where ``upscale`` breaks its contract.
+    """
+    batches = plates if isinstance(plates, PlateBatches) else PlateBatches(plates, device)
+    if not batches.count:
+        raise ValueError("no plates to validate on")
+    errors = [
+        (sr.float() - batch.hr.float()).square_().mean(dim=(1, 2, 3), dtype=torch.float64)
+        for batch, sr in batches.upscaled(upscale)
+    ]
+    mean_squares = torch.cat(errors).cpu()
+    return float((10.0 * torch.log10(255.0**2 / mean_squares)).mean())

@@ -1,0 +1,125 @@
+"""Train one method with one seed, and keep the weights that are scored."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+
+import pandas as pd
+import torch
+from safetensors.torch import load_file, save
+from torch import Tensor
+
+from benchmark.config import Train
+from benchmark.data.patches import PatchSampler
+from benchmark.data.plates import Plates
+from benchmark.scoring import upscaling
+from benchmark.training import checkpoint
+from benchmark.training.session import Misfit, TrainingSession
+from benchmark.util.files import write_bytes, write_text
+from methods import Method
+
+BEST, LAST = "weights.safetensors", "last.safetensors"
+"""The weights best on validation plates, and those at the end where they are others."""
+HISTORY = "history.csv"
+
+
+def train(
+    create: Callable[[], Method],
+    config: Train,
+    plates: Plates,
+    validation: upscaling.PlateBatches,
+    seed: int,
+    folder: Path,
+    identity: str,
+    *,
+    report: Callable[[TrainingSession], None],
+    should_stop: Callable[[], bool],
+) -> tuple[Method, TrainingSession]:
+    """Train what ``create`` makes on ``plates``; ``validation`` chooses its weights and has the device.
+
+    Goes on from the checkpoint in ``folder`` if it is of this ``identity``; a training that has finished is not
+    repeated. Leaves there :data:`HISTORY`, the weights (:data:`BEST`, :data:`LAST`), and what
+    :func:`checkpoint.remove` removes once they are scored. Raises whatever the method raises (history and best
+    weights so far are in their files then), and :class:`Interrupted`.
+    """
+    sampler = PatchSampler(plates, config.batch_size, seed, validation.device)
+
+    def make() -> tuple[Method, TrainingSession]:
+        torch.manual_seed(seed)
+        return create().accelerate(config.acceleration).to(validation.device), TrainingSession(
+            config,
+            sampler,
+            lambda method: upscaling.validate(method.upscale, validation),
+            folder,
+            identity,
+            report=report,
+            should_stop=should_stop,
+        )
+
+    while True:
+        method, session = make()
+        try:
+            if not _finished_before(method, session):
+                _train(method, session)
+            return method, session
+        except Misfit:
+            continue  # with the checkpoint before that one, or anew
+
+
+def _finished_before(method: Method, session: TrainingSession) -> bool:
+    """Take up what a training of the same identity left when it had finished; False if there is nothing."""
+    folder = session.folder
+    state = checkpoint.finished(folder, session.identity)
+    if state is None:
+        return False
+    try:
+        session.take_up(state)
+        load_weights(method, folder / (LAST if LAST in state["files"] else BEST))
+        method.facts = json.loads(state["facts"])
+    except Exception as error:  # a forged one
+        checkpoint.reject(folder / checkpoint.FINISHED, error)
+        raise Misfit from None
+    return True
+
+
+def _train(method: Method, session: TrainingSession) -> None:
+    for partial in session.folder.glob("*.partial"):  # of a run that was killed
+        if partial.is_dir() and not partial.is_symlink():
+            shutil.rmtree(partial)
+        else:
+            partial.unlink()
+    try:
+        method.train(session)
+        if not session.history:
+            session.record(method)  # a method without training has a validation score all the same
+    except Exception:
+        _keep(session)
+        raise
+    _keep(session)
+    files = [HISTORY, BEST]
+    if session.best_iteration != session.iteration:
+        _save(session.folder / LAST, method.weights())
+        files.append(LAST)
+    checkpoint.finish(session.folder, {**session.outcome(), "facts": json.dumps(method.facts)}, files)
+
+
+def _keep(session: TrainingSession) -> None:
+    """Write the history and the weights best so far, in place of those of another training."""
+    if session.history:
+        (session.folder / LAST).unlink(missing_ok=True)
+        write_text(session.folder / HISTORY, pd.DataFrame(session.history).to_csv(index=False))
+        _save(session.folder / BEST, session.best_weights)
+
+
+def load_weights(method: Method, file: Path) -> None:
+    """Give ``method`` the weights in a file that :func:`train` wrote."""
+    method.load_weights({name: value.to(method.device) for name, value in load_file(file).items()})
+
+
+def _save(file: Path, weights: dict[str, Tensor]) -> None:
+    tensors = {name: value.detach().cpu().contiguous() for name, value in weights.items()}
+    # Not save_file: its files are for their owner's eyes alone, whatever the umask.
+    write_bytes(file, save(tensors))

@@ -1,0 +1,98 @@
+"""Files that others may have made: read without following links, written completely or not at all."""
+
+from __future__ import annotations
+
+import errno
+import hashlib
+import os
+import re
+import stat
+from collections.abc import Callable
+from pathlib import Path
+from typing import BinaryIO
+
+from benchmark.util.errors import UserError, writing
+
+
+def open_plain(path: Path) -> BinaryIO:
+    """Open a regular file for reading.
+
+    Raises OSError also for a symbolic link (it may lead out of the folder it was handed over in), and for
+    a pipe or device (reading one may never end).
+    """
+    try:
+        number = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
+    except OSError as error:
+        if error.errno == errno.ELOOP:
+            raise OSError(errno.ELOOP, "is a symbolic link, which is not followed", str(path)) from None
+        raise
+    if not stat.S_ISREG(os.fstat(number).st_mode):
+        os.close(number)
+        raise OSError(errno.EINVAL, "is no ordinary file", str(path))
+    return os.fdopen(number, "rb")
+
+
+def read_plain(path: Path, limit: int) -> bytes:
+    """The content of a regular file. Raises OSError as :func:`open_plain` does, and for more than ``limit`` bytes."""
+    with open_plain(path) as file:
+        content = file.read(limit + 1)
+    if len(content) > limit:
+        raise OSError(errno.EFBIG, f"is longer than {limit:,} bytes", str(path))
+    return content
+
+
+def checksum(path: Path) -> dict[str, str | int]:
+    """Size in bytes and SHA-256 of a regular file. Raises OSError as :func:`open_plain` does."""
+    digest, size = hashlib.sha256(), 0
+    with open_plain(path) as file:
+        while block := file.read(1 << 20):
+            digest.update(block)
+            size += len(block)
+    return {"size": size, "sha256": digest.hexdigest()}
+
+
+def write_text(path: Path, text: str) -> None:
+    """Write a file of UTF-8 as :func:`write_bytes` does."""
+    write_bytes(path, text.encode())
+
+
+def write_bytes(path: Path, content: bytes) -> None:
+    """Write a file completely or not at all. What is at ``path`` is replaced; a link there is not followed."""
+    with writing(path, need=len(content)):
+        new_file(path, lambda file: file.write(content)).replace(path)
+        sync_folder(path.parent)
+
+
+def new_file(path: Path, fill: Callable[[BinaryIO], object]) -> Path:
+    """What is to become ``path``, under a temporary name beside it: filled by ``fill``, and safe on disk."""
+    partial = path.with_name(path.name + ".partial")
+    partial.unlink(missing_ok=True)  # of a run that was killed; or a link
+    with open(partial, "xb") as file:
+        fill(file)
+        file.flush()
+        os.fsync(file.fileno())
+    return partial
+
+
+def sync_folder(folder: Path) -> None:
+    """Force a folder's entries to disk: a renamed file is safe only then."""
+    number = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(number)
+    finally:
+        os.close(number)
+
+
+def refuse_links(*folders: Path) -> None:
+    """Raise UserError if one of these folders is a symbolic link: nothing is written or removed through one."""
+    for folder in folders:
+        if folder.is_symlink():
+            raise UserError(f"{folder} is a symbolic link, which is not followed: put a folder in its place")
+
+
+def without_home(text: str) -> str:
+    """``text`` with ``~`` wherever a path begins with the user's home directory, which holds a name."""
+    home = os.path.expanduser("~")
+    for place in sorted({home, os.path.realpath(home)} - {"/", "~"}, key=len, reverse=True):
+        text = re.sub(rf"(?<![\w.-]){re.escape(place)}(?![\w.-])", "~", text)
+    return text

@@ -1,0 +1,287 @@
+"""Two runs beside each other: what differs in how they were made, and in what came out of it.
+
+The difference is B − A of means. Where both runs have the same test plates it is taken plate by plate and has an
+interval; otherwise it is only the difference of two means, and is marked as that.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+from rich.console import Console
+from rich.text import Text
+
+from benchmark.results.store import Run, find_run
+from benchmark.scoring.metrics import METRICS
+from benchmark.util.errors import UserError
+from benchmark.util.files import write_text
+from paper_figures.common import statistics, tables, text
+from paper_figures.common.documents import to_page
+from paper_figures.common.results import Results, Row, load
+from paper_figures.common.statistics import Interval
+from paper_figures.common.tables import Cell, Column, Table
+
+COMPARED = ("psnr", "psnr_y", "plate_correct")
+FOLDER = "report"
+UNPAIRED = "°"
+"""Marks a difference of two means that was not taken plate by plate."""
+
+
+@dataclass(frozen=True)
+class Difference:
+    """A method's metric in both runs. ``found`` is B − A in the unit of stored scores, None where a run lacks it."""
+
+    name: str
+    title: str
+    metric: str
+    a: float | None
+    b: float | None
+    found: Interval | None
+    paired: bool
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """Run B against run A: ``conditions`` are (what, in A, in B) of everything in which they differ."""
+
+    a: Results
+    b: Results
+    conditions: list[tuple[str, str, str]]
+    differences: list[Difference]
+
+    @property
+    def names(self) -> tuple[str, str]:
+        """What the two are called: their folders' names, with the folders above where these are equal."""
+        one, other = self.a.folder.resolve(), self.b.folder.resolve()
+        parts = 1 if one.name != other.name else 2
+        return "/".join(one.parts[-parts:]), "/".join(other.parts[-parts:])
+
+
+def find(results: Path, word: str) -> Run:
+    """A run by its name in the folder ``results``, or by its path. Raises UserError where there is neither."""
+    if Path(word).name == word and (results / word).is_dir():
+        return find_run(results, word)
+    if Path(word).is_dir():
+        return Run(Path(word))
+    if results.is_dir():
+        return find_run(results, word)  # says what there is
+    raise UserError(f"no run {word!r}: neither a folder nor a name in {results}, which does not exist")
+
+
+def compare(a: Run, b: Run, allow_mixed: bool = False) -> Comparison:
+    """Set run ``b`` against run ``a``. Raises UserError as :func:`paper_figures.results.load`, and for a run twice."""
+    if a.folder.resolve() == b.folder.resolve():
+        raise UserError(f"{a.folder} and {b.folder} are the same run; name two")
+    one, other = load(a, allow_mixed), load(b, allow_mixed)
+    together = _same_plates(one, other)
+    names = list(dict.fromkeys(row.name for row in [*one.rows, *other.rows]))
+    found = [_difference(one, other, name, metric, together) for metric in COMPARED for name in names]
+    return Comparison(one, other, conditions(one, other), [each for each in found if each is not None])
+
+
+def _same_plates(a: Results, b: Results) -> bool:
+    """Whether both were scored on the plates of one fingerprint, split alike."""
+    one, other = a.reference["data"], b.reference["data"]
+    known = one.get("fingerprint") is not None
+    return known and all(one.get(key) == other.get(key) for key in ("fingerprint", "protocol", "test"))
+
+
+def _difference(a: Results, b: Results, name: str, metric: str, together: bool) -> Difference | None:
+    """None where neither run has the score."""
+    one, other = a.row(name), b.row(name)
+    before, after = _mean(one, metric), _mean(other, metric)
+    title = next((row.title for row in (other, one) if row), name)
+    if one is None or other is None or before is None or after is None:
+        lacking = before is None and after is None
+        return None if lacking else Difference(name, title, metric, before, after, None, False)
+    if together and not (one.differs or other.differs):
+        found = statistics.difference(b.plates_of(other), a.plates_of(one), metric)
+        if found.plates:
+            return Difference(name, title, metric, before, after, found, True)
+    plain = after - before if math.isfinite(after) and math.isfinite(before) else math.nan
+    return Difference(name, title, metric, before, after, Interval(plain, math.nan, math.nan, 0, 0, 1), False)
+
+
+def _mean(row: Row | None, metric: str) -> float | None:
+    return row.scores[metric].mean if row and metric in row.scores else None
+
+
+# -- conditions ------------------------------------------------------------------------------------
+
+
+def conditions(a: Results, b: Results) -> list[tuple[str, str, str]]:
+    """(what, in A, in B) of every condition in which two runs differ: data, settings, judges, versions, source."""
+    one, other = _conditions(a), _conditions(b)
+    found = [
+        (key, one.get(key, text.DASH), other.get(key, text.DASH))
+        for key in dict.fromkeys([*one, *other])
+        if one.get(key) != other.get(key)
+    ]
+    return found + _per_method(a, b)
+
+
+def _conditions(results: Results) -> dict[str, str]:
+    info = results.reference
+    provenance = info.get("provenance")
+    provenance = provenance if isinstance(provenance, dict) else {}
+    parts: dict[str, Any] = {
+        "data": info["data"],
+        "": info.get("config"),
+        "judge": info.get("judge"),
+        "second judge": info.get("second_judge"),
+        "version of": provenance.get("versions"),
+        "hardware": provenance.get("hardware"),
+        "commit": provenance.get("commit"),
+        "uncommitted changes": provenance.get("dirty"),
+        "seeds": ", ".join(map(str, results.seeds)),
+    }
+    found: dict[str, str] = {}
+    for name, part in parts.items():
+        _flatten(part, name, found)
+    return found
+
+
+def _flatten(value: Any, name: str, found: dict[str, str]) -> None:
+    """Every leaf of nested dictionaries under its path."""
+    if isinstance(value, dict):
+        for key, inner in value.items():
+            joint = " " if name in ("data", "judge", "second judge", "version of", "hardware") else "."
+            _flatten(inner, f"{name}{joint if name else ''}{key}", found)
+    elif value is not None:
+        found[name] = text.one_line(value)[:64]
+
+
+def _per_method(a: Results, b: Results) -> list[tuple[str, str, str]]:
+    """Methods whose source or options differ, in one line each."""
+    lines = []
+    for key in ("source", "options"):
+        one, other = ({info.get("method"): info.get(key) for info in results.infos} for results in (a, b))
+        titles = [row.title for row in a.rows if row.name in other and one.get(row.name) != other[row.name]]
+        if titles:
+            lines.append((f"{key} of {', '.join(map(text.one_line, titles))}", "one", "another"))
+    return lines
+
+
+# -- tables ----------------------------------------------------------------------------------------
+
+
+def to_tables(comparison: Comparison) -> list[Table]:
+    """One table a metric: A, B, the difference and its interval; then what differs in the conditions."""
+    found = []
+    for metric in COMPARED:
+        mine = [each for each in comparison.differences if each.metric == metric]
+        kind = METRICS[metric]
+        if mine:
+            found.append(
+                Table(
+                    f"{kind.label}{f' ({kind.unit})' if kind.unit else ''}: mean over test plates",
+                    [
+                        Column("Method", [Cell(each.title) for each in mine]),
+                        Column("A", [Cell(_number(each.a, metric)) for each in mine]),
+                        Column("B", [Cell(_number(each.b, metric)) for each in mine]),
+                        Column("B − A", [_change(each) for each in mine]),
+                        Column("95 % interval", [Cell(_ends(each)) for each in mine]),
+                    ],
+                )
+            )
+    if comparison.conditions:
+        what, a, b = zip(*comparison.conditions)
+        columns = {"Differs": what, "A": a, "B": b}
+        cells = [Column(name, [Cell(value) for value in values]) for name, values in columns.items()]
+        found.append(Table("Made under different conditions", cells))
+    return found
+
+
+def _number(value: float | None, metric: str, sign: bool = False) -> str:
+    kind = METRICS[metric]
+    return text.number(None if value is None else kind.factor * value, kind.decimals, sign)
+
+
+def _change(each: Difference) -> Cell:
+    if each.found is None:
+        return Cell()
+    clear = each.found.above() or each.found.below()
+    unpaired = not each.paired and not math.isnan(each.found.value)
+    return Cell(_number(each.found.value, each.metric, sign=True), int(clear), UNPAIRED * unpaired)
+
+
+def _ends(each: Difference) -> str:
+    if each.found is None or not each.found.known:
+        return text.DASH
+    return f"{_number(each.found.low, each.metric, True)} to {_number(each.found.high, each.metric, True)}"
+
+
+def sentences(comparison: Comparison) -> list[str]:
+    """What A and B are, and how far they can be compared."""
+    a, b = comparison.names
+    found = [f"A: {a}. B: {b}."]
+    paired = [each.found for each in comparison.differences if each.paired and each.found]
+    if paired:
+        widest = max(paired, key=lambda each: (each.seeds, each.clusters))
+        found.append("Differences are taken plate by plate, on the plates and seeds that both runs have.")
+        found.append(statistics.resampled(widest))
+        found.append("Bold: the interval leaves out 0. It is not corrected for the number of comparisons.")
+    unpaired = [each.found for each in comparison.differences if not each.paired and each.found]
+    if any(not math.isnan(each.value) for each in unpaired):
+        found.append(
+            f"{UNPAIRED} Not comparable plate by plate (the runs do not have the same test plates, or the row was made "
+            "under other conditions): the difference of two means, without an interval."
+        )
+    if any(what.split(" ")[0] in ("judge", "second") for what, _, _ in comparison.conditions):
+        found.append("The judges are not the same, so reading is not compared like with like.")
+    if not comparison.conditions:
+        found.append("No recorded condition differs.")
+    for name, results in zip("AB", (comparison.a, comparison.b)):
+        found += [f"In {name}: {problem}." for problem in results.problems]
+        failed = ", ".join(f"{failure.title} seed {failure.seed}" for failure in results.failures)
+        found += [f"In {name}, failed: {failed}."] * bool(failed)
+    return found
+
+
+def frame(comparison: Comparison) -> pd.DataFrame:
+    """All numbers, unrounded, one line a (metric, method); accuracies as fractions."""
+    lines = []
+    for each in comparison.differences:
+        found = each.found or Interval(math.nan, math.nan, math.nan, 0, 0, 1)
+        lines.append(
+            {
+                "metric": each.metric, "method": each.name, "title": each.title, "a": each.a, "b": each.b,
+                "difference": found.value, "low": found.low, "high": found.high, "paired": each.paired,
+                "plates": found.plates, "left_out": found.left_out,
+            }
+        )  # fmt: skip
+    return pd.DataFrame(lines)
+
+
+# -- files and terminal ----------------------------------------------------------------------------
+
+
+def write(comparison: Comparison) -> list[Path]:
+    """Write ``RUN_A/report/compare-RUN_B.md`` and ``.csv``. Raises UserError where that fails."""
+    folder = comparison.a.folder / FOLDER
+    stem = f"compare-{comparison.b.folder.resolve().name}"
+    a, b = (text.markdown(name) for name in comparison.names)
+    page = f"# {a} and {b}\n\n{to_page(to_tables(comparison), sentences(comparison))}"
+    contents = {"md": text.harmless(page), "csv": tables.to_csv(frame(comparison))}
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        for suffix, content in contents.items():
+            write_text(folder / f"{stem}.{suffix}", content)
+    except OSError as error:
+        raise UserError(f"cannot write the comparison to {folder}: {error.strerror}") from None
+    return [folder / f"{stem}.{suffix}" for suffix in contents]
+
+
+def show(comparison: Comparison, written: list[Path], console: Console | None = None) -> None:
+    """Print the tables, what they rest on, and what was written."""
+    console = console or Console()
+    for table in to_tables(comparison):
+        console.print(tables.to_terminal(table))
+    for sentence in sentences(comparison):
+        console.print(Text(text.one_line(sentence), style="dim"))
+    for path in written:
+        console.print(Text(text.one_line(f"written: {path}")), soft_wrap=True)
