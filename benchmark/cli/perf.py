@@ -83,7 +83,7 @@ def perf(
     from benchmark.runner.context import configure_torch, resolve_device
 
     options = {"data.folder": data, "train.device": device, "train.batch_size": batch_size}
-    config = make_config(preset, options, [*_without_downloads(), *(assignments or [])])
+    config = make_config(preset, options, [*_without_downloads(entries), *(assignments or [])], entries)
     configure_torch(config)  # refuses a device that is not there, or cannot do what is asked of it
     kind = resolve_device(config.train.device).type
     if batch_size is None and not any(a.startswith("train.batch_size=") for a in assignments or []):
@@ -114,11 +114,17 @@ def _refuse_misfits(what: str, names: str, run_name: str | None, out: Path | Non
         raise UserError(f"cannot write {out}: name a file in a folder that is there with --out")
 
 
-def _without_downloads() -> list[str]:
+def _without_downloads(entries: list[Registration]) -> list[str]:
+    """Settings for random embedders and critics, unless one of the methods fixes that option itself."""
     import methods
 
     families = {methods.get(name).family for name in methods.names()}
-    return [assignment for family, assignment in _RANDOM.items() if family in families]
+    fixed = {f"{entry.family}.{option}" for entry in entries for option in entry.fixed}
+    return [
+        assignment
+        for family, assignment in _RANDOM.items()
+        if family in families and assignment.partition("=")[0] not in fixed
+    ]
 
 
 def _measure(

@@ -46,7 +46,7 @@ class Scored:
 
 def create(setting: Setting, entry: Registration) -> Method:
     """A new method as configured."""
-    return entry.create(setting.config.options(entry.family))
+    return entry.create(setting.config.options_for(entry))
 
 
 def compute(
