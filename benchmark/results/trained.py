@@ -61,7 +61,7 @@ def load_result(result: Result, device: torch.device) -> Method:
 
 
 def make(entry: Registration, options: dict[str, Any]) -> Method:
-    """A method with stored options. Raises BadWeights where it declares no such options, or others of a type or value."""
+    """A method with stored options. Raises BadWeights for options that it does not take."""
     if unknown := sorted(set(options) - {field.name for field in fields(entry.method.Options)}):
         raise BadWeights(f"option {unknown[0]}: the method has none of that name")
     try:

@@ -289,9 +289,9 @@ def test_options_that_a_method_does_not_take_are_refused() -> None:
     pecl: Any = methods.get("pecl").method
     with pytest.raises(TypeError, match="tern"):
         methods.register(pecl, name="typo", options=pecl.Options(tern="printed"))
-    with pytest.raises(ValueError, match="option term: .*'attract', 'printed' or 'none'"):
+    with pytest.raises(ValueError, match=r"option term: .*'attract', 'printed' or 'none'"):
         methods.register(pecl, name="typo", options=pecl.Options(term="prnted"))
-    with pytest.raises(ValueError, match="option margin: .*number"):
+    with pytest.raises(ValueError, match=r"option margin: .*number"):
         methods.register(pecl, name="typo", options=pecl.Options(margin="wide"))
     with pytest.raises(TypeError, match="its own Options"):
         methods.register(methods.get("srcnn").method, name="typo", options=pecl.Options(term="printed"))
