@@ -16,7 +16,8 @@ from benchmark.data import pack
 from benchmark.data.plates import Plates
 from benchmark.data.splits import Counts
 from benchmark.data.synthetic import generator
-from benchmark.ocr import engines
+from benchmark.ocr.engines import make_engine
+from benchmark.ocr.reading import OcrEngine
 from benchmark.results.identity import scoring_identity
 from benchmark.results.store import Run
 from benchmark.scoring import upscaling
@@ -35,8 +36,8 @@ class Setting:
     device: torch.device
     plates: Plates
     data_name: str
-    judge: engines.Judge | None
-    second: engines.Judge | None
+    judge: OcrEngine | None
+    second: OcrEngine | None
     stop: Stop
 
     @cached_property
@@ -117,14 +118,12 @@ def resolve_device(name: str) -> torch.device:
     return device
 
 
-def make_judges(config: Config) -> tuple[engines.Judge | None, engines.Judge | None]:
+def make_judges(config: Config) -> tuple[OcrEngine | None, OcrEngine | None]:
     """The first and the second judge of a configuration. A judge is not its own second, and where
     nobody was asked to read nobody reads."""
 
-    def make(name: str) -> engines.Judge | None:
-        return engines.make_judge(
-            name, model_dir=config.scoring.paddle_model, paddle_device=config.scoring.paddle_device
-        )
+    def make(name: str) -> OcrEngine | None:
+        return make_engine(name, model_dir=config.scoring.paddle_model, paddle_device=config.scoring.paddle_device)
 
     first = make(config.scoring.ocr)
     second = config.scoring.second if config.scoring.second != config.scoring.ocr else "none"
