@@ -1,4 +1,4 @@
-"""What all jobs of a run share: configuration, device, plates and judges."""
+"""What all jobs of a run share: configuration, device, plates and OCR engines."""
 
 from __future__ import annotations
 
@@ -27,26 +27,26 @@ from benchmark.util.stop import Stop
 
 
 @dataclass
-class Setting:
-    """What all jobs of a run share: configuration, place, plates and judges."""
+class RunContext:
+    """What all jobs of a run share: configuration, folder, plates and OCR engines."""
 
     config: Config
     run: Run
     device: torch.device
     plates: Plates
     data_name: str
-    judge: engines.Judge | None
-    second: engines.Judge | None
+    ocr_engine: engines.Judge | None
+    second_engine: engines.Judge | None
     stop: Stop
 
     @cached_property
-    def judges(self) -> list[dict[str, Any] | None]:
-        """What the judges say of themselves."""
-        return [judge.describe() if judge else None for judge in (self.judge, self.second)]
+    def ocr_facts(self) -> list[dict[str, Any] | None]:
+        """What both OCR engines say of themselves: name, version, hashes."""
+        return [engine.describe() if engine else None for engine in (self.ocr_engine, self.second_engine)]
 
     @property
     def scoring_identity(self) -> str:
-        return scoring_identity(self.plates.fingerprint, self.judges)
+        return scoring_identity(self.plates.fingerprint, self.ocr_facts)
 
     @cached_property
     def test(self) -> Plates:
@@ -117,9 +117,8 @@ def resolve_device(name: str) -> torch.device:
     return device
 
 
-def make_judges(config: Config) -> tuple[engines.Judge | None, engines.Judge | None]:
-    """The first and the second judge of a configuration. A judge is not its own second, and where
-    nobody was asked to read nobody reads."""
+def make_ocr_engines(config: Config) -> tuple[engines.Judge | None, engines.Judge | None]:
+    """Both OCR engines of a configuration. No second engine if OCR is off, or if it would be the first one again."""
 
     def make(name: str) -> engines.Judge | None:
         return engines.make_judge(
