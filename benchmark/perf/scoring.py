@@ -14,7 +14,7 @@ from benchmark.config import Config
 from benchmark.data import pack
 from benchmark.data.splits import Counts
 from benchmark.data.synthetic import generator
-from benchmark.ocr.engines import rectify
+from benchmark.ocr.reading import rectify
 from benchmark.runner.context import configure_torch, make_ocr_engines, resolve_device
 from benchmark.scoring import plate_scores, upscaling
 from benchmark.scoring.metrics import METRICS

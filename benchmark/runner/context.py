@@ -16,7 +16,8 @@ from benchmark.data import pack
 from benchmark.data.plates import Plates
 from benchmark.data.splits import Counts
 from benchmark.data.synthetic import generator
-from benchmark.ocr import engines
+from benchmark.ocr.engines import make_engine
+from benchmark.ocr.reading import OcrEngine
 from benchmark.results.identity import scoring_identity
 from benchmark.results.store import Run
 from benchmark.scoring import upscaling
@@ -35,8 +36,8 @@ class RunContext:
     device: torch.device
     plates: Plates
     data_name: str
-    ocr_engine: engines.Judge | None
-    second_engine: engines.Judge | None
+    ocr_engine: OcrEngine | None
+    second_engine: OcrEngine | None
     stop: Stop
 
     @cached_property
@@ -117,13 +118,11 @@ def resolve_device(name: str) -> torch.device:
     return device
 
 
-def make_ocr_engines(config: Config) -> tuple[engines.Judge | None, engines.Judge | None]:
+def make_ocr_engines(config: Config) -> tuple[OcrEngine | None, OcrEngine | None]:
     """Both OCR engines of a configuration. No second engine if OCR is off, or if it would be the first one again."""
 
-    def make(name: str) -> engines.Judge | None:
-        return engines.make_judge(
-            name, model_dir=config.scoring.paddle_model, paddle_device=config.scoring.paddle_device
-        )
+    def make(name: str) -> OcrEngine | None:
+        return make_engine(name, model_dir=config.scoring.paddle_model, paddle_device=config.scoring.paddle_device)
 
     first = make(config.scoring.ocr)
     second = config.scoring.second if config.scoring.second != config.scoring.ocr else "none"
