@@ -1,4 +1,4 @@
-"""What all jobs of a run share: configuration, device, plates and judges."""
+"""What all jobs of a run share: configuration, device, plates and OCR engines."""
 
 from __future__ import annotations
 
@@ -28,26 +28,26 @@ from benchmark.util.stop import Stop
 
 
 @dataclass
-class Setting:
-    """What all jobs of a run share: configuration, place, plates and judges."""
+class RunContext:
+    """What all jobs of a run share: configuration, folder, plates and OCR engines."""
 
     config: Config
     run: Run
     device: torch.device
     plates: Plates
     data_name: str
-    judge: OcrEngine | None
-    second: OcrEngine | None
+    ocr_engine: OcrEngine | None
+    second_engine: OcrEngine | None
     stop: Stop
 
     @cached_property
-    def judges(self) -> list[dict[str, Any] | None]:
-        """What the judges say of themselves."""
-        return [judge.describe() if judge else None for judge in (self.judge, self.second)]
+    def ocr_facts(self) -> list[dict[str, Any] | None]:
+        """What both OCR engines say of themselves: name, version, hashes."""
+        return [engine.describe() if engine else None for engine in (self.ocr_engine, self.second_engine)]
 
     @property
     def scoring_identity(self) -> str:
-        return scoring_identity(self.plates.fingerprint, self.judges)
+        return scoring_identity(self.plates.fingerprint, self.ocr_facts)
 
     @cached_property
     def test(self) -> Plates:
@@ -118,9 +118,8 @@ def resolve_device(name: str) -> torch.device:
     return device
 
 
-def make_judges(config: Config) -> tuple[OcrEngine | None, OcrEngine | None]:
-    """The first and the second judge of a configuration. A judge is not its own second, and where
-    nobody was asked to read nobody reads."""
+def make_ocr_engines(config: Config) -> tuple[OcrEngine | None, OcrEngine | None]:
+    """Both OCR engines of a configuration. No second engine if OCR is off, or if it would be the first one again."""
 
     def make(name: str) -> OcrEngine | None:
         return make_engine(name, model_dir=config.scoring.paddle_model, paddle_device=config.scoring.paddle_device)
