@@ -317,7 +317,7 @@ def one_of_two_is_killed(bench: Bench) -> Seen:
 HOLDING = """
 import time
 from pathlib import Path
-from benchmark.locks import hold
+from benchmark.util.locks import hold
 with hold(Path({!r})):
     print("held", flush=True)
     time.sleep(600)

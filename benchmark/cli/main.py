@@ -199,9 +199,10 @@ def status(results: Results = Path("results"), run_name: RunName = None, as_json
     what they compute is running and what they have yet to do is pending.
     """
     from benchmark.results.store import find_run
+    from benchmark.runner.status import status_rows
 
     found = find_run(results, run_name)
-    rows = found.status()
+    rows = status_rows(found)
     if as_json:
         say(json.dumps(rows, indent=1, ensure_ascii=False))
         return

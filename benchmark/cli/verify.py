@@ -42,8 +42,9 @@ def verify(
         return
     need_plugins(plugin)
     from benchmark.results.verify import verify_run
+    from benchmark.runner.status import running
 
-    found = [verify_run(run, complete, _table1) for run in find_runs(folder or results, run_name)]
+    found = [verify_run(run, complete, _table1, running(run)) for run in find_runs(folder or results, run_name)]
     if as_json:
         say(json.dumps([verified.as_dict() for verified in found], indent=1, ensure_ascii=False))
     else:

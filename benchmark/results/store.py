@@ -20,10 +20,9 @@ from typing import Any
 import pandas as pd
 
 from benchmark.results.text_format import Unreadable, read_record, read_table, to_text
-from benchmark.runner.activity import Key, at_work
 from benchmark.util.errors import UserError
 from benchmark.util.files import checksum, refuse_links, write_text
-from benchmark.util.terminal import plain
+from benchmark.util.locks import members
 
 SCHEMA = 3
 """Version of ``result.json`` as it is written now; all from 1 on can be read."""
@@ -35,7 +34,12 @@ TABLES = ("history.csv", "plates.csv")
 WEIGHTS = ("weights.safetensors", "last.safetensors")
 PICTURES = ("samples", "exhibits")
 """What a result may consist of beside ``result.json``: tables, weights, folders of pictures."""
+LOCKS = ".locks"
+"""Folder of a run's locks: one per job, and one per process that is working in the run."""
 _SEED = re.compile(r"seed(0|[1-9][0-9]{0,8})")
+
+Key = tuple[str, int]
+"""Method and seed."""
 
 
 @dataclass(frozen=True)
@@ -107,6 +111,11 @@ class Run:
     def __init__(self, folder: Path) -> None:
         self.folder = folder
 
+    @property
+    def processes(self) -> Path:
+        """Folder of the locks of the processes that are working in the run."""
+        return self.folder / LOCKS / "processes"
+
     def place(self, method: str, seed: int) -> Path:
         """Folder of one method and seed."""
         return self.folder / method / f"seed{seed}"
@@ -133,27 +142,16 @@ class Run:
         """``result.json`` files that are there but cannot be used, and links in the place of folders: why."""
         return self.read()[1]
 
-    def status(self) -> list[dict[str, Any]]:
-        """One row per (method, seed): ``status`` is complete, running, pending, failed, unfinished or unreadable.
-
-        Living processes say what they are doing (running: the row has ``pid``, ``host``, ``since``, ``iteration`` and
-        ``iterations``) and what they have yet to do (pending). A complete result stays one while it is looked at.
-        """
-        rows: dict[Key, dict[str, Any]] = {}
-        all_found = self._all()
+    def stored(self) -> dict[Key, tuple[str, str]]:
+        """Status and detail by method and seed; ``status`` is complete, failed, unfinished or unreadable."""
+        states: dict[Key, tuple[str, str]] = {}
+        everything = self._all()
         for folder in self._folders():
-            seed = int(folder.name.removeprefix("seed"))
-            status, detail = self._state(folder, all_found.get(folder / "result.json"))
+            status, detail = self._state(folder, everything.get(folder / "result.json"))
             if status in ("failed", "unfinished") and replaced(folder) is not None:
                 detail += f"{'; ' if detail else ''}the result before it is in {replaced_place(folder).name}"
-            key = folder.parent.name, seed
-            rows[key] = {"method": plain(folder.parent.name), "seed": seed, "status": status, "detail": detail}
-        for (method, seed), doing in at_work(self.folder).items():
-            row = {"method": plain(method), "seed": seed, "status": "pending", "detail": plain(doing.text)}
-            if doing.since and rows.get((method, seed), {}).get("status") != "complete":
-                rows[method, seed] = {**row, "status": "running", **doing.as_dict()}
-            rows.setdefault((method, seed), row)
-        return [rows[key] for key in sorted(rows)]
+            states[folder.parent.name, int(folder.name.removeprefix("seed"))] = status, detail
+        return states
 
     @staticmethod
     def _state(folder: Path, found: Result | str | None) -> tuple[str, str]:
@@ -307,7 +305,7 @@ def runs(results: Path) -> list[Run]:
     """All runs in a results folder, by name, also those that have only been begun."""
     known = sorted(results.iterdir()) if results.is_dir() else []
     folders = [p for p in known if p.name not in RESERVED and p.is_dir()]
-    return [Run(p) for p in folders if next(p.glob("*/seed*/"), None) or at_work(p)]
+    return [Run(p) for p in folders if next(p.glob("*/seed*/"), None) or members(Run(p).processes)]
 
 
 def _last_change(run: Path) -> float:

@@ -11,7 +11,7 @@ import io
 import json
 import math
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from dataclasses import asdict, dataclass, field
 from functools import partial
 from typing import Any
@@ -23,11 +23,12 @@ import methods
 from benchmark.data.plates import BadPack, open_pack
 from benchmark.results.identity import current_source, scoring_identity, training_identity
 from benchmark.results.packs import claimed_fingerprint
-from benchmark.results.store import TABLES, UPPER_BOUND, WEIGHTS, Result, Run
+from benchmark.results.store import TABLES, UPPER_BOUND, WEIGHTS, Key, Result, Run
 from benchmark.results.trained import BadWeights, make, read_weights
 from benchmark.scoring import plate_scores
 from benchmark.util.errors import first_line
 from benchmark.util.files import read_plain
+from benchmark.util.terminal import plain
 
 CLOCKS = ("training", "validation", "checkpoint", "scoring")
 UNTIMED_SHARE, UNTIMED_SECONDS = 0.1, 30.0
@@ -92,14 +93,17 @@ class Verified:
         return {"ok": not self.faults, **asdict(self)}
 
 
-def verify_run(run: Run, complete: bool = False, table1: Callable[[Run], str] | None = None) -> Verified:
+def verify_run(
+    run: Run, complete: bool = False, table1: Callable[[Run], str] | None = None, running: Collection[Key] = ()
+) -> Verified:
     """Check all results of a run. ``complete``: weights and pictures must be there, too; ``table1`` gives the CSV of
-    the report's table, to be compared with the one that is there."""
+    the report's table, to be compared with the one that is there; ``running``: what processes are computing now."""
     found = run.results()
     problems = [Problem(str(path.relative_to(run.folder)), why, _RESTORE) for path, why in run.unreadable().items()]
-    rows = run.status()
-    begun = [row for row in rows if row["status"] in ("unfinished", "running")]
-    notes = [f"{row['method']} seed {row['seed']} is {row['status']}" for row in begun]
+    stored = {key: status for key, (status, _) in run.stored().items()}
+    begun = {key: "unfinished" for key, status in stored.items() if status == "unfinished"}
+    begun |= {key: "running" for key in running if stored.get(key) != "complete"}
+    notes = [f"{plain(method)} seed {seed} is {begun[method, seed]}" for method, seed in sorted(begun)]
     results = [verify_result(result, complete) for result in found]
     scored = [result for result in found if result.complete]
     problems += _one_data_set(scored)

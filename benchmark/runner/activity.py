@@ -12,25 +12,17 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
-from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
+from benchmark.results.store import Key, Run
+from benchmark.training.progress import TrainingState
 from benchmark.util.errors import UserError
 from benchmark.util.locks import Disagreement, agreeing, members
 
-if TYPE_CHECKING:
-    from benchmark.training.session import TrainingSession
-
-LOCKS = ".locks"
-"""Folder of a run's locks: one per job, and one per process that is working in the run."""
-_PROCESSES = "processes"
 _SECONDS = 2.0
 """Least time between two notes of how far a training is."""
 _MOST_NAMED, _LONGEST_VALUE = 6, 60
 _HOLDER = re.compile(r"pid (\d+) on (\S+) since ")
-
-Key = tuple[str, int]
-"""Method and seed."""
 
 
 @dataclass(frozen=True)
@@ -84,7 +76,7 @@ class Activity:
             self._now = None
             self._say()
 
-    def update(self, session: TrainingSession) -> None:
+    def update(self, session: TrainingState) -> None:
         """Called after every iteration; cheap unless a note is due."""
         now = time.monotonic()
         if self._now is None or now < self._due:
@@ -98,18 +90,18 @@ class Activity:
 
 
 @contextmanager
-def working(run: Path, work: dict[str, Any], free: str) -> Iterator[tuple[int, Callable[[dict[str, Any]], None]]]:
+def working(run: Run, work: dict[str, Any], free: str) -> Iterator[tuple[int, Callable[[dict[str, Any]], None]]]:
     """Be one of the processes that do ``work`` in the folder of a run.
 
     Yields when this began, by the clock of the file system (nanoseconds), and what an :class:`Activity` tells with.
     Raises UserError while a process with other ``work`` is there; ``free`` says what may differ all the same.
     """
     try:
-        with agreeing(run / LOCKS / _PROCESSES, work) as (file, tell):
+        with agreeing(run.processes, work) as (file, tell):
             yield file.stat().st_mtime_ns, tell
     except Disagreement as other:
         raise UserError(
-            f"{run} is being written with another configuration or source ({other.holder}):"
+            f"{run.folder} is being written with another configuration or source ({other.holder}):"
             f" {differences(other.member.work, work)}give both commands the same, or name another run with --run (only"
             f" {free} may differ)"
         ) from None
@@ -139,11 +131,11 @@ def _shown(leaves: dict[str, str], name: str) -> str:
     return value if len(value) <= _LONGEST_VALUE else value[: _LONGEST_VALUE - 1] + "…"
 
 
-def at_work(run: Path) -> dict[Key, Doing]:
+def at_work(run: Run) -> dict[Key, Doing]:
     """The jobs that living processes are doing in the folder of a run, or have yet to do."""
     doing: dict[Key, Doing] = {}
     queued: dict[Key, Doing] = {}
-    for member in members(run / LOCKS / _PROCESSES):
+    for member in members(run.processes):
         queue, now = member.state.get("queue"), member.state.get("now")
         for job in queue if isinstance(queue, list) else []:
             if (key := _key(job)) is not None:

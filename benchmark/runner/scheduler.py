@@ -16,6 +16,7 @@ from benchmark.config import Config
 from benchmark.data.plates import Plates
 from benchmark.results.identity import FREE, SCORING, TRAINING, settled, source_hash, training_identity
 from benchmark.results.store import (
+    LOCKS,
     UPPER_BOUND,
     Result,
     Run,
@@ -27,7 +28,7 @@ from benchmark.results.store import (
     take_back,
     write_result,
 )
-from benchmark.runner.activity import LOCKS, Activity, working
+from benchmark.runner.activity import Activity, working
 from benchmark.runner.context import Setting, configure_torch, make_judges, prepare_plates, resolve_device
 from benchmark.runner.job import common_facts, compute, create, rescore, score_upper_bound, upper_bound_facts
 from benchmark.training import checkpoint
@@ -90,7 +91,7 @@ def run_jobs(
     with Stop().installed() as stop:
         try:
             todo = jobs(config, entries)
-            with working(run.folder, *common_work(config)) as (started, tell):
+            with working(run, *common_work(config)) as (started, tell):
                 activity = Activity(tell, [job.key for job in todo])
                 plates, name = prepare_plates(config, run.folder.parent, say)
                 say(f"{overview(plates, name)}; device {device}")

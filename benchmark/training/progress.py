@@ -10,22 +10,34 @@ import sys
 import time
 from collections.abc import Callable
 from contextlib import suppress
-from typing import TYPE_CHECKING, TextIO
+from typing import TYPE_CHECKING, Protocol, TextIO
 
 from benchmark.util.terminal import plain
 
 if TYPE_CHECKING:
-    from benchmark.training.session import TrainingSession
+    from torch import Tensor
 
 _REDRAW_SECONDS = 0.5
 _COLUMN = 27
+
+
+class TrainingState(Protocol):
+    """Where a training stands, as :class:`benchmark.training.session.TrainingSession` says."""
+
+    iterations: int
+    """The budget."""
+    iteration: int
+    losses: dict[str, Tensor]
+    history: list[dict[str, float]]
+    best_psnr: float
+    best_iteration: int
 
 
 class Progress:
     """Tells the user how one training is going; hand ``update`` to the session. What it calls ``also`` is told, too."""
 
     def __init__(
-        self, name: str, stream: TextIO | None = None, also: Callable[[TrainingSession], object] | None = None
+        self, name: str, stream: TextIO | None = None, also: Callable[[TrainingState], object] | None = None
     ) -> None:
         self.name = name
         self.also = also
@@ -35,7 +47,7 @@ class Progress:
         self._validations = -1
         self._start: tuple[float, int] | None = None
 
-    def update(self, session: TrainingSession) -> None:
+    def update(self, session: TrainingState) -> None:
         """Called after every iteration and every validation; cheap unless a line is due."""
         if self.also is not None:
             self.also(session)
@@ -61,7 +73,7 @@ class Progress:
             self.stream.write(text)
             self.stream.flush()
 
-    def _line(self, session: TrainingSession, now: float) -> str:
+    def _line(self, session: TrainingState, now: float) -> str:
         assert self._start is not None
         seconds, made = now - self._start[0], session.iteration - self._start[1]
         parts = [f"{session.iteration:>7,}/{session.iterations:,}"]

@@ -21,6 +21,7 @@ from benchmark.results.store import Run, find_run
 from benchmark.results.trained import load_method
 from benchmark.results.verify import verify_run
 from benchmark.runner.scheduler import run_jobs
+from benchmark.runner.status import status_rows
 from benchmark.util.errors import UserError
 from benchmark.util.terminal import plain
 from hostile import images
@@ -153,7 +154,7 @@ def _read_everything(run: Run, victim: Path, draw: bool, whole: bool) -> bool:
 
     ``verify`` complains of every run that is not ``whole`` (computed, with all its files)."""
     assert find_run(run.folder.parent).folder == run.folder
-    status = {row["method"]: row for row in run.status()}
+    status = {row["method"]: row for row in status_rows(run)}
     assert not obeyed(plain(json.dumps(list(status.values()), ensure_ascii=False)))
     for row in status.values():
         assert row["status"] in ("complete", "failed", "unfinished", "unreadable")

@@ -11,6 +11,7 @@ import pytest
 
 from benchmark.results.store import Run
 from benchmark.results.verify import verify_run
+from benchmark.runner.status import status_rows
 from hostile import checkpoints, configs, packs, results
 from hostile.limits import within
 from paper_figures.common.results import load
@@ -68,7 +69,7 @@ def test_folders_that_are_no_results(result_shop: results.Workshop, tmp_path: Pa
     shutil.copytree(result_shop.computed, run.folder)
     results.odd_folders(run)
     with within(60):
-        complete = [row["method"] for row in run.status() if row["status"] == "complete"]
+        complete = [row["method"] for row in status_rows(run) if row["status"] == "complete"]
         shown = [row.name for row in load(run).rows]
         verified = verify_run(run)
     assert sorted(complete) == sorted(shown) == ["bicubic", "hr", "srcnn"]

@@ -27,7 +27,15 @@ from benchmark.ocr.engines import HEIGHT, WIDTH, Judge, Reading, normalise, rect
 from benchmark.ocr.pretraining import dataset, trainer
 from benchmark.ocr.pretraining.dataset import ALPHABET, COLUMNS, ROWS, augment, draw_held_out, draw_windows, random_text
 from benchmark.ocr.pretraining.learning import Recipe, accuracy, learn
-from benchmark.ocr.pretraining.trainer import EMBEDDER, READER, Kind, fingerprint, stored_facts, train
+from benchmark.ocr.pretraining.trainer import (
+    EMBEDDER,
+    READER,
+    Kind,
+    fingerprint,
+    stored_facts,
+    stored_fingerprint,
+    train,
+)
 from benchmark.util.errors import UserError
 
 CPU = torch.device("cpu")
@@ -156,9 +164,9 @@ def test_it_says_what_it_is(judge: Judge) -> None:
 
 def test_the_shipped_weights_are_those_of_the_recipe() -> None:
     """Fails where recipe, data or network have changed: `python -m benchmark data reader
-    benchmark/readers/crnn.safetensors` trains them anew."""
+    benchmark/ocr/crnn.safetensors` trains them anew."""
     facts = stored_facts(crnn.WEIGHTS)
-    assert facts["fingerprint"] == fingerprint(READER, READER.recipe)
+    assert stored_fingerprint(crnn.WEIGHTS) == fingerprint(READER, READER.recipe)
     assert int(facts["plates"]) == READER.recipe.iterations * READER.recipe.batch_size
     assert float(facts["accuracy"]) >= 0.95
     assert crnn.WEIGHTS.stat().st_size < 3e6
@@ -315,10 +323,22 @@ def test_the_embedder_is_not_the_judge() -> None:
     assert fingerprint(EMBEDDER, TINY) != fingerprint(READER, TINY)
 
 
-def test_wording_is_no_part_of_the_fingerprint() -> None:
-    source = '"""A."""\ndef f(x):\n    """B."""\n    return x + 1  # C\n'
-    assert trainer._parsed(source) == trainer._parsed("def f(x):\n    return (x + 1)\n")
-    assert trainer._parsed(source) != trainer._parsed("def f(x):\n    return x + 2\n")
+def test_an_embedder_trained_before_versions_were_declared_is_found(tmp_path: Path) -> None:
+    """As `data embedder` stored it at commit d552f07: its fingerprint is a hash of the source of that commit."""
+    file = tmp_path / "embedder.safetensors"
+    old = "d022234589fd24cd2d99afc85420624b7a0b288124f06fb5b13ac082b019a2b8"
+    save_file({"conv1.weight": torch.zeros(1)}, file, {"fingerprint": old})
+    said: list[str] = []
+    train(EMBEDDER, file, CPU, workers=1, say=said.append)
+    assert len(said) == 1 and "is there already" in said[0]
+
+
+@pytest.mark.parametrize("name", ["PRETRAINING_VERSION", "GENERATOR_VERSION"])
+def test_a_raised_version_is_another_fingerprint(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    before = fingerprint(READER, READER.recipe)
+    monkeypatch.setattr(trainer, name, getattr(trainer, name) + 1)
+    assert fingerprint(READER, READER.recipe) != before
+    assert stored_fingerprint(crnn.WEIGHTS) == before
 
 
 def test_training_lowers_the_loss() -> None:

@@ -19,6 +19,7 @@ from whole_results import whole
 from benchmark.cli.main import status
 from benchmark.results.store import SCHEMA, Run, check_writable, clear, find_run, find_runs, run_folder, write_result
 from benchmark.runner.activity import Activity, differences, working
+from benchmark.runner.status import status_rows
 from benchmark.util.errors import UserError
 from benchmark.util.files import write_text
 
@@ -67,7 +68,7 @@ def test_what_cannot_be_read_is_no_result_but_is_named(tmp_path: Path, content: 
     assert run.results() == [] and run.result("srcnn", 0) is None
     ((path, why),) = run.unreadable().items()
     assert path == folder / "result.json" and reason in why and len(why) < 250 and why.isprintable()
-    assert [(row["status"], row["detail"]) for row in run.status()] == [("unreadable", why)]
+    assert [(row["status"], row["detail"]) for row in status_rows(run)] == [("unreadable", why)]
 
 
 @pytest.mark.parametrize("schema", [1, 2])
@@ -77,7 +78,7 @@ def test_results_of_earlier_schemas_are_read(tmp_path: Path, schema: int) -> Non
     (folder / "result.json").write_text(json.dumps(whole(schema)))
     (found,) = Run(tmp_path).results()
     assert found.complete and found.info == whole(schema) and found.changed() == []
-    assert Run(tmp_path).status()[0]["detail"] == "16.32 dB"
+    assert status_rows(Run(tmp_path))[0]["detail"] == "16.32 dB"
 
 
 def test_what_a_terminal_would_obey_is_shown_instead(tmp_path: Path) -> None:
@@ -106,7 +107,7 @@ def test_status_of_complete_failed_and_unfinished(tmp_path: Path) -> None:
     put(run, "espcn", status="failed", error={"type": "X", "message": "no luck"})
     (run / "espcn" / "seedling").mkdir()  # nobody's
     (run / "pecl" / "seed2").mkdir(parents=True)
-    rows = {row["method"]: (row["seed"], row["status"], row["detail"]) for row in Run(run).status()}
+    rows = {row["method"]: (row["seed"], row["status"], row["detail"]) for row in status_rows(Run(run))}
     assert rows == {
         "srcnn": (0, "complete", "16.32 dB"),
         "espcn": (0, "failed", "no luck"),
@@ -120,9 +121,9 @@ def test_status_of_what_processes_work_on(tmp_path: Path, capsys: pytest.Capture
     put(run, "espcn", status="failed", error={"type": "X", "message": "no luck"})
     me = f"process {os.getpid()} on {socket.gethostname()}"
     queue = [("srcnn", 0), ("espcn", 0), ("pecl", 2), ("msrn", 0)]
-    with working(run, {}, "") as (_, tell):
+    with working(Run(run), {}, "") as (_, tell):
         activity = Activity(tell, queue)
-        assert [row["status"] for row in Run(run).status()] == ["failed", "pending", "pending", "complete"]
+        assert [row["status"] for row in status_rows(Run(run))] == ["failed", "pending", "pending", "complete"]
         with activity.job(("pecl", 2)):
             activity.update(SimpleNamespace(iteration=1200, iterations=50_000))  # type: ignore[arg-type]
             status(tmp_path)
@@ -144,16 +145,16 @@ def test_status_of_what_processes_work_on(tmp_path: Path, capsys: pytest.Capture
                 "since": since[1], "iteration": 1200, "iterations": 50_000,
             }  # fmt: skip
         with activity.job(("srcnn", 0)):
-            assert [row["status"] for row in Run(run).status()] == ["failed", "pending", "complete"]
+            assert [row["status"] for row in status_rows(Run(run))] == ["failed", "pending", "complete"]
         (file,) = (run / ".locks" / "processes").glob("*-*-*")
         left = file.read_text()
     file.write_text(left)  # as of a process that was killed
-    assert [row["method"] for row in Run(run).status()] == ["espcn", "srcnn"]
+    assert [row["method"] for row in status_rows(Run(run))] == ["espcn", "srcnn"]
 
 
 def test_a_run_that_has_only_begun_is_one(tmp_path: Path) -> None:
     (tmp_path / "notes").mkdir()
-    with working(tmp_path / "run", {}, "") as (_, tell):
+    with working(Run(tmp_path / "run"), {}, "") as (_, tell):
         Activity(tell, [("srcnn", 0)])
         assert [run.folder.name for run in find_runs(tmp_path)] == ["run"]
     with pytest.raises(UserError, match="no run in"):
@@ -268,7 +269,7 @@ def test_links_in_a_run_are_not_followed(tmp_path: Path) -> None:
     (folder / "result.json").symlink_to(elsewhere / "moved.json")
     assert run.results() == [] and len(run.unreadable()) == 3
     assert all("is a symbolic link, which is not followed" in why for why in run.unreadable().values())
-    assert [row["method"] for row in run.status()] == ["msrn"]
+    assert [row["method"] for row in status_rows(run)] == ["msrn"]
     for name, seed in (("srcnn", 0), ("espcn", 0)):
         with pytest.raises(UserError, match="is a symbolic link"):
             clear(run.place(name, seed))

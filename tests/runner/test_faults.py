@@ -18,6 +18,7 @@ from fault_methods import SCENARIOS
 
 from benchmark.results.store import Run, replaced, set_aside
 from benchmark.runner.activity import at_work
+from benchmark.runner.status import status_rows
 from benchmark.training.progress import Progress
 from benchmark.util.errors import CannotWrite, UserError, amount, exit_code, first_line, out_of_memory, writing
 from benchmark.util.locks import Disagreement, Held, agreeing, held_by, hold, members
@@ -98,7 +99,7 @@ def test_what_a_process_says_is_not_believed(tmp_path: Path, said: str) -> None:
         (tmp_path / ".locks" / "processes" / "a-b-1").write_text(said)
         (member,) = members(tmp_path / ".locks" / "processes")
         assert (member.work, member.state) == ({}, {}) and member.holder == (said[:1].strip("\n") or "another process")
-        assert at_work(tmp_path) == {}
+        assert at_work(Run(tmp_path)) == {}
 
 
 def test_asking_who_holds_a_lock_takes_it_from_nobody(tmp_path: Path) -> None:
@@ -150,7 +151,7 @@ def test_what_is_being_computed_is_told(tmp_path: Path) -> None:
     bench, rows = Bench(tmp_path), {}
 
     def ask() -> None:
-        rows.update({row["method"]: row for row in Run(bench.run_folder).status()})
+        rows.update({row["method"]: row for row in status_rows(Run(bench.run_folder))})
 
     assert bench.run("first,second", at={6: ask}).code == 0
     assert {name: row["status"] for name, row in rows.items()} == {
@@ -162,7 +163,7 @@ def test_what_is_being_computed_is_told(tmp_path: Path) -> None:
     assert (first["pid"], first["iterations"]) == (os.getpid(), BUDGET) and 0 <= first["iteration"] <= 6
     assert re.fullmatch(rf"process {os.getpid()} on \S+ since [\d: -]+, iteration \d of 12", first["detail"])
     assert rows["second"]["detail"].startswith(f"in the queue of process {os.getpid()} on ")
-    assert {row["status"] for row in Run(bench.run_folder).status()} == {"complete"}
+    assert {row["status"] for row in status_rows(Run(bench.run_folder))} == {"complete"}
 
 
 # -- what is there is not lost -----------------------------------------------------------------------------------------
@@ -203,7 +204,7 @@ def test_a_result_that_is_computed_anew_is_kept_until_the_new_one_is_complete(tm
     with failing_disk(r"/first/.*weights"):
         ran = bench.run("first", **other)
     assert ran.code == 1 and f"the old result is kept in {aside} until the new one is complete" in ran.text
-    (row,) = (row for row in Run(bench.run_folder).status() if row["method"] == "first")
+    (row,) = (row for row in status_rows(Run(bench.run_folder)) if row["method"] == "first")
     assert row["status"] == "failed" and row["detail"].endswith("; the result before it is in replaced-seed0")
     # Back with the old configuration: nothing is computed.
     back = bench.run("first")

@@ -1,0 +1,32 @@
+"""What a run holds and what processes are doing in it."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from benchmark.results.store import Key, Run
+from benchmark.runner.activity import at_work
+from benchmark.util.terminal import plain
+
+
+def status_rows(run: Run) -> list[dict[str, Any]]:
+    """One row per (method, seed): ``status`` is complete, running, pending, failed, unfinished or unreadable.
+
+    Living processes say what they are doing (running: the row has ``pid``, ``host``, ``since``, ``iteration`` and
+    ``iterations``) and what they have yet to do (pending). A complete result stays one while it is looked at.
+    """
+    rows: dict[Key, dict[str, Any]] = {
+        (method, seed): {"method": plain(method), "seed": seed, "status": status, "detail": detail}
+        for (method, seed), (status, detail) in run.stored().items()
+    }
+    for (method, seed), doing in at_work(run).items():
+        row = {"method": plain(method), "seed": seed, "status": "pending", "detail": plain(doing.text)}
+        if doing.since and rows.get((method, seed), {}).get("status") != "complete":
+            rows[method, seed] = {**row, "status": "running", **doing.as_dict()}
+        rows.setdefault((method, seed), row)
+    return [rows[key] for key in sorted(rows)]
+
+
+def running(run: Run) -> list[Key]:
+    """What processes are computing now."""
+    return [key for key, doing in at_work(run).items() if doing.since]
