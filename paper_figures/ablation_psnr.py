@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from typing import Any
 
 import pandas as pd
 
@@ -27,7 +26,7 @@ def draw(results: Results) -> Drawing:
     quantities = (LEVEL, DIFFERENCE) if any(grid.mse for grid in found) else (LEVEL,)
     metrics = [metric for metric in SHOWN if any(metric in row.scores for grid in found for row in grid.rows)]
     data = frame(results, found, metrics, quantities)
-    data["paper"] = [_paper(line.metric, line.quantity, line.distance, line.dimension) for line in data.itertuples()]
+    data["paper"] = [_paper(*cell) for cell in data[["metric", "quantity", "distance", "dimension"]].to_numpy()]
     with style.style():
         right = label_room()
         figure, axes = blocks([grid.heading for grid in found], len(quantities), len(metrics), right, 1.25)
@@ -40,7 +39,7 @@ def draw(results: Results) -> Drawing:
     return Drawing(data=data, caption=caption(results, found, data), figure=figure)
 
 
-def _paper(metric: str, quantity: str, distance: str, dimension: Any) -> float:
+def _paper(metric: str, quantity: str, distance: str, dimension: int) -> float:
     """The mean that the paper's text gives for this cell, dB; NaN where it gives none."""
     printed = paper.ablation().get((metric, distance, dimension)) if quantity == LEVEL else None
     return printed.value if printed else math.nan
