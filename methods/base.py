@@ -31,6 +31,7 @@ from torch.nn import functional as F
 from methods.engine.acceleration import Acceleration, Runner, load_optimizer
 from methods.engine.average import MovingAverage
 from methods.engine.tiles import Enlarge, blend_tiles, enlarge_in_pieces, pad_to_multiple
+from methods.options import MethodOptions
 
 SCALE = 8
 """Every method of this benchmark enlarges by eight, in both directions."""
@@ -132,7 +133,7 @@ class Method(ABC):
     """Rises when the method trains to other weights than before; part of every result's identity."""
 
     @dataclass(frozen=True)
-    class Options:
+    class Options(MethodOptions):
         """Typed options of the method, set with ``--set <family>.<option>=<value>``."""
 
     def __init__(self, options: Any = None) -> None:

@@ -16,7 +16,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-from dataclasses import asdict
 from typing import Any
 
 import methods
@@ -52,7 +51,7 @@ def training_identity(
     fields = identity_fields(config)
     return _hash({
         "method": entry.name,
-        "options": effective_options(entry, fields["methods"].get(entry.family, {})),
+        "options": stored_options(entry, fields),
         "seed": seed,
         "data": fields["data"],
         "train": fields["train"],
@@ -75,9 +74,10 @@ def identity_fields(config: Config | dict[str, Any]) -> dict[str, Any]:
     return content
 
 
-def effective_options(entry: Registration, requested: dict[str, Any]) -> dict[str, Any]:
-    """All options that a method is created with: its defaults, what was requested, what its registration fixes."""
-    return asdict(entry.method.Options(**{**requested, **entry.pinned}))
+def stored_options(entry: Registration, config: dict[str, Any]) -> dict[str, Any]:
+    """All options that a method is created with by a configuration. A stored one may ask for another value than the
+    registration fixes; that was once passed over in silence."""
+    return entry.effective_options({**config["methods"].get(entry.family, {}), **entry.fixed})
 
 
 def training_versions(entry: Registration) -> Versions:

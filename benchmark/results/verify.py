@@ -25,9 +25,9 @@ from benchmark.data.plates import BadPack, open_pack
 from benchmark.results.identity import (
     current_source,
     current_versions,
-    effective_options,
     identity_before_versions,
     scoring_identity,
+    stored_options,
     stored_versions,
     training_identity,
 )
@@ -221,8 +221,7 @@ def _identity(result: Result) -> Faults:
         training = training_identity(entry, result.seed, info["config"], fingerprint, info["ingredients"])
     if training and training != info["identity"]:
         yield "identity does not follow from its configuration, seed, data and version", remedy
-    options = effective_options(entry, info["config"]["methods"].get(info["family"], {}))
-    if json.dumps(options, sort_keys=True) != json.dumps(info["options"], sort_keys=True):
+    if json.dumps(stored_options(entry, info["config"]), sort_keys=True) != json.dumps(info["options"], sort_keys=True):
         yield "options are not those of its configuration", remedy
 
 

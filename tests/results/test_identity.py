@@ -282,6 +282,6 @@ def test_training_and_scoring_have_sources_of_their_own() -> None:
 
     training, scoring = modules("methods.pecl", "benchmark.training.trainer"), modules("benchmark.scoring.plate_scores")
     assert {"methods.base", "benchmark.training.session", "benchmark.data.degradation"} <= training
-    assert {"benchmark.scoring.metrics", "benchmark.scoring.no_reference", "benchmark.ocr.engines"} <= scoring
+    assert {"benchmark.scoring.metrics", "benchmark.scoring.no_reference", "benchmark.ocr.reading"} <= scoring
     assert not training & {"methods.swinir", "benchmark.scoring.metrics", "benchmark.runner.scheduler"}
     assert not scoring & {"methods.pecl", "benchmark.training.session", "benchmark.results.provenance"}
