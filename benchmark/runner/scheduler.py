@@ -259,7 +259,7 @@ def _do(context: RunContext, job: Job, identity: str, present: Result | None, pr
             progress.note("scoring the weights that are there: OCR engine, metrics or test plates changed")
             return rescore(context, job.entry, identity, present)
         aside = set_aside(folder)
-        progress.note("made with another configuration, data or version: training again")
+        progress.note("configuration, data or version changed: training again")
         progress.note(f"the old result is kept in {aside} until the new one is complete")
     if not checkpoint.present(folder):
         clear(folder)  # nothing there to go on from
