@@ -12,7 +12,7 @@ import torch
 import methods
 from benchmark.ocr.engines import make_engine
 from benchmark.ocr.pretraining.trainer import embedder_path
-from benchmark.results.provenance import provenance
+from benchmark.results.provenance import no_commit, provenance
 from benchmark.util.errors import UserError
 from benchmark.util.version import version
 
@@ -38,7 +38,7 @@ def examine() -> list[tuple[str, str]]:
 def _commit() -> str:
     source = provenance(torch.device("cpu"))
     changed = f" and {source['changed_files']} changed files" if source["dirty"] else ""
-    return f"commit {source['commit'][:12]}{changed}" if source["commit"] else "no checkout"
+    return f"commit {source['commit'][:12]}{changed}" if source["commit"] else no_commit()
 
 
 def _judge(name: str) -> str:

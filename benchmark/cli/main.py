@@ -126,7 +126,7 @@ def run(
     }
     entries, lost = select_methods(names, plugin)
     config = make_config(preset, options, assignments)
-    folder = run_folder(results, run_name or default_run_name(config))
+    folder = run_folder(results, run_name or default_run_name(config, results))
     check_writable(folder)
     from benchmark.runner.scheduler import run_jobs
 
@@ -180,7 +180,7 @@ def _draw_report(
     from rich.text import Text
 
     # On a terminal a line says what is being done; elsewhere nobody waits for it.
-    with Console(stderr=True).status("loading what draws") as line:
+    with Console(stderr=True).status("loading what draws", spinner="line") as line:
         from benchmark.results.store import find_run
         from paper_figures.report import builder as pages
 
@@ -312,7 +312,7 @@ def search(
         raise UserError(f"search takes one method, and {method!r} is {len(entries)}: name one of them")
     options = {"data.folder": data, "train.seeds": seeds, "train.iterations": iterations, "train.device": device}
     config = make_config(preset, options, assignments)
-    folder = run_folder(results, run_name or f"search-{method}-{default_run_name(config)}")
+    folder = run_folder(results, run_name or default_run_name(config, results, f"search-{method}-"))
     check_writable(folder)
     try:
         with hold(folder / ".lock"):

@@ -7,7 +7,6 @@ other's locks where that file system passes them on (NFS does).
 
 from __future__ import annotations
 
-import errno
 import fcntl
 import hashlib
 import json
@@ -23,8 +22,8 @@ from typing import Any
 
 from benchmark.util.errors import UserError, writing
 from benchmark.util.files import refuse_links
+from benchmark.util.names import fit_name
 
-_KNOWS_NO_LOCKS = {errno.ENOLCK, errno.EOPNOTSUPP, errno.ENOSYS}
 _LONGEST = 1_000_000
 """Bytes of a lock file that are looked at: far more than any of this program's has."""
 
@@ -46,6 +45,7 @@ def hold(file: Path, wait: Callable[[str], object] | None = None) -> Iterator[Ca
     Where another process has it: raises :class:`LockHeld`, or, given ``wait``, tells it who has it and waits (Ctrl-C
     ends the waiting). Raises UserError on a file system without locks, OSError where the file cannot be made.
     """
+    file = _fitted(file)
     refuse_links(file.parent, file)
     with writing(file):
         file.parent.mkdir(parents=True, exist_ok=True)
@@ -64,18 +64,22 @@ def hold(file: Path, wait: Callable[[str], object] | None = None) -> Iterator[Ca
         os.close(handle)  # lets go of it
 
 
+def _fitted(file: Path) -> Path:
+    """``file`` under a name that its file system takes."""
+    return file.with_name(fit_name(file.stem, file.parent, file.suffix))
+
+
 def _acquire(handle: int, file: Path, wait: Callable[[str], object] | None) -> None:
     try:
-        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        holder = _text(handle).partition("\n")[0].strip() or "another process"
-        if wait is None:
-            raise LockHeld(f"{file.parent} is being written by another process ({holder})", holder) from None
-        wait(holder)
-        fcntl.flock(handle, fcntl.LOCK_EX)
-    except OSError as error:
-        if error.errno not in _KNOWS_NO_LOCKS:
-            raise
+        try:
+            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            holder = _text(handle).partition("\n")[0].strip() or "another process"
+            if wait is None:
+                raise LockHeld(f"{file.parent} is being written by another process ({holder})", holder) from None
+            wait(holder)
+            fcntl.flock(handle, fcntl.LOCK_EX)
+    except OSError as error:  # network file systems refuse locks in many ways
         raise UserError(
             f"the file system of {file.parent} has no locks ({error.strerror}): choose another place with --results"
         ) from None
@@ -91,7 +95,7 @@ def held_by(file: Path) -> str | None:
     Nothing is written, and of several that ask none stands in another's way.
     """
     try:
-        handle = os.open(file, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)
+        handle = os.open(_fitted(file), os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)
     except OSError:
         return None
     try:

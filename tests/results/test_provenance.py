@@ -65,13 +65,13 @@ def test_the_commit_is_that_of_the_checkout(monkeypatch: pytest.MonkeyPatch) -> 
         return subprocess.CompletedProcess(command, 0, answers[command[-1]], "")
 
     monkeypatch.setattr(subprocess, "run", fake)
-    provenance._source.cache_clear()
+    provenance.read_source.cache_clear()
     assert provenance._source() == {"commit": "abc", "dirty": True, "changed_files": 2}
 
     def absent(*_: object, **__: object) -> None:
         raise FileNotFoundError("git")
 
     monkeypatch.setattr(subprocess, "run", absent)
-    provenance._source.cache_clear()
+    provenance.read_source.cache_clear()
     assert provenance._source() == {"commit": None, "dirty": None, "changed_files": None}
-    provenance._source.cache_clear()
+    provenance.read_source.cache_clear()
