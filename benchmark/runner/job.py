@@ -46,7 +46,7 @@ class Scored:
 
 def create(context: RunContext, entry: Registration) -> Method:
     """A new method as configured."""
-    return entry.create(context.config.options(entry.family))
+    return entry.create(context.config.options_for(entry))
 
 
 def train_and_score(
