@@ -97,7 +97,7 @@ def run(
     iterations: Annotated[Optional[int], typer.Option(help="Optimiser iterations of every method.")] = None,
     batch_size: Annotated[Optional[int], typer.Option(help="Patches per iteration.")] = None,
     device: Device = "auto",
-    ocr: Annotated[Optional[str], typer.Option(help="OCR engine: rapid, paddle, crnn or none.")] = None,
+    ocr: Annotated[Optional[str], typer.Option(help="OCR engine: rapid, hyperlpr, paddle, crnn or none.")] = None,
     results: Results = Path("results"),
     run_name: NewRunName = None,
     plugin: Plugins = None,

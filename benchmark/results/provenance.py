@@ -95,19 +95,21 @@ def read_source(checkout: Path) -> tuple[dict[str, Any], str]:
     def git(*arguments: str) -> str:
         # A container may own the folder under another user: git reads it only where it is told that this is meant.
         command = ["git", "-c", f"safe.directory={checkout}", "-C", str(checkout), *arguments]
-        return subprocess.run(command, capture_output=True, text=True, check=True, timeout=10).stdout.strip()
+        english = {**os.environ, "LC_ALL": "C"}
+        done = subprocess.run(command, capture_output=True, text=True, check=True, timeout=10, env=english)
+        return done.stdout.strip()
 
     reason = "no checkout"
-    if (checkout / ".git").exists():
-        try:
-            if Path(git("rev-parse", "--show-toplevel")).resolve() == checkout:
-                changed = git("status", "--porcelain", "--untracked-files=no").splitlines()
-                commit = git("rev-parse", "HEAD")
-                return {"commit": commit, "dirty": bool(changed), "changed_files": len(changed)}, ""
-        except subprocess.CalledProcessError as error:
-            reason = f"git cannot read {checkout}: {(error.stderr.strip().splitlines() or ['it says nothing'])[0]}"
-        except (OSError, subprocess.SubprocessError) as error:
-            reason = f"git cannot be run: {first_line(error)}"
+    try:
+        if Path(git("rev-parse", "--show-toplevel")).resolve() == checkout:
+            changed = git("status", "--porcelain", "--untracked-files=no").splitlines()
+            return {"commit": git("rev-parse", "HEAD"), "dirty": bool(changed), "changed_files": len(changed)}, ""
+    except subprocess.CalledProcessError as error:
+        answer = (error.stderr.strip().splitlines() or ["no reason given"])[0]
+        if "not a git repository" not in answer:
+            reason = f"git cannot read {checkout}: {answer}"
+    except (OSError, subprocess.SubprocessError) as error:
+        reason = f"git cannot be run: {first_line(error)}"
     return {"commit": None, "dirty": None, "changed_files": None}, reason
 
 

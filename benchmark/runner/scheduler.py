@@ -14,10 +14,16 @@ import torch
 
 from benchmark.config import Config
 from benchmark.data.plates import Plates
-from benchmark.results.identity import FREE, SCORING, TRAINING, settled, source_hash, training_identity
+from benchmark.results.identity import (
+    NON_IDENTITY_FIELDS,
+    identity_fields,
+    stored_scoring_identity,
+    stored_training_identity,
+    training_identity,
+)
+from benchmark.results.record import UPPER_BOUND
 from benchmark.results.store import (
     LOCKS,
-    UPPER_BOUND,
     Key,
     Result,
     Run,
@@ -33,9 +39,11 @@ from benchmark.results.store import (
 from benchmark.runner.activity import Activity, working
 from benchmark.runner.context import RunContext, configure_torch, make_ocr_engines, prepare_plates, resolve_device
 from benchmark.runner.job import common_facts, create, rescore, score_upper_bound, train_and_score, upper_bound_facts
+from benchmark.scoring.version import SCORING_VERSION
 from benchmark.training import checkpoint
 from benchmark.training.progress import Progress
 from benchmark.training.session import Interrupted
+from benchmark.training.version import TRAINING_VERSION
 from benchmark.util.errors import first_line, writing
 from benchmark.util.files import write_text
 from benchmark.util.locks import LockHeld, hold
@@ -125,17 +133,17 @@ def jobs(config: Config, entries: list[Registration]) -> list[Job]:
 def shared_settings(config: Config) -> tuple[dict[str, Any], str]:
     """What all processes that work in a run have in common (each of two that differ would compute anew what the
     other has made), and which settings they need not."""
-    settings = settled(config)
+    settings = identity_fields(config)
     data, families = config.data.folder, settings.pop("methods")
     del settings["preset"]  # a name for what the others say
     settings["data"]["folder"] = str(data.resolve()) if data else None
-    source = {"training": source_hash(*TRAINING)[:12], "scoring": source_hash(*SCORING)[:12]}
-    fields = sorted(f"{section}.{name}" for section, names in FREE.items() for name in names)
+    versions = {"training": TRAINING_VERSION, "scoring": SCORING_VERSION}
+    fields = sorted(f"{section}.{name}" for section, names in NON_IDENTITY_FIELDS.items() for name in names)
     free = [field for field in fields if field not in ("data.folder", "train.seeds", "train.device")]
     return {
         **settings,
         **families,
-        "source": source,
+        "versions": versions,
     }, f"--methods, --seeds, --device and (with --set) {', '.join(free)}"
 
 
@@ -181,9 +189,9 @@ def run_job(context: RunContext, job: Job, wait: bool) -> bool | None:
                 return True
             if job.entry is None:
                 info = score_upper_bound(context)
-            elif stored is not None and stored.complete and stored.info["identity"] == identity:
+            elif stored is not None and stored.complete and stored_training_identity(stored.info) == identity:
                 progress.note("scoring the weights that are there: OCR engine, metrics or test plates changed")
-                info = rescore(context, job.entry, stored)
+                info = rescore(context, job.entry, identity, stored)
             else:
                 _make_room(context, job, stored, progress)
                 info = train_and_score(context, job.entry, job.seed, identity, progress)
@@ -206,9 +214,8 @@ def _identity(context: RunContext, job: Job) -> str:
     """The identity of a method's training; "" for the upper bound."""
     if job.entry is None:
         return ""
-    options = context.config.options(job.entry.family)
-    ingredients = create(context, job.entry).ingredients()
-    return training_identity(job.entry, options, job.seed, context.config, context.plates.fingerprint, ingredients)
+    external_weights = create(context, job.entry).ingredients()
+    return training_identity(job.entry, job.seed, context.config, context.plates.fingerprint, external_weights)
 
 
 def _stored(context: RunContext, job: Job, identity: str, progress: Progress) -> Result | None:
@@ -220,7 +227,7 @@ def _stored(context: RunContext, job: Job, identity: str, progress: Progress) ->
     stored, aside = context.run.result(*job.key), replaced(folder)
     unreadable = stored is None and (folder / "result.json").exists()
     completed = stored is not None and stored.complete
-    wanted = job.entry is not None and aside is not None and aside.info.get("identity", "") == identity
+    wanted = job.entry is not None and aside is not None and stored_training_identity(aside.info) == identity
     if wanted and not completed and not unreadable:
         progress.note(f"goes back to the result in {replaced_place(folder)}")
         take_back(folder)
@@ -233,15 +240,15 @@ def _stored(context: RunContext, job: Job, identity: str, progress: Progress) ->
 
 def _failed_since(started: int, stored: Result, identity: str) -> bool:
     """Whether another process has tried this very job since this one began: it is not tried again at once."""
-    if stored.complete or stored.info.get("identity", "") != identity:
+    if stored.complete or stored_training_identity(stored.info) != identity:
         return False
     return (stored.folder / "result.json").stat().st_mtime_ns > started
 
 
 def _up_to_date(context: RunContext, stored: Result, identity: str) -> bool:
-    info = stored.info
-    scored = info.get("scoring_identity") == context.scoring_identity and not stored.changed("plates.csv")
-    return stored.complete and info.get("identity", "") == identity and scored
+    trained = not identity or stored_training_identity(stored.info) == identity
+    scored = stored_scoring_identity(stored.info) == context.scoring_identity
+    return stored.complete and trained and scored and not stored.changed("plates.csv")
 
 
 def _make_room(context: RunContext, job: Job, stored: Result | None, progress: Progress) -> None:

@@ -325,7 +325,7 @@ def test_out_of_memory_is_recognised(error: Exception, expected: bool) -> None:
 
 def test_the_first_line_of_an_error_can_be_printed_anywhere() -> None:
     assert first_line(ValueError("one\ntwo")) == "one" and first_line(ValueError()) == "ValueError"
-    assert first_line(ValueError("皖A \x1b[2J\udcff")) == r"皖A \x1b[2J\udcff"
+    assert first_line(ValueError("皖A \x1b[2J\udcff")) == r"皖A \u001b[2J\udcff"
     assert len(first_line(ValueError("x" * 10_000))) == 500
 
 
