@@ -17,8 +17,8 @@ class LiveLine:
     """One line on ``stream`` (standard output by default)."""
 
     def __init__(self, stream: TextIO | None = None) -> None:
-        self.stream = stream or sys.stdout
-        self.live = self.stream.isatty()
+        self.stream: TextIO | None = stream or sys.stdout  # None where the process was started without one
+        self.live = self.stream is not None and self.stream.isatty()
         self._drawn = 0.0
 
     @property
@@ -43,6 +43,7 @@ class LiveLine:
 
     def _write(self, text: str) -> None:
         # A terminal that has been closed, or a log on a disk that is full: no reason to lose a training.
-        with suppress(OSError):
-            self.stream.write(text)
-            self.stream.flush()
+        with suppress(OSError, ValueError):
+            if self.stream is not None:
+                self.stream.write(text)
+                self.stream.flush()

@@ -28,6 +28,7 @@ from benchmark.ocr.pretraining.learning import HELD_OUT_SEED, PretrainingRecipe,
 from benchmark.util.errors import UserError
 from benchmark.util.files import write_bytes
 from benchmark.util.live_line import LiveLine
+from benchmark.util.names import partial_path
 from methods.blocks.pretrained import PLATES_FILE
 
 PRETRAINING_VERSION = 1
@@ -179,9 +180,8 @@ def _check_place(out: Path) -> None:
         out.parent.mkdir(parents=True, exist_ok=True)
         if out.is_dir():
             raise IsADirectoryError(0, "it is a folder")
-        part = out.with_name(f"{out.name}.part")
-        part.touch()
-        part.unlink()
+        partial_path(out).touch()
+        partial_path(out).unlink()
     except OSError as error:
         raise UserError(f"cannot write {out}: {error.strerror}") from None
 
