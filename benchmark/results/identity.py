@@ -63,7 +63,7 @@ def training_identity(
     """Hash of everything the weights of one method and seed depend on (64 hexadecimal digits).
 
     ``config`` may be one that a result has stored. ``fingerprint``: of the plates; ``ingredients``:
-    :meth:`methods.Method.ingredients`; ``source``: hash of the source, that of today when None.
+    :meth:`methods.Method.external_weights`; ``source``: hash of the source, that of today when None.
     """
     content = settled(config)
     parts = {

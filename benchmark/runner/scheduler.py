@@ -208,7 +208,7 @@ def run_job(context: RunContext, job: Job, progress: Progress, started: int) -> 
 
 def _identity(context: RunContext, entry: Registration, seed: int) -> str:
     options = context.config.options(entry.family)
-    ingredients = create(context, entry).ingredients()
+    ingredients = create(context, entry).external_weights()
     return training_identity(entry, options, seed, context.config, context.plates.fingerprint, ingredients)
 
 
