@@ -14,9 +14,13 @@ from unittest import mock
 import pytest
 from fault_bench import OPTIONS, ROOT, Bench
 
+from benchmark.cli.data import data_embedder
+from benchmark.cli.doctor import _pretrained
+from benchmark.cli.options import path_option
 from benchmark.util import files, locks, names
 from benchmark.util.errors import UserError
 from benchmark.util.terminal import say
+from methods.blocks.pretrained import MissingWeights, imagenet_weights
 
 CHINESE = "车牌 Δ−😀"
 
@@ -135,14 +139,19 @@ def test_the_default_run_of_an_odd_data_folder_has_a_name_that_can_be_printed(tm
 
 
 def test_without_a_home_directory_no_folder_is_called_tilde(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    from benchmark.cli.options import path_option
-
-    monkeypatch.delenv("HOME")
+    for name in ("HOME", "TORCH_HOME", "XDG_CACHE_HOME"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.chdir(tmp_path)
     with mock.patch("pwd.getpwuid", side_effect=KeyError):
+        with pytest.raises(UserError, match="no home directory .* set TORCH_HOME"):
+            data_embedder()
+        with pytest.raises(MissingWeights, match="set TORCH_HOME"):
+            imagenet_weights(mock.Mock(), "")
+        assert dict(_pretrained())["ResNet-18 (plates)"].startswith("no home directory")
         for path in ("~", "~/results"):
             with pytest.raises(UserError, match="no home directory"):
                 path_option(path)
-    assert path_option("a/~b") == Path("a/~b")
+    assert path_option("a/~b") == Path("a/~b") and not list(tmp_path.iterdir())
 
 
 def test_progress_without_a_standard_output_says_nothing() -> None:
