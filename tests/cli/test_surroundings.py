@@ -143,7 +143,7 @@ def test_without_a_home_directory_no_folder_is_called_tilde(tmp_path: Path, monk
         monkeypatch.delenv(name, raising=False)
     monkeypatch.chdir(tmp_path)
     with mock.patch("pwd.getpwuid", side_effect=KeyError):
-        with pytest.raises(UserError, match="no home directory .* set TORCH_HOME"):
+        with pytest.raises(UserError, match=r"no home directory .* set TORCH_HOME"):
             data_embedder()
         with pytest.raises(MissingWeights, match="set TORCH_HOME"):
             imagenet_weights(mock.Mock(), "")
