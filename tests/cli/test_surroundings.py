@@ -17,6 +17,7 @@ from fault_bench import OPTIONS, ROOT, Bench
 from benchmark.cli.data import data_embedder
 from benchmark.cli.doctor import _pretrained
 from benchmark.cli.options import path_option
+from benchmark.results.trained import targets
 from benchmark.util import files, locks, names
 from benchmark.util.errors import UserError
 from benchmark.util.terminal import say
@@ -88,6 +89,12 @@ def test_a_foreign_package_in_the_working_folder_is_named(tmp_path: Path) -> Non
     assert ran.returncode == 2 and len(lines) == 1 and str(tmp_path / "methods") in lines[0] and "plate-sr" in lines[0]
 
 
+def test_the_console_script_is_the_command_line() -> None:
+    from benchmark.__main__ import start
+
+    assert 'plate-sr = "benchmark.__main__:start"' in (ROOT / "pyproject.toml").read_text() and callable(start)
+
+
 def test_a_file_system_that_cannot_sync_folders_is_written_to(tmp_path: Path) -> None:
     for number in (errno.EINVAL, errno.EBADF, errno.EACCES, 524):
         with mock.patch("os.fsync", side_effect=OSError(number, os.strerror(number))):
@@ -123,6 +130,13 @@ def test_names_that_are_too_long_are_cut_and_stay_apart(tmp_path: Path) -> None:
         assert locks.held_by(tmp_path / ("x" * 255))
     files.write_text(tmp_path / ("y" * 255), "text")
     assert (tmp_path / ("y" * 255)).read_text() == "text"
+
+
+def test_upscaled_pictures_of_long_names_have_names_that_fit(tmp_path: Path) -> None:
+    pictures = [tmp_path / f"{'x' * 250}{number}.jpg" for number in range(2)]
+    places = targets(pictures, tmp_path / "out")
+    assert len({place.name for place in places.values()}) == 2
+    assert all(len(place.name) <= 255 and place.suffix == ".png" for place in places.values())
 
 
 @pytest.mark.parametrize("name", [b"x" * 245, "车".encode() * 80, b"\xb3\xb5\xc5\xc6", b"two\nlines"])
