@@ -326,17 +326,17 @@ def search(
 @app.command()
 def upscale(
     result: Annotated[Path, typer.Argument(help="A finished result: results/RUN/METHOD/seedK.")],
-    images: Annotated[list[Path], typer.Argument(help="Low-resolution pictures.")],
+    images: Annotated[list[Path], typer.Argument(help="Low-resolution pictures, or folders of them.")],
     out: Annotated[Path, typer.Option(help="Folder for the upscaled pictures.")] = Path("upscaled"),
     device: Device = "auto",
     plugin: Plugins = None,
 ) -> None:
     """Upscale pictures eight times with a trained method. One that cannot be read does not cost the others."""
     need_plugins(plugin)
-    from benchmark.results.trained import load_method, targets, upscale_file
+    from benchmark.results.trained import load_method, pictures_in, targets, upscale_file
     from benchmark.runner.context import resolve_device
 
-    places = targets(images, out)
+    places = targets(pictures_in(images), out)
     method = load_method(result, resolve_device(device))
     codes = []
     for path, target in places.items():

@@ -13,8 +13,10 @@ from typing import Any, get_args
 
 import numpy as np
 
+from benchmark.data.annotation import is_contradiction
 from benchmark.data.ccpd import MINIMUM_SIDE, parse_name
 from benchmark.data.duplicates import BITS, METHOD, Pairs, coarse_hashes, near_duplicates, thumbnail
+from benchmark.data.folders import left_out
 from benchmark.data.pictures import Source, cut, in_chunks, load_crop, scan
 from benchmark.data.plates import BadPack, open_pack
 from benchmark.data.splits import Counts, Protocol, Split, assign, number_leaks
@@ -27,20 +29,27 @@ _SPLITS: tuple[Split, ...] = ("train", "val", "test")
 PROTOCOLS: tuple[Protocol, ...] = get_args(Protocol)
 
 
-def verify(folder: Path, counts: Counts, seed: int = 0, protocols: Sequence[Protocol] = PROTOCOLS) -> dict[str, Any]:
+def verify(
+    folder: Path,
+    counts: Counts,
+    seed: int = 0,
+    protocols: Sequence[Protocol] = PROTOCOLS,
+    follow_links: bool = False,
+) -> dict[str, Any]:
     """Read all names and decode all pictures below ``folder``; see :func:`verify_names` for the facts of names.
 
-    Adds the files that cannot be read or whose names do not parse, near-duplicate pictures across different
-    names (in the folder, and within and across the splits of each protocol) and byte-identical files.
+    Adds the files that cannot be read or whose names do not parse or fit, the folders left out, near-duplicate pictures
+    across different names (in the folder, and within and across the splits of each protocol) and byte-identical files.
     Raises UserError if ``folder`` is no CCPD folder.
     """
-    sources, odd = scan(folder)
+    sources, odd = scan(folder, follow_links)
+    folders = [(path, remark) for path, reason in odd if (remark := left_out(reason))]
     coarse, unreadable = _look(folder, sources)
     readable = np.flatnonzero([source.path not in unreadable for source in sources])
     pairs = near_duplicates(coarse, lambda i: load_crop(folder, sources[i])[0], readable)
     facts = _facts(sources, counts, seed, protocols, pairs)
     return facts | {
-        "images": len(sources) + len(odd),
+        "images": len(sources) + len(odd) - len(folders),
         "near_duplicates": {
             "method": METHOD,
             "pairs": pairs.total,
@@ -51,9 +60,15 @@ def verify(folder: Path, counts: Counts, seed: int = 0, protocols: Sequence[Prot
             ],
         },
         "identical_files": _identical(folder, sources, unreadable),
-        "unreadable": [{"file": file, "reason": reason} for file, reason in sorted(unreadable.items())],
-        "unparsable": [{"file": file, "reason": reason} for file, reason in odd],
+        "misfits": sum(map(is_contradiction, [*unreadable.values(), *(reason for _, reason in odd)])),
+        "unreadable": _listed(sorted(unreadable.items())),
+        "unparsable": _listed(odd),
+        "folders_left_out": _listed(folders),
     }
+
+
+def _listed(reasons: Sequence[tuple[str, str]]) -> list[dict[str, str]]:
+    return [{"file": file, "reason": reason} for file, reason in reasons]
 
 
 def verify_names(
@@ -215,10 +230,19 @@ def describe(facts: dict[str, Any]) -> str:
     ]
     lines += [f"sub-set              {cell(name)}: {count:,}" for name, count in facts["subsets"].items()]
     lines += [f"names of style       {name}: {count:,}" for name, count in facts["styles"].items()]
-    for key in ("unreadable", "unparsable"):
+    apart = {row["file"] for row in facts.get("folders_left_out", [])}
+    for title, key in (("left out", "folders_left_out"), ("unreadable", "unreadable"), ("unparsable", "unparsable")):
         if key in facts:
-            rows = [f"{row['file']}: {row['reason']}" for row in facts[key]]
-            lines += _listing(key, len(rows), rows)
+            rows = [
+                f"{row['file']}: {row['reason']}"
+                for row in facts[key]
+                if key != "unparsable" or row["file"] not in apart
+            ]
+            lines += _listing(title, len(rows), rows)
+    if facts.get("misfits"):
+        lines.append(
+            f"{'annotation misfits':<21}{facts['misfits']:,} (of those above: the picture contradicts its name)"
+        )
     if "identical_files" in facts:
         groups = facts["identical_files"]
         lines += _listing("identical files", sum(map(len, groups)), [" = ".join(group) for group in groups])

@@ -45,7 +45,7 @@ _IN_FINGERPRINT = {"benchmark.data.ccpd", "benchmark.data.splits", "benchmark.da
 _PACKAGES = ("methods", "benchmark")
 
 FREE = {
-    "data": {"folder", "cache"},  # the fingerprint of the pack stands for them
+    "data": {"folder", "cache", "follow_links"},  # the fingerprint of the pack stands for them
     "train": {"seeds", "device", "threads", "checkpoint_seconds", "checkpoint_iterations"},
 }
 """Fields that change the weights of one (method, seed) by rounding alone, or not at all; provenance records them."""

@@ -254,6 +254,7 @@ def common_facts(setting: Setting) -> dict[str, Any]:
             "protocol": setting.config.data.protocol,
             "grown": info["grown"],
             "skipped": info["skipped"],
+            "misfits": info.get("misfits", 0),  # packs made before annotations were checked do not say
             **({"leaks": info["leaks"]} if "leaks" in info else {}),
         },
         "judge": setting.judges[0],

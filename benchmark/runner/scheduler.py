@@ -134,9 +134,10 @@ def overview(plates: Plates, name: str) -> str:
     info, splits = plates.info, plates.info["splits"]
     test = plates.split("test").table
     seen = f" ({test['seen'].sum()} of them seen in training)" if test["seen"].any() else ""
+    misfits = f" ({info['misfits']} of them: ANNOTATION DOES NOT FIT THE PICTURE)" if info.get("misfits") else ""
     return (
         f"{name}: {splits.get('train', 0)} training, {splits.get('val', 0)} validation, {splits['test']} test plates"
-        f"{seen}; {info['grown']} under 64 px grown, {info['skipped']} skipped"
+        f"{seen}; {info['grown']} under 64 px grown, {info['skipped']} skipped{misfits}"
     )
 
 
