@@ -31,6 +31,7 @@ from torch.nn import functional as F
 from methods.engine.acceleration import Acceleration, Runner, load_optimizer
 from methods.engine.average import MovingAverage
 from methods.engine.tiles import Enlarge, blend_tiles, enlarge_in_pieces, pad_to_multiple
+from methods.options import MethodOptions
 
 SCALE = 8
 """Every method of this benchmark enlarges by eight, in both directions."""
@@ -130,7 +131,7 @@ class Method(ABC):
     """True when the result does not depend on a seed (nothing is learnt)."""
 
     @dataclass(frozen=True)
-    class Options:
+    class Options(MethodOptions):
         """Typed options of the method, set with ``--set <family>.<option>=<value>``."""
 
     def __init__(self, options: Any = None) -> None:

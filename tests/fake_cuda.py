@@ -207,7 +207,7 @@ def _exchange(parameter: Any, moved: Any) -> None:
 
 def _patches(world: FakeCuda) -> list[tuple[Any, str, Any]]:
     properties = SimpleNamespace(name="fake", total_memory=MEMORY, major=CAPABILITY[0], minor=CAPABILITY[1])
-    set_rate, ask_watch = TrainingSession._set_learning_rate, TrainingSession._ask_watch
+    set_rate, ask_watch = TrainingSession._set_learning_rate, TrainingSession._raise_if_non_finite
 
     def begin_iteration(session: TrainingSession) -> None:
         set_rate(session)
@@ -246,7 +246,7 @@ def _patches(world: FakeCuda) -> list[tuple[Any, str, Any]]:
         (trainer, "save", outside(trainer.save)),
         (trainer, "load_file", outside(trainer.load_file)),
         (TrainingSession, "_set_learning_rate", begin_iteration),
-        (TrainingSession, "_ask_watch", end_block),
+        (TrainingSession, "_raise_if_non_finite", end_block),
     ]
 
 

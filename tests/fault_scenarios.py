@@ -26,7 +26,7 @@ from benchmark.config import load
 from benchmark.runner.scheduler import common_work
 from benchmark.training import checkpoint
 from benchmark.training.progress import Progress
-from benchmark.util.locks import agreeing, hold
+from benchmark.util.locks import hold, join_run
 
 Scenario = Callable[[Bench], Seen]
 SCENARIOS: dict[str, Scenario] = {}
@@ -336,7 +336,7 @@ def two_configurations(bench: Bench) -> Seen:
         "train.batch_size": 2,
     }
     work, _ = common_work(load("quick", [f"{field}={value}" for field, value in other.items()]))
-    with agreeing(bench.run_folder / ".locks" / "processes", work):
+    with join_run(bench.run_folder / ".locks" / "processes", work):
         ran = bench.run("first,second")
     assert ran.code == 2 and bench.digest("second") == digest and not bench.place("first").exists()
     assert "): train.iterations is 999 there, 12 here: give" in ran.text and "train.threads may differ)" in ran.text

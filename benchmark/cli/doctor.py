@@ -10,7 +10,7 @@ from pathlib import Path
 import torch
 
 import methods
-from benchmark.ocr import engines
+from benchmark.ocr.engines import make_engine
 from benchmark.ocr.pretraining.trainer import embedder_path
 from benchmark.results.provenance import provenance
 from benchmark.util.errors import UserError
@@ -43,7 +43,7 @@ def _commit() -> str:
 
 def _judge(name: str) -> str:
     try:
-        judge = engines.make_judge(name)
+        judge = make_engine(name)
     except UserError as error:
         return str(error)
     assert judge is not None

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import sys
 from pathlib import Path
-from typing import Annotated, Any, Optional
+from typing import TYPE_CHECKING, Annotated, Any, Optional
 
 import typer
 
@@ -21,6 +21,9 @@ from benchmark.cli.options import (
 )
 from benchmark.util.errors import UserError
 from benchmark.util.terminal import cell, say
+
+if TYPE_CHECKING:
+    from methods import Registration
 
 # Weights that would have to be downloaded do not change how long a step takes.
 _RANDOM = {"pecl": "pecl.embedder_init=random", "esrgan": "esrgan.perceptual=random"}
@@ -60,7 +63,7 @@ def perf(
     from benchmark.util.files import write_text
 
     options = {"train.device": device, "train.batch_size": batch_size}
-    config = make_config(preset, options, [*_without_downloads(), *(assignments or [])])
+    config = make_config(preset, options, [*_without_downloads(entries), *(assignments or [])], entries)
     configure_torch(config)  # refuses a device that is not there, or cannot do what is asked of it
     kind = resolve_device(config.train.device).type
     if batch_size is None and not any(a.startswith("train.batch_size=") for a in assignments or []):
@@ -83,8 +86,14 @@ def perf(
         sys.exit(1)
 
 
-def _without_downloads() -> list[str]:
+def _without_downloads(entries: list[Registration]) -> list[str]:
+    """Settings for random embedders and critics, unless one of the methods fixes that option itself."""
     import methods
 
     families = {methods.get(name).family for name in methods.names()}
-    return [assignment for family, assignment in _RANDOM.items() if family in families]
+    fixed = {f"{entry.family}.{option}" for entry in entries for option in entry.fixed}
+    return [
+        assignment
+        for family, assignment in _RANDOM.items()
+        if family in families and assignment.partition("=")[0] not in fixed
+    ]

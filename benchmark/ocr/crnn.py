@@ -1,8 +1,8 @@
-"""The judge ``crnn``: a small reader trained by this project on synthetic plates alone.
+"""The OCR engine ``crnn``: a small reader trained by this project on synthetic plates alone.
 
 It shares neither weights nor training pictures with PP-OCR, nor with any network that a method is
-trained with: a second opinion on what is readable. The network is in ``network``; its weights lie in
-this package, and ``python -m benchmark data reader FILE`` trains them anew.
+trained with. The network is in ``crnn_network``; its weights lie in this package, and
+``python -m benchmark data reader FILE`` trains them anew.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from torch import nn
 from torch.nn.utils.fusion import fuse_conv_bn_eval
 
 from benchmark.ocr.crnn_network import Crnn
-from benchmark.ocr.engines import HEIGHT, WIDTH, Reading, _check_rectified
+from benchmark.ocr.reading import HEIGHT, WIDTH, Reading, check_rectified
 from benchmark.util.errors import UserError, first_line
 
 WEIGHTS = Path(__file__).with_name("crnn.safetensors")
@@ -30,7 +30,7 @@ VERSION = "1"
 _BATCH = 8  # plates at a time: two thirds of the time of one by one
 
 
-class CrnnJudge:
+class CrnnEngine:
     """Reads a few plates at a time on one CPU thread each. A reading depends on its picture only: neither on
     the plates beside it, which share no sum, nor on ``threads``, the number of such batches read at a time.
 
@@ -45,7 +45,7 @@ class CrnnJudge:
 
     def read(self, images: Sequence[np.ndarray]) -> list[Reading]:
         """Readings of uint8 48×168×3 RGB pictures, in their order. Raises ValueError for others."""
-        _check_rectified(images)
+        check_rectified(images)
         # Threads take over how many threads torch uses when they first use torch: they must be new.
         with _one_thread_each(), ThreadPoolExecutor(self._threads, thread_name_prefix="crnn") as pool:
             batches = [images[start : start + _BATCH] for start in range(0, len(images), _BATCH)]
@@ -77,12 +77,12 @@ def load_reader(file: Path) -> tuple[Crnn, str]:
         stored = load(content)
     except (OSError, SafetensorError) as error:
         reason = (isinstance(error, OSError) and error.strerror) or first_line(error)
-        raise UserError(f"the weights of the judge crnn cannot be read from {file} ({reason}): {remedy}") from None
+        raise UserError(f"the weights of the OCR engine crnn cannot be read from {file} ({reason}): {remedy}") from None
     with torch.device("meta"):  # no random number is drawn for weights that are replaced
         network = Crnn()
     shapes = {name: tensor.shape for name, tensor in network.state_dict().items()}
     if {name: tensor.shape for name, tensor in stored.items()} != shapes:
-        raise UserError(f"{file} holds the weights of another network than the judge crnn: {remedy}")
+        raise UserError(f"{file} holds the weights of another network than the OCR engine crnn: {remedy}")
     if not all(bool(tensor.isfinite().all()) for tensor in stored.values()):
         raise UserError(f"{file} holds weights that are not finite: {remedy}")
     floats = {name: tensor.float() if tensor.is_floating_point() else tensor for name, tensor in stored.items()}

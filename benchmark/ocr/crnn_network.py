@@ -1,4 +1,4 @@
-"""The network behind the judge ``crnn``, and how its output becomes a text.
+"""The network behind the OCR engine ``crnn``.
 
 Shi, Bai & Yao, *An End-to-End Trainable Neural Network for Image-based Sequence Recognition*, arXiv
 1507.05717: convolutions turn the picture into a sequence of columns, a bidirectional LSTM reads the
@@ -14,8 +14,10 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from benchmark.ocr.engines import HEIGHT, Reading
-from benchmark.ocr.pretraining.dataset import ALPHABET
+from benchmark.ocr import ctc
+from benchmark.ocr.reading import ALPHABET, HEIGHT, Reading
+
+CLASSES = ("", *ALPHABET)
 
 
 class Crnn(nn.Module):
@@ -53,23 +55,7 @@ class Crnn(nn.Module):
 
     def read(self, rgb: Tensor) -> list[Reading]:
         """What N×3×48×168 pictures say."""
-        return decode(self(rgb))
-
-
-def decode(logits: Tensor) -> list[Reading]:
-    """Greedy CTC: the likeliest class of each column, runs merged, blanks dropped. N×T×(1 + K) logits.
-
-    The confidence is PP-OCR's: the mean over the characters of the probability in the first column
-    of each one's run. "" and 0.0 where every column is blank.
-    """
-    readings = []
-    for probabilities, classes in zip(*logits.softmax(dim=2).cpu().max(dim=2)):
-        first = torch.ones_like(classes, dtype=torch.bool)
-        first[1:] = classes[1:] != classes[:-1]
-        chosen = first & (classes != 0)
-        text = "".join(ALPHABET[int(k) - 1] for k in classes[chosen])
-        readings.append(Reading(text, float(probabilities[chosen].mean()) if text else 0.0))
-    return readings
+        return ctc.decode(self(rgb).softmax(dim=2).cpu().numpy(), CLASSES)
 
 
 def _layer(

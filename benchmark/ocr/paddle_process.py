@@ -24,7 +24,7 @@ from typing import Any, BinaryIO
 import numpy as np
 
 DEFAULT_MODEL = "PP-OCRv4_mobile_rec"
-"""The network that RapidOCR's judge runs too, in Paddle's format."""
+"""The network that the OCR engine ``rapid`` runs, too, in Paddle's format."""
 _BATCH = 8
 
 Recognise = Callable[[np.ndarray], list[tuple[str, float]]]

@@ -19,7 +19,7 @@ from benchmark.data.folders import MANIFEST
 from benchmark.results.store import runs
 from benchmark.util.errors import UserError
 from benchmark.util.files import read_plain, refuse_links
-from benchmark.util.locks import Held, held_by, hold, in_use
+from benchmark.util.locks import LockHeld, held_by, hold, in_use
 
 _IN_A_PACK = {"pack.json", "plates.u8", "plates.parquet", "skipped.csv", "dropped.csv", "journal.jsonl"}
 _IN_DRAWN = {MANIFEST, f"{MANIFEST}.part", "ccpd_base", "ccpd_green"}
@@ -82,7 +82,7 @@ def remove(item: Stored) -> bool:
             if in_use(item.folder / "pack.json"):
                 return False
             shutil.rmtree(item.folder)
-    except Held:
+    except LockHeld:
         return False
     return True
 

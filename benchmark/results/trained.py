@@ -62,14 +62,18 @@ def load_result(result: Result, device: torch.device) -> Method:
 
 
 def make(entry: Registration, options: dict[str, Any]) -> Method:
-    """A method with stored options. Raises BadWeights where it declares no such options, or others of a type."""
+    """A method with stored options. Raises BadWeights for options that it does not take."""
     if unknown := sorted(set(options) - {field.name for field in fields(entry.method.Options)}):
         raise BadWeights(f"option {unknown[0]}: the method has none of that name")
     try:
-        return entry.method(TypeAdapter(entry.method.Options).validate_python(options))
+        checked = TypeAdapter(entry.method.Options).validate_python(options)
+        entry.effective_options({name: getattr(checked, name) for name in options})
+        return entry.method(checked)
     except ValidationError as error:
         first = error.errors()[0]
         raise BadWeights(f"option {'.'.join(map(str, first['loc']))}: {first['msg'].lower()}") from None
+    except methods.FixedOption as error:
+        raise BadWeights(str(error)) from None
 
 
 def read_weights(method: Method, file: Path) -> dict[str, Tensor]:

@@ -206,7 +206,9 @@ def _identity(result: Result) -> Faults:
     )
     if known != info["identity"]:
         yield "identity does not follow from its configuration, seed, data and source", remedy
-    if json.dumps(asdict(entry.create(options).options), sort_keys=True) != json.dumps(info["options"], sort_keys=True):
+    if json.dumps(asdict(entry.create({**options, **entry.fixed}).options), sort_keys=True) != json.dumps(
+        info["options"], sort_keys=True
+    ):
         yield "options are not those of its configuration", remedy
 
 

@@ -17,7 +17,7 @@ from typing import Any
 from benchmark.results.store import Key, Run
 from benchmark.training.progress import TrainingState
 from benchmark.util.errors import UserError
-from benchmark.util.locks import Disagreement, agreeing, members
+from benchmark.util.locks import OtherConfiguration, join_run, members
 
 _SECONDS = 2.0
 """Least time between two notes of how far a training is."""
@@ -26,7 +26,7 @@ _HOLDER = re.compile(r"pid (\d+) on (\S+) since ")
 
 
 @dataclass(frozen=True)
-class Doing:
+class JobStatus:
     """What a process is doing, or has in its queue (``since`` is "" then).
 
     ``iteration`` of ``iterations`` is where its training was a few seconds ago; None where none has begun.
@@ -97,9 +97,9 @@ def working(run: Run, work: dict[str, Any], free: str) -> Iterator[tuple[int, Ca
     Raises UserError while a process with other ``work`` is there; ``free`` says what may differ all the same.
     """
     try:
-        with agreeing(run.processes, work) as (file, tell):
+        with join_run(run.processes, work) as (file, tell):
             yield file.stat().st_mtime_ns, tell
-    except Disagreement as other:
+    except OtherConfiguration as other:
         raise UserError(
             f"{run.folder} is being written with another configuration or source ({other.holder}):"
             f" {differences(other.member.work, work)}give both commands the same, or name another run with --run (only"
@@ -131,20 +131,20 @@ def _shown(leaves: dict[str, str], name: str) -> str:
     return value if len(value) <= _LONGEST_VALUE else value[: _LONGEST_VALUE - 1] + "…"
 
 
-def at_work(run: Run) -> dict[Key, Doing]:
+def jobs_at_work(run: Run) -> dict[Key, JobStatus]:
     """The jobs that living processes are doing in the folder of a run, or have yet to do."""
-    doing: dict[Key, Doing] = {}
-    queued: dict[Key, Doing] = {}
+    doing: dict[Key, JobStatus] = {}
+    queued: dict[Key, JobStatus] = {}
     for member in members(run.processes):
         queue, now = member.state.get("queue"), member.state.get("now")
         for job in queue if isinstance(queue, list) else []:
             if (key := _key(job)) is not None:
-                queued.setdefault(key, Doing(member.holder))
+                queued.setdefault(key, JobStatus(member.holder))
         if isinstance(now, dict) and (key := _key(now.get("job"))) is not None:
             iteration, iterations = now.get("iteration"), now.get("iterations")
             known = type(iteration) is type(iterations) is int
             far = (iteration, iterations) if known else (None, None)
-            doing[key] = Doing(member.holder, str(now.get("since"))[:19], *far)
+            doing[key] = JobStatus(member.holder, str(now.get("since"))[:19], *far)
     return {**queued, **doing}
 
 

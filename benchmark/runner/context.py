@@ -1,4 +1,4 @@
-"""What all jobs of a run share: configuration, device, plates and judges."""
+"""What all jobs of a run share: configuration, device, plates and OCR engines."""
 
 from __future__ import annotations
 
@@ -16,7 +16,8 @@ from benchmark.data import pack
 from benchmark.data.plates import Plates
 from benchmark.data.splits import Counts
 from benchmark.data.synthetic import generator
-from benchmark.ocr import engines
+from benchmark.ocr.engines import make_engine
+from benchmark.ocr.reading import OcrEngine
 from benchmark.results.identity import scoring_identity
 from benchmark.results.store import Run
 from benchmark.scoring import upscaling
@@ -27,26 +28,26 @@ from benchmark.util.stop import Stop
 
 
 @dataclass
-class Setting:
-    """What all jobs of a run share: configuration, place, plates and judges."""
+class RunContext:
+    """What all jobs of a run share: configuration, folder, plates and OCR engines."""
 
     config: Config
     run: Run
     device: torch.device
     plates: Plates
     data_name: str
-    judge: engines.Judge | None
-    second: engines.Judge | None
+    ocr_engine: OcrEngine | None
+    second_engine: OcrEngine | None
     stop: Stop
 
     @cached_property
-    def judges(self) -> list[dict[str, Any] | None]:
-        """What the judges say of themselves."""
-        return [judge.describe() if judge else None for judge in (self.judge, self.second)]
+    def ocr_facts(self) -> list[dict[str, Any] | None]:
+        """What both OCR engines say of themselves: name, version, hashes."""
+        return [engine.describe() if engine else None for engine in (self.ocr_engine, self.second_engine)]
 
     @property
     def scoring_identity(self) -> str:
-        return scoring_identity(self.plates.fingerprint, self.judges)
+        return scoring_identity(self.plates.fingerprint, self.ocr_facts)
 
     @cached_property
     def test(self) -> Plates:
@@ -125,14 +126,11 @@ def resolve_device(name: str) -> torch.device:
     return device
 
 
-def make_judges(config: Config) -> tuple[engines.Judge | None, engines.Judge | None]:
-    """The first and the second judge of a configuration. A judge is not its own second, and where
-    nobody was asked to read nobody reads."""
+def make_ocr_engines(config: Config) -> tuple[OcrEngine | None, OcrEngine | None]:
+    """Both OCR engines of a configuration. No second engine if OCR is off, or if it would be the first one again."""
 
-    def make(name: str) -> engines.Judge | None:
-        return engines.make_judge(
-            name, model_dir=config.scoring.paddle_model, paddle_device=config.scoring.paddle_device
-        )
+    def make(name: str) -> OcrEngine | None:
+        return make_engine(name, model_dir=config.scoring.paddle_model, paddle_device=config.scoring.paddle_device)
 
     first = make(config.scoring.ocr)
     second = config.scoring.second if config.scoring.second != config.scoring.ocr else "none"

@@ -21,7 +21,7 @@ from benchmark.data.training_examples import save_exhibits
 from benchmark.results.identity import current_source
 from benchmark.results.provenance import provenance
 from benchmark.results.store import SCHEMA, UPPER_BOUND, Result, clear, write_result
-from benchmark.runner.context import Setting
+from benchmark.runner.context import RunContext
 from benchmark.scoring import plate_scores, upscaling
 from benchmark.scoring.cost import macs
 from benchmark.training import checkpoint, trainer
@@ -44,36 +44,36 @@ class Scored:
     milliseconds: float
 
 
-def create(setting: Setting, entry: Registration) -> Method:
+def create(context: RunContext, entry: Registration) -> Method:
     """A new method as configured."""
-    return entry.create(setting.config.options(entry.family))
+    return entry.create(context.config.options_for(entry))
 
 
 def compute(
-    setting: Setting, entry: Registration, seed: int, folder: Path, known: str, progress: Progress
+    context: RunContext, entry: Registration, seed: int, folder: Path, identity: str, progress: Progress
 ) -> dict[str, Any]:
     """Train, choose the best weights on validation plates, score, store. Returns the content of ``result.json``."""
     begun = time.perf_counter()
-    with setting.stop.between_iterations(), _memory_for_training(setting):
+    with context.stop.between_iterations(), _memory_for_training(context):
         method, session = trainer.train(
-            lambda: create(setting, entry),
-            setting.config.train,
-            setting.plates.split("train"),
-            setting.validation_batches,
+            lambda: create(context, entry),
+            context.config.train,
+            context.plates.split("train"),
+            context.validation_batches,
             seed,
             folder,
-            known,
+            identity,
             report=progress.update,
-            should_stop=setting.stop,
+            should_stop=context.stop,
         )
-    info = describe(setting, entry, seed, known, method) | {
+    info = describe(context, entry, seed, identity, method) | {
         "iterations": session.iteration,
         "best_iteration": session.best_iteration,
     }
-    return store_scores(setting, entry, method, folder, info, session.clocks, session.resumed, begun)
+    return store_scores(context, entry, method, folder, info, session.clocks, session.resumed, begun)
 
 
-def rescore(setting: Setting, entry: Registration, present: Result) -> dict[str, Any]:
+def rescore(context: RunContext, entry: Registration, present: Result) -> dict[str, Any]:
     """Score the stored weights of a result again, with what scores now. Returns the new ``result.json``.
 
     Raises RuntimeError where the weights are not those that were stored.
@@ -81,23 +81,23 @@ def rescore(setting: Setting, entry: Registration, present: Result) -> dict[str,
     if damaged := present.changed(trainer.BEST, trainer.LAST):
         raise RuntimeError(f"{damaged[0]} is not as it was stored: move {present.folder} away to train anew")
     begun = time.perf_counter()
-    method = create(setting, entry).accelerate(setting.config.train.acceleration).to(setting.device)
+    method = create(context, entry).accelerate(context.config.train.acceleration).to(context.device)
     clocks = present.info["clocks"]
     trained = {name: seconds for name, seconds in clocks.items() if name not in ("scoring", "total")}
     earlier = clocks.get("total", sum(clocks.values())) - clocks.get("scoring", 0.0)
     info = present.info | {
         "schema": SCHEMA,
         "source": current_source(entry.name),
-        "config": setting.config.model_dump(mode="json"),
-        "judge": setting.judges[0],
-        "second_judge": setting.judges[1],
-        "scoring_provenance": provenance(setting.device),
+        "config": context.config.model_dump(mode="json"),
+        "judge": context.ocr_facts[0],
+        "second_judge": context.ocr_facts[1],
+        "scoring_provenance": provenance(context.device),
     }
-    return store_scores(setting, entry, method, present.folder, info, trained, earlier, begun)
+    return store_scores(context, entry, method, present.folder, info, trained, earlier, begun)
 
 
 def store_scores(
-    setting: Setting,
+    context: RunContext,
     entry: Registration,
     method: Method,
     folder: Path,
@@ -115,16 +115,16 @@ def store_scores(
     last = None
     if (folder / trainer.LAST).is_file():
         trainer.load_weights(method, folder / trainer.LAST)
-        last = score(setting, method).frame
+        last = score(context, method).frame
     trainer.load_weights(method, folder / trainer.BEST)
-    best = score(setting, method)
+    best = score(context, method)
     info = info | {
-        "scoring_identity": setting.scoring_identity,
+        "scoring_identity": context.scoring_identity,
         "scores": summaries(best.frame, best.frame if last is None else last),
-        "cost": {"macs": macs(create(setting, entry)), "milliseconds": best.milliseconds,
-                 "device": setting.device.type},
+        "cost": {"macs": macs(create(context, entry)), "milliseconds": best.milliseconds,
+                 "device": context.device.type},
     }  # fmt: skip
-    save_samples(folder, best.images, setting.test, setting.config.scoring.samples)
+    save_samples(folder, best.images, context.test, context.config.scoring.samples)
     write_text(folder / "plates.csv", best.frame.to_csv(index=False))
     now = time.perf_counter()
     info["clocks"] = {**clocks, "scoring": now - start, "total": earlier + now - begun}
@@ -135,14 +135,14 @@ def store_scores(
     return info
 
 
-def score(setting: Setting, method: Method) -> Scored:
+def score(context: RunContext, method: Method) -> Scored:
     """Upscale and judge the test plates."""
-    batches = setting.test_batches  # made on first use, which is not the method's cost
-    with _memory_for_scoring(setting):
+    batches = context.test_batches  # made on first use, which is not the method's cost
+    with _memory_for_scoring(context):
         start = time.perf_counter()
         images = upscaling.upscale_plates(method.upscale, batches)
         milliseconds = 1000.0 * (time.perf_counter() - start) / len(images)
-        frame = plate_scores.score_plates(images, setting.test, setting.judge, setting.second)
+        frame = plate_scores.score_plates(images, context.test, context.ocr_engine, context.second_engine)
     return Scored(images, frame, milliseconds)
 
 
@@ -156,13 +156,13 @@ def summaries(best: pd.DataFrame, last: pd.DataFrame) -> dict[str, Any]:
 
 
 @contextmanager
-def _memory_for_training(setting: Setting) -> Iterator[None]:
+def _memory_for_training(context: RunContext) -> Iterator[None]:
     try:
         yield
     except Exception as error:
         if not out_of_memory(error):
             raise
-        size = setting.config.train.batch_size
+        size = context.config.train.batch_size
         frames = traceback.walk_tb(error.__traceback__)
         if any(frame.f_code.co_filename == upscaling.__file__ for frame, _ in frames):
             text = "out of memory while validating: free some, or take another --device"
@@ -174,37 +174,37 @@ def _memory_for_training(setting: Setting) -> Iterator[None]:
 
 
 @contextmanager
-def _memory_for_scoring(setting: Setting) -> Iterator[None]:
+def _memory_for_scoring(context: RunContext) -> Iterator[None]:
     try:
         yield
     except Exception as error:
         if not out_of_memory(error):
             raise
-        way = "free some" if setting.device.type == "cpu" else "add --device cpu, or free some"
+        way = "free some" if context.device.type == "cpu" else "add --device cpu, or free some"
         raise OutOfMemory(
             f"out of memory in scoring; the weights are kept: {way}, and the same command scores them"
         ) from error
 
 
-def score_upper_bound(setting: Setting) -> dict[str, Any]:
+def score_upper_bound(context: RunContext) -> dict[str, Any]:
     """Score the HR plates themselves, as the row that no method can pass, and keep what training looks like.
 
     Returns the content of ``result.json``.
     """
-    folder = setting.run.place(UPPER_BOUND, 0)
+    folder = context.run.place(UPPER_BOUND, 0)
     start = time.perf_counter()
-    with _memory_for_scoring(setting):
-        hr = [plate.hr for plate in setting.test]
-        frame = plate_scores.score_plates(hr, setting.test, setting.judge, setting.second)
+    with _memory_for_scoring(context):
+        hr = [plate.hr for plate in context.test]
+        frame = plate_scores.score_plates(hr, context.test, context.ocr_engine, context.second_engine)
     clear(folder)  # only now: what was there is kept where scoring fails
     write_text(folder / "plates.csv", frame.to_csv(index=False))
     with writing(folder / "exhibits"):
-        save_exhibits(folder / "exhibits", setting.plates.split("train"), setting.config.train.batch_size)
+        save_exhibits(folder / "exhibits", context.plates.split("train"), context.config.train.batch_size)
     scores = summaries(frame, frame)
     seconds = time.perf_counter() - start
-    info = common_facts(setting) | {
+    info = common_facts(context) | {
         **upper_bound_facts(),
-        "scoring_identity": setting.scoring_identity,
+        "scoring_identity": context.scoring_identity,
         "source": current_source(UPPER_BOUND),
         "scores": {name: scores[name] for name in scores if name.startswith("best")},
         "clocks": {"scoring": seconds, "total": seconds},
@@ -218,9 +218,9 @@ def upper_bound_facts() -> dict[str, Any]:
     return {"method": UPPER_BOUND, "title": "HR (upper bound)", "groups": ["bound"], "seed": 0}
 
 
-def describe(setting: Setting, entry: Registration, seed: int, known: str, method: Method) -> dict[str, Any]:
+def describe(context: RunContext, entry: Registration, seed: int, identity: str, method: Method) -> dict[str, Any]:
     """The part of ``result.json`` that is known before training."""
-    return common_facts(setting) | {
+    return common_facts(context) | {
         "method": entry.name,
         "title": entry.title,
         "groups": list(entry.groups),
@@ -230,7 +230,7 @@ def describe(setting: Setting, entry: Registration, seed: int, known: str, metho
         "options": asdict(method.options),
         "parameters": method.parameters(),
         "paper_parameters": entry.method.paper_parameters,
-        "identity": known,
+        "identity": identity,
         "ingredients": method.ingredients(),
         "source": current_source(entry.name),
         "facts": method.facts,
@@ -238,28 +238,28 @@ def describe(setting: Setting, entry: Registration, seed: int, known: str, metho
     }
 
 
-def common_facts(setting: Setting) -> dict[str, Any]:
+def common_facts(context: RunContext) -> dict[str, Any]:
     """What every ``result.json`` of a run says alike."""
-    info, splits = setting.plates.info, setting.plates.info["splits"]
+    info, splits = context.plates.info, context.plates.info["splits"]
     return {
         "schema": SCHEMA,
         "status": "complete",
-        "config": setting.config.model_dump(mode="json"),
+        "config": context.config.model_dump(mode="json"),
         "data": {
-            "name": setting.data_name,
-            "fingerprint": setting.plates.fingerprint,
+            "name": context.data_name,
+            "fingerprint": context.plates.fingerprint,
             "train": splits.get("train", 0),
             "val": splits.get("val", 0),
             "test": splits["test"],
-            "protocol": setting.config.data.protocol,
+            "protocol": context.config.data.protocol,
             "grown": info["grown"],
             "skipped": info["skipped"],
             "misfits": info.get("misfits", 0),  # packs made before annotations were checked do not say
             **({"leaks": info["leaks"]} if "leaks" in info else {}),
         },
-        "judge": setting.judges[0],
-        "second_judge": setting.judges[1],
-        "provenance": provenance(setting.device),
+        "judge": context.ocr_facts[0],
+        "second_judge": context.ocr_facts[1],
+        "provenance": provenance(context.device),
         "notes": [],
     }
 

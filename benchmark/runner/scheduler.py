@@ -29,14 +29,14 @@ from benchmark.results.store import (
     write_result,
 )
 from benchmark.runner.activity import Activity, working
-from benchmark.runner.context import Setting, configure_torch, make_judges, prepare_plates, resolve_device
+from benchmark.runner.context import RunContext, configure_torch, make_ocr_engines, prepare_plates, resolve_device
 from benchmark.runner.job import common_facts, compute, create, rescore, score_upper_bound, upper_bound_facts
 from benchmark.training import checkpoint
 from benchmark.training.progress import Progress
 from benchmark.training.session import Interrupted
 from benchmark.util.errors import first_line, writing
 from benchmark.util.files import write_text
-from benchmark.util.locks import Held, hold
+from benchmark.util.locks import LockHeld, hold
 from benchmark.util.stop import Stop
 from benchmark.util.terminal import say as say_plainly
 from methods import Registration
@@ -95,9 +95,9 @@ def run_jobs(
                 activity = Activity(tell, [job.key for job in todo])
                 plates, name = prepare_plates(config, run.folder.parent, say)
                 say(f"{overview(plates, name)}; device {device}")
-                judge, second = make_judges(config)
-                setting = Setting(config, run, device, plates, name, judge, second, stop)
-                return run_all(setting, todo, started, activity)
+                engines = make_ocr_engines(config)
+                context = RunContext(config, run, device, plates, name, *engines, stop)
+                return run_all(context, todo, started, activity)
         except KeyboardInterrupt:
             if not stop():
                 raise
@@ -141,7 +141,7 @@ def overview(plates: Plates, name: str) -> str:
     )
 
 
-def run_all(setting: Setting, jobs: list[Job], started: int, activity: Activity) -> list[str]:
+def run_all(context: RunContext, jobs: list[Job], started: int, activity: Activity) -> list[str]:
     """Run every job, last those that other processes hold. Returns the names of the jobs that failed.
 
     ``started``: when this process began, by the clock of the file system (nanoseconds).
@@ -149,114 +149,116 @@ def run_all(setting: Setting, jobs: list[Job], started: int, activity: Activity)
     outcomes: list[bool | None] = []
     for job in jobs:
         rest = len(jobs) - len(outcomes) > 1 or None in outcomes
-        outcomes.append(run_locked(setting, job, started, activity, wait=not rest))
+        outcomes.append(run_locked(context, job, started, activity, wait=not rest))
     for i, job in enumerate(jobs):
         if outcomes[i] is None:
-            outcomes[i] = run_locked(setting, job, started, activity, wait=True)
+            outcomes[i] = run_locked(context, job, started, activity, wait=True)
     return [job.label for job, done in zip(jobs, outcomes) if not done]
 
 
-def run_locked(setting: Setting, job: Job, started: int, activity: Activity, wait: bool) -> bool | None:
+def run_locked(context: RunContext, job: Job, started: int, activity: Activity, wait: bool) -> bool | None:
     """Run a job under its lock. False if it failed, None if another process holds it and ``wait`` is false."""
-    name = job.name if setting.config.train.seeds == 1 or job.entry is None else job.label
+    name = job.name if context.config.train.seeds == 1 or job.entry is None else job.label
     progress = Progress(name, also=activity.update)
-    lock = setting.run.folder / LOCKS / f"job-{job.name}-seed{job.seed}"
+    lock = context.run.folder / LOCKS / f"job-{job.name}-seed{job.seed}"
     with ExitStack() as held:
         try:
             held.enter_context(hold(lock, (lambda by: progress.note(f"waiting for {by}")) if wait else None))
-        except Held as other:
+        except LockHeld as other:
             progress.note(f"is being computed by {other.holder}: the others come first")
             return None
         held.enter_context(activity.job(job.key))
-        return run_job(setting, job, progress, started)
+        return run_job(context, job, progress, started)
 
 
-def run_job(setting: Setting, job: Job, progress: Progress, started: int) -> bool:
+def run_job(context: RunContext, job: Job, progress: Progress, started: int) -> bool:
     """Do what is missing of a job. False if it failed.
 
     Raises Interrupted where the user or the system asked to stop, and OSError where nothing can be written.
     """
-    known, start = "", time.monotonic()
+    identity, start = "", time.monotonic()
     try:
-        present = setting.run.result(job.name, job.seed)
+        present = context.run.result(job.name, job.seed)
         if job.entry is not None:
-            known = _identity(setting, job.entry, job.seed)
-            present = _taken_back(setting, job, known, present, progress)
-        if present is not None and _failed_since(started, present, known):
+            identity = _identity(context, job.entry, job.seed)
+            present = _taken_back(context, job, identity, present, progress)
+        if present is not None and _failed_since(started, present, identity):
             progress.note(f"FAILED in another process: {present.info['error']['message']}")
             return False
-        if present is not None and _is_there(setting, present, known):
+        if present is not None and _is_there(context, present, identity):
             if job.entry is not None:
                 progress.note("is there already")
             checkpoint.remove(present.folder)  # of a process that was killed just after it had stored the result
             drop_replaced(present.folder)
             return True
-        info = _do(setting, job, known, present, progress)
-        drop_replaced(setting.run.place(job.name, job.seed))
+        info = _do(context, job, identity, present, progress)
+        drop_replaced(context.run.place(job.name, job.seed))
     except BaseException as error:  # a method must not take the others along, not even by sys.exit()
-        if isinstance(error, Interrupted) or (isinstance(error, KeyboardInterrupt) and setting.stop()):
+        if isinstance(error, Interrupted) or (isinstance(error, KeyboardInterrupt) and context.stop()):
             progress.note("stopped; the same command goes on from here")
-            raise Interrupted(setting.stop.signal) from None
-        fail(setting, job, known, error, progress)
+            raise Interrupted(context.stop.signal) from None
+        fail(context, job, identity, error, progress)
         return False
     finally:
         gc.collect()
-        if setting.device.type == "cuda":
+        if context.device.type == "cuda":
             torch.cuda.empty_cache()
     progress.note(f"{outcome(info['scores']['best'])}, {time.monotonic() - start:.0f} s")
     return True
 
 
-def _identity(setting: Setting, entry: Registration, seed: int) -> str:
-    options = setting.config.options(entry.family)
-    ingredients = create(setting, entry).ingredients()
-    return training_identity(entry, options, seed, setting.config, setting.plates.fingerprint, ingredients)
+def _identity(context: RunContext, entry: Registration, seed: int) -> str:
+    options = context.config.options(entry.family)
+    ingredients = create(context, entry).ingredients()
+    return training_identity(entry, options, seed, context.config, context.plates.fingerprint, ingredients)
 
 
-def _taken_back(setting: Setting, job: Job, known: str, present: Result | None, progress: Progress) -> Result | None:
+def _taken_back(
+    context: RunContext, job: Job, identity: str, present: Result | None, progress: Progress
+) -> Result | None:
     """The result of a job: one that was set aside, if it is what is wanted and has not been replaced yet."""
-    folder = setting.run.place(job.name, job.seed)
+    folder = context.run.place(job.name, job.seed)
     old = replaced(folder)
     kept = present.complete if present is not None else (folder / "result.json").exists()
-    if old is None or kept or old.info.get("identity", "") != known:
+    if old is None or kept or old.info.get("identity", "") != identity:
         return present
     progress.note(f"goes back to the result in {old.folder}")
     take_back(folder)
-    return setting.run.result(job.name, job.seed)
+    return context.run.result(job.name, job.seed)
 
 
-def _failed_since(started: int, present: Result, known: str) -> bool:
+def _failed_since(started: int, present: Result, identity: str) -> bool:
     """Whether another process has tried this very job since this one began: it is not tried again at once."""
-    if present.complete or present.info.get("identity", "") != known:
+    if present.complete or present.info.get("identity", "") != identity:
         return False
     return (present.folder / "result.json").stat().st_mtime_ns > started
 
 
-def _is_there(setting: Setting, present: Result, known: str) -> bool:
+def _is_there(context: RunContext, present: Result, identity: str) -> bool:
     info = present.info
-    scored = info.get("scoring_identity") == setting.scoring_identity and not present.changed("plates.csv")
-    return present.complete and info.get("identity", "") == known and scored
+    scored = info.get("scoring_identity") == context.scoring_identity and not present.changed("plates.csv")
+    return present.complete and info.get("identity", "") == identity and scored
 
 
-def _do(setting: Setting, job: Job, known: str, present: Result | None, progress: Progress) -> dict[str, Any]:
+def _do(context: RunContext, job: Job, identity: str, present: Result | None, progress: Progress) -> dict[str, Any]:
     """Score, or train and score. Returns the content of ``result.json``."""
-    folder = setting.run.place(job.name, job.seed)
+    folder = context.run.place(job.name, job.seed)
     if present is None and (folder / "result.json").exists():
-        why = setting.run.unreadable().get(folder / "result.json", "it cannot be read")
+        why = context.run.unreadable().get(folder / "result.json", "it cannot be read")
         raise RuntimeError(f"there is a result that cannot be used ({why}): move {folder} away to compute it anew")
     if job.entry is None:
-        return score_upper_bound(setting)
+        return score_upper_bound(context)
     if present is not None and present.complete:
-        if present.info["identity"] == known:
-            progress.note("scoring the weights that are there: judge, metrics or test plates are others")
-            return rescore(setting, job.entry, present)
+        if present.info["identity"] == identity:
+            progress.note("scoring the weights that are there: OCR engine, metrics or test plates changed")
+            return rescore(context, job.entry, present)
         aside = set_aside(folder)
         progress.note("made with another configuration, data or source: computing it anew")
         progress.note(f"the old result is kept in {aside} until the new one is complete")
     if not checkpoint.present(folder):
         clear(folder)  # nothing there to go on from
     (folder / "result.json").unlink(missing_ok=True)
-    return compute(setting, job.entry, job.seed, folder, known, progress)
+    return compute(context, job.entry, job.seed, folder, identity, progress)
 
 
 def outcome(scores: dict[str, Any]) -> str:
@@ -266,7 +268,7 @@ def outcome(scores: dict[str, Any]) -> str:
     return ", ".join(parts + ([] if read is None else [f"{read:.0%} of plates read"]))
 
 
-def fail(setting: Setting, job: Job, known: str, error: BaseException, progress: Progress) -> None:
+def fail(context: RunContext, job: Job, identity: str, error: BaseException, progress: Progress) -> None:
     """Say why a job failed and store it as a failure, unless there is a result: that is worth more than an error.
 
     A failure is listed in the report and tried again by the next run. Raises OSError where the folder takes not
@@ -276,14 +278,14 @@ def fail(setting: Setting, job: Job, known: str, error: BaseException, progress:
     if not isinstance(error, Exception):
         reason = f"{type(error).__name__} ({reason}): a method must not end the process"
     progress.note(f"FAILED: {reason}")
-    folder = setting.run.place(job.name, job.seed)
-    now = setting.run.result(job.name, job.seed)
+    folder = context.run.place(job.name, job.seed)
+    now = context.run.result(job.name, job.seed)
     if linked(folder) or ((folder / "result.json").exists() and (now is None or now.complete)):
         return
-    info = common_facts(setting) | {
+    info = common_facts(context) | {
         **job.facts,
         "status": "failed",
-        "identity": known,
+        "identity": identity,
         "error": {"type": type(error).__name__, "message": reason},
     }
     trace = "".join(traceback.format_exception(error)).encode("utf-8", "backslashreplace").decode()

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from benchmark.results.store import Key, Run
-from benchmark.runner.activity import at_work
+from benchmark.runner.activity import jobs_at_work
 from benchmark.util.terminal import plain
 
 
@@ -19,7 +19,7 @@ def status_rows(run: Run) -> list[dict[str, Any]]:
         (method, seed): {"method": plain(method), "seed": seed, "status": status, "detail": detail}
         for (method, seed), (status, detail) in run.stored().items()
     }
-    for (method, seed), doing in at_work(run).items():
+    for (method, seed), doing in jobs_at_work(run).items():
         row = {"method": plain(method), "seed": seed, "status": "pending", "detail": plain(doing.text)}
         if doing.since and rows.get((method, seed), {}).get("status") != "complete":
             rows[method, seed] = {**row, "status": "running", **doing.as_dict()}
@@ -29,4 +29,4 @@ def status_rows(run: Run) -> list[dict[str, Any]]:
 
 def running(run: Run) -> list[Key]:
     """What processes are computing now."""
-    return [key for key, doing in at_work(run).items() if doing.since]
+    return [key for key, doing in jobs_at_work(run).items() if doing.since]

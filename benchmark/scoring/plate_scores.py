@@ -12,7 +12,7 @@ import numpy as np
 import pandas as pd
 
 from benchmark.data.plates import Plate
-from benchmark.ocr.engines import Judge, Reading, character_accuracy, normalise, rectify
+from benchmark.ocr.reading import OcrEngine, Reading, character_accuracy, normalise, rectify
 from benchmark.scoring.metrics import METRICS, SECOND
 from benchmark.scoring.upscaling import PlateSequence
 
@@ -25,7 +25,7 @@ PLATE_COLUMNS = (*_FACTS, *_PICTURE, *READING_COLUMNS, *(name + SECOND for name 
 
 
 def score_plates(
-    images: Sequence[np.ndarray], plates: PlateSequence, judge: Judge | None, second: Judge | None = None
+    images: Sequence[np.ndarray], plates: PlateSequence, judge: OcrEngine | None, second: OcrEngine | None = None
 ) -> pd.DataFrame:
     """All scores of upscaled plates: one row a plate, columns ``PLATE_COLUMNS``.
 

@@ -23,12 +23,12 @@ def settings(adam: torch.optim.Optimizer) -> Settings:
     return [{k: v for k, v in group.items() if k not in ("params", "lr")} for group in adam.param_groups]
 
 
-def check(adam: torch.optim.Optimizer, known: Settings) -> None:
-    """Raise ValueError if a state was loaded that does not fit: ``known`` are the settings before.
+def check(adam: torch.optim.Optimizer, before: Settings) -> None:
+    """Raise ValueError if a state was loaded that does not fit: ``before`` are the settings before it.
 
     PyTorch does not look, and a fused step writes beyond tensors that are too small.
     """
-    if settings(adam) != known:
+    if settings(adam) != before:
         raise ValueError("its optimiser is another")
     for group in adam.param_groups:
         for parameter in group["params"]:
@@ -39,7 +39,7 @@ def check(adam: torch.optim.Optimizer, known: Settings) -> None:
                 raise ValueError("its optimiser is of another network")
 
 
-class Watch:
+class NonFiniteGuard:
     """Notices a loss that is not finite on a device, without waiting for the device.
 
     From that iteration on the guarded optimisers leave weights and moments as they are, by the mechanism with
@@ -48,20 +48,20 @@ class Watch:
 
     def __init__(self, device: torch.device) -> None:
         self._zero, self._sum = torch.zeros((), device=device), torch.zeros((), device=device)
-        self._found = torch.zeros((), device=device)
+        self._non_finite = torch.zeros((), device=device)
         self._skipped = torch.zeros((), device=device)
 
-    def guard(self, adam: torch.optim.Optimizer) -> None:
+    def attach(self, adam: torch.optim.Optimizer) -> None:
         """Let ``adam`` skip its steps once a loss was not finite."""
-        adam.found_inf = self._found  # type: ignore[attr-defined]
+        adam.found_inf = self._non_finite  # type: ignore[attr-defined]
 
-    def see(self, losses: list[Tensor]) -> None:
+    def update(self, losses: list[Tensor]) -> None:
         """Take the losses of an iteration, before the optimisers step."""
         total = losses[0] if len(losses) == 1 else torch.stack(losses).sum()
         self._sum.addcmul_(total, self._zero)  # 0, or not a number from the first such loss on
-        torch.ne(self._sum, self._sum, out=self._found)
-        self._skipped.add_(self._found)
+        torch.ne(self._sum, self._sum, out=self._non_finite)
+        self._skipped.add_(self._non_finite)
 
-    def skipped(self) -> int:
+    def skipped_steps(self) -> int:
         """How many iterations the guarded optimisers have skipped; waits for the device."""
         return int(self._skipped.item())

@@ -27,7 +27,7 @@ class NonFiniteLoss(RuntimeError):
     """A loss of a method became infinite or not a number; its last good weights are kept."""
 
 
-class Misfit(Exception):
+class CheckpointMismatch(Exception):
     """A checkpoint did not fit and has been removed; method and session are spoilt: train new ones."""
 
 
@@ -87,7 +87,7 @@ class TrainingSession:
         self._points = set(validation_points(config.iterations, config.validations))
         self._saved = 0  # iteration of the latest checkpoint
         self._next_checkpoint = time.monotonic() + config.checkpoint_seconds
-        self._watch = optimizer.Watch(self.device) if self.device.type != "cpu" else None
+        self._guard = optimizer.NonFiniteGuard(self.device) if self.device.type != "cpu" else None
 
     # -- what a method sees --------------------------------------------------------------------
 
@@ -98,15 +98,15 @@ class TrainingSession:
 
     def optimizer(self, groups: list[dict[str, Any]], recipe: Recipe) -> torch.optim.Optimizer:
         adam = optimizer.make(groups, recipe)
-        if self._watch is not None:
-            self._watch.guard(adam)
+        if self._guard is not None:
+            self._guard.attach(adam)
         self._optimizers.append((adam, recipe))
         return adam
 
     def check(self, losses: Losses) -> None:
         self.losses = {name: value.detach() for name, value in losses.items()}
-        if self._watch is not None:
-            self._watch.see(list(self.losses.values()))
+        if self._guard is not None:
+            self._guard.update(list(self.losses.values()))
             return
         for name, value in self.losses.items():
             if not math.isfinite(number := value.item()):
@@ -114,7 +114,7 @@ class TrainingSession:
                 raise NonFiniteLoss(f"{called} became {number} at iteration {self.iteration + 1}")
 
     def batches(self, method: Method) -> Iterator[tuple[int, Batch]]:
-        self._restore(method)
+        self._resume(method)
         if not self.history:
             self.record(method)  # iteration 0: what the untrained network does
         while self.iteration < self.iterations:
@@ -126,10 +126,10 @@ class TrainingSession:
                     if self._something_is_due():
                         break
                     self.report(self)
-                self._ask_watch()
+                self._raise_if_non_finite()
             if self.iteration in self._points:
                 self.record(method)
-            stopping = self.should_stop()  # asked once: what is asked to stop leaves a checkpoint
+            stopping = self.should_stop()  # read the flag once, so a stop always checkpoints first
             if stopping or self._checkpoint_is_due():
                 self.checkpoint(method)
             if stopping:
@@ -138,11 +138,11 @@ class TrainingSession:
     # -- between two iterations ----------------------------------------------------------------
 
     def _something_is_due(self) -> bool:
-        watched = self._watch is not None and self.iteration % CHECK_EVERY == 0
+        watched = self._guard is not None and self.iteration % CHECK_EVERY == 0
         return watched or self.iteration in self._points or self._checkpoint_is_due() or self.should_stop()
 
-    def _ask_watch(self) -> None:
-        skipped = self._watch.skipped() if self._watch is not None else 0
+    def _raise_if_non_finite(self) -> None:
+        skipped = self._guard.skipped_steps() if self._guard is not None else 0
         if skipped:
             raise NonFiniteLoss(f"a loss was not finite at iteration {self.iteration - skipped + 1}")
 
@@ -208,7 +208,7 @@ class TrainingSession:
             "clocks": dict(self.clocks),
         }
 
-    def take_up(self, state: State) -> None:
+    def restore(self, state: State) -> None:
         """Stand where :meth:`outcome` said. Raises ValueError if it cannot have said that."""
         iteration, best_iteration, best_psnr = state["iteration"], state["best_iteration"], state["best_psnr"]
         clocks, history = state["clocks"], state["history"]
@@ -226,17 +226,17 @@ class TrainingSession:
         self.resumed = sum(clocks.values())
         self._saved = iteration
 
-    def _restore(self, method: Method) -> None:
+    def _resume(self, method: Method) -> None:
         """Go on from the latest checkpoint that can be read, if there is one."""
         for path, state in checkpoint.states(self.folder, self.identity):
             try:
-                self._take_up_all(method, state)
+                self._restore_all(method, state)
             except Exception as error:  # a forged one makes a method's own code raise almost anything
                 checkpoint.reject(path, error)
-                raise Misfit from None
+                raise CheckpointMismatch from None
             return
 
-    def _take_up_all(self, method: Method, state: State) -> None:
+    def _restore_all(self, method: Method, state: State) -> None:
         settings = [optimizer.settings(adam) for adam, _ in self._optimizers]
         method.load_state_dict(state["method"])
         for (adam, _), known in zip(self._optimizers, settings):
@@ -245,7 +245,7 @@ class TrainingSession:
         if {k: (v.shape, v.dtype) for k, v in best.items()} != {k: (v.shape, v.dtype) for k, v in weights.items()}:
             raise ValueError("its best weights are of another network")
         restore_random_state(state["random"], self.device)
-        self.take_up(state)
+        self.restore(state)
         self.best_weights = best
 
     @contextmanager

@@ -17,7 +17,7 @@ from benchmark.data.patches import PatchSampler
 from benchmark.data.plates import Plates
 from benchmark.scoring import upscaling
 from benchmark.training import checkpoint
-from benchmark.training.session import Misfit, TrainingSession
+from benchmark.training.session import CheckpointMismatch, TrainingSession
 from benchmark.util.files import write_bytes, write_text
 from methods import Method
 
@@ -65,7 +65,7 @@ def train(
             if not _finished_before(method, session):
                 _train(method, session)
             return method, session
-        except Misfit:
+        except CheckpointMismatch:
             continue  # with the checkpoint before that one, or anew
 
 
@@ -76,12 +76,12 @@ def _finished_before(method: Method, session: TrainingSession) -> bool:
     if state is None:
         return False
     try:
-        session.take_up(state)
+        session.restore(state)
         load_weights(method, folder / (LAST if LAST in state["files"] else BEST))
         method.facts = json.loads(state["facts"])
     except Exception as error:  # a forged one
         checkpoint.reject(folder / checkpoint.FINISHED, error)
-        raise Misfit from None
+        raise CheckpointMismatch from None
     return True
 
 

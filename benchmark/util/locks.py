@@ -29,7 +29,7 @@ _LONGEST = 1_000_000
 """Bytes of a lock file that are looked at: far more than any of this program's has."""
 
 
-class Held(UserError):
+class LockHeld(UserError):
     """Another process holds the lock. ``holder``: its process, host and since when."""
 
     def __init__(self, message: str, holder: str) -> None:
@@ -43,8 +43,8 @@ def hold(file: Path, wait: Callable[[str], object] | None = None) -> Iterator[Ca
     A symbolic link in the place of either is refused: it would be written through. Yields a function that has the
     file say something more, below the line that names the holder.
 
-    Where another process has it: raises :class:`Held`, or, given ``wait``, tells it who has it and waits (Ctrl-C ends
-    the waiting). Raises UserError on a file system without locks, OSError where the file cannot be made.
+    Where another process has it: raises :class:`LockHeld`, or, given ``wait``, tells it who has it and waits (Ctrl-C
+    ends the waiting). Raises UserError on a file system without locks, OSError where the file cannot be made.
     """
     refuse_links(file.parent, file)
     with writing(file):
@@ -70,7 +70,7 @@ def _acquire(handle: int, file: Path, wait: Callable[[str], object] | None) -> N
     except BlockingIOError:
         holder = _text(handle).partition("\n")[0].strip() or "another process"
         if wait is None:
-            raise Held(f"{file.parent} is being written by another process ({holder})", holder) from None
+            raise LockHeld(f"{file.parent} is being written by another process ({holder})", holder) from None
         wait(holder)
         fcntl.flock(handle, fcntl.LOCK_EX)
     except OSError as error:
@@ -141,7 +141,7 @@ class Member:
     state: dict[str, Any]
 
 
-class Disagreement(Held):
+class OtherConfiguration(LockHeld):
     """Another process does other work: ``member``."""
 
     def __init__(self, message: str, member: Member) -> None:
@@ -150,11 +150,11 @@ class Disagreement(Held):
 
 
 @contextmanager
-def agreeing(folder: Path, work: dict[str, Any]) -> Iterator[tuple[Path, Callable[[dict[str, Any]], None]]]:
+def join_run(folder: Path, work: dict[str, Any]) -> Iterator[tuple[Path, Callable[[dict[str, Any]], None]]]:
     """Be one of the processes that do the same ``work`` at the same time; ``folder`` is for this alone.
 
     Yields a file of this process's own, and a function that tells :func:`members` its state. Raises
-    :class:`Disagreement` while a process with other work is there.
+    :class:`OtherConfiguration` while a process with other work is there.
     """
     key = hashlib.sha256(json.dumps(work, sort_keys=True, default=str).encode()).hexdigest()[:16]
     mine = folder / f"{key}-{socket.gethostname()}-{os.getpid()}-{secrets.token_hex(4)}"
@@ -166,7 +166,7 @@ def agreeing(folder: Path, work: dict[str, Any]) -> Iterator[tuple[Path, Callabl
                     other.unlink(missing_ok=True)  # its process has ended, and nobody else is at the entrance
                 elif not other.name.startswith(key):
                     member = _member(said)
-                    raise Disagreement(f"other work is being done in {folder} ({member.holder})", member)
+                    raise OtherConfiguration(f"other work is being done in {folder} ({member.holder})", member)
             # It may have to wait for those who look whether somebody holds it.
             say = held.enter_context(hold(mine, wait=lambda holder: None))
 
@@ -181,7 +181,7 @@ def agreeing(folder: Path, work: dict[str, Any]) -> Iterator[tuple[Path, Callabl
 
 
 def members(folder: Path) -> list[Member]:
-    """The processes at work in the ``folder`` of :func:`agreeing` now."""
+    """The processes at work in the ``folder`` of :func:`join_run` now."""
     said = (held_by(file) for file in sorted(folder.glob("*-*-*")))
     return [_member(text) for text in said if text is not None]
 

@@ -44,10 +44,16 @@ def clocks(results: Results) -> list[dict[str, Any]]:
             "iterations": info.get("iterations") or None,
             **{clock: _seconds(_at(info, "clocks", clock)) for clock in CLOCKS},
             "date": _text(info, "provenance", "date"),
-            "source": _text(info, "source")[:12],
+            "source": _source(info.get("source")),
         }
         for info in results.infos
     ]
+
+
+def _source(source: Any) -> str:
+    """``training 0123456789ab, scoring cdef01234567``; results of schema 1 have one hash over everything."""
+    parts = source if isinstance(source, dict) else {"": source or ""}
+    return ", ".join(f"{part} {str(digest)[:12]}".strip() for part, digest in parts.items())
 
 
 def _seconds(value: Any) -> float | None:

@@ -18,7 +18,8 @@ from benchmark.data.ccpd import LETTERS, crop_box, parse_name
 from benchmark.data.synthetic import generator
 from benchmark.data.synthetic.generator import MANIFEST, plate_pose, plate_text, synthesize
 from benchmark.data.synthetic.plate_face import SIGNS, glyph_mask, plate_font
-from benchmark.ocr.engines import make_judge, normalise, rectify
+from benchmark.ocr.engines import make_engine
+from benchmark.ocr.reading import normalise, rectify
 from benchmark.util.errors import UserError
 
 PLATES = 200
@@ -171,7 +172,7 @@ def test_colours_and_contrast_are_those_of_real_plates(drawn: Path, ccpd_root: P
 
 
 def test_the_judge_reads_the_plates(drawn: Path) -> None:
-    judge = make_judge("rapid", threads=len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else None)
+    judge = make_engine("rapid", threads=len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else None)
     assert judge is not None
     names, rectified = [], []
     for file in sorted(drawn.glob("ccpd_*/*.jpg")):

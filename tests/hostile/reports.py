@@ -44,7 +44,7 @@ def _edit(file: Path, word: str, failed: bool) -> None:
     info["provenance"]["versions"] = {"torch": word, word: word}
     if failed:
         info |= {"status": "failed", "error": {"type": word, "message": word}}
-    info.pop("files", None)
+    info["files"] = {}  # of plates that are edited, too
     file.write_text(json.dumps(info), encoding="utf-8")
 
 

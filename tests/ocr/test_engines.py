@@ -1,4 +1,4 @@
-"""Reading plates: rectification, comparison of texts, both judges."""
+"""Reading plates: rectification, comparison of texts, and the OCR engines."""
 
 from __future__ import annotations
 
@@ -18,16 +18,17 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from benchmark.ocr import engines
-from benchmark.ocr.engines import (
+from benchmark.ocr import paddle, rapid
+from benchmark.ocr.crnn import CrnnEngine
+from benchmark.ocr.engines import make_engine
+from benchmark.ocr.paddle import PaddleEngine
+from benchmark.ocr.rapid import RapidEngine
+from benchmark.ocr.reading import (
     HEIGHT,
     WIDTH,
-    PaddleJudge,
-    RapidJudge,
     Reading,
     character_accuracy,
     edit_distance,
-    make_judge,
     normalise,
     rectify,
 )
@@ -165,31 +166,48 @@ TEXTS = ["A12345", "B67890", "H3K7P2", "XYZ246", "W8M5T1", "C4D9E3", "770077"]
 
 
 @pytest.fixture(scope="module")
-def judge() -> RapidJudge:
-    return RapidJudge(threads=2)
+def engine() -> RapidEngine:
+    return RapidEngine(threads=2)
 
 
-def test_rapid_reads_plates_in_order(judge: RapidJudge) -> None:
-    readings = judge.read([drawn(text) for text in TEXTS])
+def test_rapid_reads_plates_in_order(engine: RapidEngine) -> None:
+    readings = engine.read([drawn(text) for text in TEXTS])
     assert [normalise(reading.text) for reading in readings] == TEXTS
     assert all(0.7 < reading.confidence <= 1.0 for reading in readings)
 
 
-def test_a_reading_does_not_depend_on_its_batch_nor_on_threads(judge: RapidJudge) -> None:
+def test_a_reading_does_not_depend_on_its_batch_nor_on_threads(engine: RapidEngine) -> None:
     images = [drawn(text, seed) for seed, text in enumerate(TEXTS)] + [noise(HEIGHT, WIDTH, 3)]
-    together = judge.read(images)
-    assert [judge.read([image])[0] for image in images] == together
-    assert judge.read(images[::-1]) == together[::-1]
-    assert RapidJudge(threads=1).read(images) == together
+    together = engine.read(images)
+    assert [engine.read([image])[0] for image in images] == together
+    assert engine.read(images[::-1]) == together[::-1]
+    assert RapidEngine(threads=1).read(images) == together
 
 
-def test_nothing_read_has_no_confidence(judge: RapidJudge) -> None:
-    assert judge.read([np.zeros((HEIGHT, WIDTH, 3), np.uint8)]) == [Reading("", 0.0)]
-    assert judge.read([]) == []
+def test_nothing_read_has_no_confidence(engine: RapidEngine) -> None:
+    assert engine.read([np.zeros((HEIGHT, WIDTH, 3), np.uint8)]) == [Reading("", 0.0)]
+    assert engine.read([]) == []
 
 
-def test_rapid_says_what_it_is(judge: RapidJudge) -> None:
-    about = judge.describe()
+def test_rapid_reads_what_rapidocr_itself_does(engine: RapidEngine) -> None:
+    from rapidocr import RapidOCR
+
+    own = RapidOCR(params={"Global.log_level": "critical"})
+    for image in [drawn(text, seed) for seed, text in enumerate(TEXTS)]:
+        result = own(np.ascontiguousarray(image[..., ::-1]), use_det=False, use_cls=False, use_rec=True)
+        [reading] = engine.read([image])
+        assert (reading.text,) == result.txts
+        assert reading.confidence == pytest.approx(result.scores[0], abs=1e-4)
+
+
+def test_every_character_has_a_probability(engine: RapidEngine) -> None:
+    for reading in [*engine.read([drawn(text) for text in TEXTS]), *CrnnEngine().read([drawn("A12345")])]:
+        assert len(reading.characters) == len(reading.text) > 0
+        assert np.mean(reading.characters) == pytest.approx(reading.confidence)
+
+
+def test_rapid_says_what_it_is(engine: RapidEngine) -> None:
+    about = engine.describe()
     assert about["name"] == "rapid" and about["version"].startswith("rapidocr 3.8")
     assert about["model"] == "ch_PP-OCRv4_rec_mobile.onnx" and about["sha256"] == MODEL_SHA256
     assert about["input"] == [168, 48]
@@ -201,33 +219,33 @@ def test_rapid_is_offline_and_silent(monkeypatch: pytest.MonkeyPatch, capfd: pyt
 
     monkeypatch.setattr(socket.socket, "connect", refuse)
     monkeypatch.setattr(socket, "getaddrinfo", refuse)
-    assert normalise(RapidJudge().read([drawn("A12345")])[0].text) == "A12345"
+    assert normalise(RapidEngine().read([drawn("A12345")])[0].text) == "A12345"
     assert capfd.readouterr() == ("", "")
 
 
 def test_a_missing_model_is_one_clear_line(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(engines, "RAPID_MODEL", "no_such_model.onnx")
+    monkeypatch.setattr(rapid, "MODEL", "no_such_model.onnx")
     with pytest.raises(UserError, match=r"rapidocr 3\.8.*pip install 'rapidocr>=3\.8,<3\.9'") as caught:
-        make_judge("rapid")
+        make_engine("rapid")
     assert "\n" not in str(caught.value)
 
 
 def test_opencv_that_does_not_load_is_one_clear_line(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "cv2", None)
     with pytest.raises(UserError, match=r"OpenCV.*libgl1"):
-        make_judge("rapid")
+        make_engine("rapid")
 
 
-def test_judges_refuse_what_is_not_rectified(judge: RapidJudge) -> None:
+def test_engines_refuse_what_is_not_rectified(engine: RapidEngine) -> None:
     with pytest.raises(ValueError, match="expected uint8 48×168×3"):
-        judge.read([noise(64, 160)])
+        engine.read([noise(64, 160)])
 
 
-def test_make_judge() -> None:
-    assert make_judge("none") is None
-    assert isinstance(make_judge("rapid", threads=1), RapidJudge)
+def test_make_engine() -> None:
+    assert make_engine("none") is None
+    assert isinstance(make_engine("rapid", threads=1), RapidEngine)
     with pytest.raises(UserError, match="rapid, paddle, crnn, none"):
-        make_judge("tesseract")
+        make_engine("tesseract")
 
 
 # -- PaddleOCR, in a process of its own ------------------------------------------------------------
@@ -249,10 +267,10 @@ while len(header := sys.stdin.buffer.read(12)) == 12:
 """
 
 
-def fake_judge(tmp_path: Path, worker: str = WORKER) -> PaddleJudge:
+def fake_engine(tmp_path: Path, worker: str = WORKER) -> PaddleEngine:
     script = tmp_path / "worker.py"
     script.write_text(worker, encoding="utf-8")
-    return PaddleJudge(command=[sys.executable, str(script)])
+    return PaddleEngine(command=[sys.executable, str(script)])
 
 
 def filled(value: int) -> np.ndarray:
@@ -260,43 +278,43 @@ def filled(value: int) -> np.ndarray:
 
 
 def test_paddle_protocol(tmp_path: Path) -> None:
-    judge = fake_judge(tmp_path)
-    assert judge._worker is None  # nothing runs before it is needed
+    engine = fake_engine(tmp_path)
+    assert engine._worker is None  # nothing runs before it is needed
     values = [5 + i % 7 for i in range(150)]  # more than one message
-    assert judge.read([filled(v) for v in values]) == [Reading(f"皖{v}", v / 255) for v in values]
+    assert engine.read([filled(v) for v in values]) == [Reading(f"皖{v}", v / 255) for v in values]
     about = {"name": "paddle", "version": "fake 1", "model": "m", "sha256": "00", "input": [168, 48]}
-    assert judge.describe() == about
-    worker = judge._worker
-    judge.close()
+    assert engine.describe() == about
+    worker = engine._worker
+    engine.close()
     assert worker is not None and worker.returncode == 0
-    assert judge.read([filled(9)])[0].text == "皖9"  # starts again
-    judge.close()
+    assert engine.read([filled(9)])[0].text == "皖9"  # starts again
+    engine.close()
 
 
 def test_paddle_worker_that_complains_or_dies(tmp_path: Path) -> None:
-    judge = fake_judge(tmp_path)
+    engine = fake_engine(tmp_path)
     with pytest.raises(RuntimeError, match="ValueError: 13"):
-        judge.read([filled(13)])
-    assert judge.read([filled(4)])[0].text == "皖4"
+        engine.read([filled(13)])
+    assert engine.read([filled(4)])[0].text == "皖4"
     with pytest.raises(RuntimeError, match="ended with code 1: MemoryError: all of it"):
-        judge.read([filled(66)])
-    judge.close()
+        engine.read([filled(66)])
+    engine.close()
 
 
 def test_paddle_that_cannot_start_is_one_clear_line(tmp_path: Path) -> None:
     offline = 'print(\'{"error": "Exception: no model hoster"}\')'
     for worker, reason in ((offline, "no model hoster"), ("import no_such_module", "no_such_module")):
         with pytest.raises(UserError, match=rf"{reason}.*scoring\.paddle_model=DIR") as caught:
-            fake_judge(tmp_path, worker).describe()
+            fake_engine(tmp_path, worker).describe()
         assert "\n" not in str(caught.value)
 
 
 def test_paddle_missing_or_without_a_model(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     with pytest.raises(UserError, match=r"inference\.yml.*scoring\.paddle_model=DIR"):
-        make_judge("paddle", model_dir=tmp_path)
-    monkeypatch.setattr(engines.importlib.util, "find_spec", lambda name: None)
+        make_engine("paddle", model_dir=tmp_path)
+    monkeypatch.setattr(paddle.importlib.util, "find_spec", lambda name: None)
     with pytest.raises(UserError, match=r"pip install '\.\[paddle\]'"):
-        make_judge("paddle")
+        make_engine("paddle")
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="looks into /proc")
@@ -304,10 +322,10 @@ def test_paddle_worker_ends_with_its_parent(tmp_path: Path) -> None:
     (tmp_path / "worker.py").write_text(WORKER, encoding="utf-8")
     parent = f"""
         import os, sys
-        from benchmark.ocr.engines import PaddleJudge
-        judge = PaddleJudge(command=[sys.executable, {str(tmp_path / "worker.py")!r}])
-        judge.describe()
-        print(judge._worker.pid, flush=True)
+        from benchmark.ocr.paddle import PaddleEngine
+        engine = PaddleEngine(command=[sys.executable, {str(tmp_path / "worker.py")!r}])
+        engine.describe()
+        print(engine._worker.pid, flush=True)
         os.kill(os.getpid(), 9)
     """
     done = subprocess.run(
@@ -352,15 +370,15 @@ def test_worker_drives_paddleocr(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     monkeypatch.syspath_prepend(str(tmp_path))
     monkeypatch.chdir(tmp_path)
 
-    judge = make_judge("paddle", model_dir=Path("model"), threads=3)
-    assert isinstance(judge, PaddleJudge)
-    about = judge.describe()
+    engine = make_engine("paddle", model_dir=Path("model"), threads=3)
+    assert isinstance(engine, PaddleEngine)
+    about = engine.describe()
     assert about["version"] == "paddleocr 3.9, paddlepaddle 3.9" and about["model"] == "my_rec"
     assert about["sha256"] == hashlib.sha256(b"weights").hexdigest()
     image = filled(0)
     image[:] = (10, 20, 51)
-    assert judge.read([image, filled(7)]) == [Reading("51-20-10", 0.2), Reading("7-7-7", 7 / 255)]
-    judge.close()
+    assert engine.read([image, filled(7)]) == [Reading("51-20-10", 0.2), Reading("7-7-7", 7 / 255)]
+    engine.close()
 
 
 def test_ocr_is_light_to_import() -> None:
@@ -368,13 +386,23 @@ def test_ocr_is_light_to_import() -> None:
     assert subprocess.run([sys.executable, "-c", code], cwd=ROOT, env={**os.environ}, check=False).returncode == 0
 
 
-def test_the_second_judge_reads_what_its_network_was_trained_to() -> None:
-    from benchmark.ocr.crnn import WEIGHTS, CrnnJudge, load_reader
+def test_reading_real_plates_imports_no_drawing_of_synthetic_ones() -> None:
+    code = """
+        import sys
+        import benchmark.ocr.crnn, benchmark.scoring.plate_scores
+        drawing = ("benchmark.data.synthetic", "benchmark.ocr.pretraining")
+        sys.exit(any(name.startswith(drawing) for name in sys.modules))
+    """
+    assert subprocess.run([sys.executable, "-c", textwrap.dedent(code)], cwd=ROOT, check=False).returncode == 0
 
-    judge, (trained, _) = CrnnJudge(), load_reader(WEIGHTS)
+
+def test_crnn_reads_what_its_network_was_trained_to() -> None:
+    from benchmark.ocr.crnn import WEIGHTS, CrnnEngine, load_reader
+
+    engine, (trained, _) = CrnnEngine(), load_reader(WEIGHTS)
     images = [drawn(text, seed) for seed, text in enumerate(TEXTS)] + [noise(HEIGHT, WIDTH, 3)]
     with torch.inference_mode():
         rgb = torch.from_numpy(np.stack(images)).permute(0, 3, 1, 2) / 255.0
-        assert [r.text for r in judge.read(images)] == [r.text for r in trained.read(rgb)]
+        assert [r.text for r in engine.read(images)] == [r.text for r in trained.read(rgb)]
         # Folding the normalisation into the convolutions moves nothing but rounding.
-        assert (judge._network(rgb) - trained(rgb)).abs().max() < 1e-3
+        assert (engine._network(rgb) - trained(rgb)).abs().max() < 1e-3

@@ -1,4 +1,4 @@
-"""PaddleOCR itself, in the judge's process: exported networks of known weights, no model, no network."""
+"""PaddleOCR itself, in a process of its own: exported networks of known weights, no model, no network."""
 
 from __future__ import annotations
 
@@ -18,8 +18,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from benchmark.ocr import engines
-from benchmark.ocr.engines import HEIGHT, WIDTH, PaddleJudge, Reading
+from benchmark.ocr import paddle as paddle_engine
+from benchmark.ocr.paddle import PaddleEngine
+from benchmark.ocr.reading import HEIGHT, WIDTH, Reading
 from benchmark.util.errors import UserError
 
 INSTALLED = all(importlib.util.find_spec(package) for package in ("paddleocr", "paddle"))
@@ -123,28 +124,28 @@ def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="module")
-def judge(model: Path) -> Iterator[PaddleJudge]:
-    judge = PaddleJudge(model)
-    yield judge
-    judge.close()
+def engine(model: Path) -> Iterator[PaddleEngine]:
+    engine = PaddleEngine(model)
+    yield engine
+    engine.close()
 
 
 # -- PaddleOCR reads -------------------------------------------------------------------------------
 
 
 @paddle
-def test_paddleocr_reads_what_is_painted(judge: PaddleJudge) -> None:
+def test_paddleocr_reads_what_is_painted(engine: PaddleEngine) -> None:
     texts = ["皖A12345", "皖B54321", "1122BBAA", "A"] * 5  # more than one batch
-    readings = judge.read([painted(text) for text in texts])
+    readings = engine.read([painted(text) for text in texts])
     assert [reading.text for reading in readings] == texts
     assert [reading.confidence for reading in readings] == pytest.approx([CONFIDENCE] * len(texts), abs=1e-6)
-    assert judge.read([painted("")]) == [Reading("", 0.0)]
-    assert judge.read([]) == []
+    assert engine.read([painted("")]) == [Reading("", 0.0)]
+    assert engine.read([]) == []
 
 
 @paddle
-def test_paddleocr_says_what_it_is(judge: PaddleJudge, model: Path) -> None:
-    about = judge.describe()
+def test_paddleocr_says_what_it_is(engine: PaddleEngine, model: Path) -> None:
+    about = engine.describe()
     version, model_name = about.pop("version"), about.pop("model")
     assert version.startswith("paddleocr 3.") and ", paddlepaddle" in version
     assert model_name == "PP-OCRv4_mobile_rec"
@@ -171,7 +172,7 @@ def test_paddleocr_reads_with_random_weights_what_numpy_does(tmp_path: Path) -> 
     weight = random.normal(0, 0.02, (len(CHARACTERS) + 2, 3, HEIGHT, STRIDE)).astype(np.float32)
     bias = random.normal(0, 0.1, len(weight)).astype(np.float32)
     plates = list(random.integers(0, 256, (21, HEIGHT, WIDTH, 3), dtype=np.uint8))
-    first = PaddleJudge(export(tmp_path / "random", weight, bias))
+    first = PaddleEngine(export(tmp_path / "random", weight, bias))
     readings = first.read(plates)
     known = [expected(plate, weight, bias) for plate in plates]
     assert [reading.text for reading in readings] == [reading.text for reading in known]
@@ -190,9 +191,9 @@ def test_torch_stays_out_of_the_process(model: Path, tmp_path: Path, monkeypatch
     trace = tmp_path / "imported"
     (tmp_path / "torch.py").write_text(f"open({str(trace)!r}, 'w').close()\n__version__ = '2.0'\n", encoding="utf-8")
     monkeypatch.setenv("PYTHONPATH", str(tmp_path))
-    judge = PaddleJudge(model)
-    assert judge.read([painted("B")])[0].text == "B"
-    judge.close()
+    engine = PaddleEngine(model)
+    assert engine.read([painted("B")])[0].text == "B"
+    engine.close()
     assert not trace.exists()
 
 
@@ -216,7 +217,7 @@ def offline(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
 def test_no_model_and_no_network_is_one_clear_line(offline: Path) -> None:
     start = time.monotonic()
     with pytest.raises(UserError, match=r"network.*inference\.yml.*`--set scoring\.paddle_model=DIR`") as caught:
-        PaddleJudge().describe()
+        PaddleEngine().describe()
     assert "\n" not in str(caught.value)
     assert time.monotonic() - start < 60
 
@@ -225,10 +226,10 @@ def test_no_model_and_no_network_is_one_clear_line(offline: Path) -> None:
 def test_a_model_in_the_cache_needs_no_network(offline: Path, model: Path) -> None:
     (offline / "official_models").mkdir(parents=True)
     (offline / "official_models" / "PP-OCRv4_mobile_rec").symlink_to(model)
-    judge = PaddleJudge()
-    assert judge.read([painted("皖A12345")])[0].text == "皖A12345"
-    assert judge.describe()["sha256"] == hashlib.sha256((model / "inference.pdiparams").read_bytes()).hexdigest()
-    judge.close()
+    engine = PaddleEngine()
+    assert engine.read([painted("皖A12345")])[0].text == "皖A12345"
+    assert engine.describe()["sha256"] == hashlib.sha256((model / "inference.pdiparams").read_bytes()).hexdigest()
+    engine.close()
 
 
 @paddle
@@ -245,7 +246,7 @@ def test_a_model_that_cannot_be_used_is_one_clear_line(model: Path, tmp_path: Pa
             os.link(model / file, folder / file)
         (folder / "inference.yml").write_text(settings, encoding="utf-8")
         with pytest.raises(UserError, match=rf"model in .*{name}.*{complaint}") as caught:
-            PaddleJudge(folder).describe()
+            PaddleEngine(folder).describe()
         assert "\n" not in str(caught.value)
 
 
@@ -253,7 +254,7 @@ def test_a_model_that_cannot_be_used_is_one_clear_line(model: Path, tmp_path: Pa
 def test_a_gpu_that_is_not_there_is_one_clear_line(model: Path) -> None:
     for device in ("gpu:99", "cuda"):
         with pytest.raises(UserError, match=f"no device '{device}'"):
-            PaddleJudge(model, device=device).describe()
+            PaddleEngine(model, device=device).describe()
 
 
 @paddle
@@ -261,26 +262,26 @@ def test_a_gpu_reads_the_same(model: Path) -> None:
     code = "import sys, paddle; sys.exit(not paddle.device.cuda.device_count())"
     if subprocess.run([sys.executable, "-c", code], capture_output=True, check=False).returncode:
         pytest.skip("no GPU that PaddlePaddle can use")
-    judge = PaddleJudge(model, device="gpu")
-    assert judge.read([painted("皖A12345")])[0].text == "皖A12345"
-    assert judge.describe()["device"] == "gpu"
-    judge.close()
+    engine = PaddleEngine(model, device="gpu")
+    assert engine.read([painted("皖A12345")])[0].text == "皖A12345"
+    assert engine.describe()["device"] == "gpu"
+    engine.close()
 
 
 # -- without PaddleOCR -----------------------------------------------------------------------------
 
 
 def test_a_start_that_hangs_ends(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(engines, "_PADDLE_START", 1.0)
-    judge = PaddleJudge(command=[sys.executable, "-c", "import time; time.sleep(600)"])
+    monkeypatch.setattr(paddle_engine, "_START", 1.0)
+    engine = PaddleEngine(command=[sys.executable, "-c", "import time; time.sleep(600)"])
     start = time.monotonic()
     with pytest.raises(UserError, match=r"no answer within 1 s.*scoring\.paddle_model=DIR"):
-        judge.describe()
+        engine.describe()
     assert time.monotonic() - start < 10
 
 
 def test_a_slow_reading_is_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(engines, "_PADDLE_START", 2.0)
+    monkeypatch.setattr(paddle_engine, "_START", 2.0)
     worker = """
         import json, sys, time
         print("{}", flush=True)
@@ -288,18 +289,18 @@ def test_a_slow_reading_is_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
         time.sleep(3)
         print(json.dumps({"readings": [["A", 0.5]]}), flush=True)
     """
-    judge = PaddleJudge(command=[sys.executable, "-c", textwrap.dedent(worker)])
-    assert judge.read([painted("A")]) == [Reading("A", 0.5)]
-    judge.close()
+    engine = PaddleEngine(command=[sys.executable, "-c", textwrap.dedent(worker)])
+    assert engine.read([painted("A")]) == [Reading("A", 0.5)]
+    engine.close()
 
 
 def test_a_folder_without_weights_is_one_clear_line(tmp_path: Path) -> None:
     (tmp_path / "inference.yml").write_text("Global:\n  model_name: m\n", encoding="utf-8")
     with pytest.raises(UserError, match=r"no inference\.pdiparams in .*scoring\.paddle_model=DIR"):
-        PaddleJudge(tmp_path)
+        PaddleEngine(tmp_path)
 
 
 def test_last_words_have_no_colour() -> None:
     dying = "import sys; sys.exit('\\x1b[31mno memory\\x1b[0m')"
     with pytest.raises(UserError, match=r"ended with code 1: no memory\)"):
-        PaddleJudge(command=[sys.executable, "-c", dying]).describe()
+        PaddleEngine(command=[sys.executable, "-c", dying]).describe()

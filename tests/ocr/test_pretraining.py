@@ -1,4 +1,4 @@
-"""The readers of this project: CTC decoding, the judge `crnn`, and how they are trained and stored.
+"""The readers of this project: CTC decoding, the engine `crnn`, and how they are trained and stored.
 
 Real plates are read only with CCPD_ROOT naming a folder of them.
 """
@@ -20,13 +20,12 @@ from typer.testing import CliRunner
 
 from benchmark.cli.main import app
 from benchmark.data.pack import load_crop, scan
-from benchmark.ocr import crnn
-from benchmark.ocr.crnn import CrnnJudge
-from benchmark.ocr.crnn_network import Crnn, decode
-from benchmark.ocr.engines import HEIGHT, WIDTH, Judge, Reading, normalise, rectify
+from benchmark.ocr import crnn, ctc
+from benchmark.ocr.crnn import CrnnEngine
+from benchmark.ocr.crnn_network import CLASSES, Crnn
 from benchmark.ocr.pretraining import dataset, trainer
-from benchmark.ocr.pretraining.dataset import ALPHABET, COLUMNS, ROWS, augment, draw_held_out, draw_windows, random_text
-from benchmark.ocr.pretraining.learning import Recipe, accuracy, learn
+from benchmark.ocr.pretraining.dataset import COLUMNS, ROWS, augment, draw_held_out, draw_windows, random_text
+from benchmark.ocr.pretraining.learning import PretrainingRecipe, accuracy, learn
 from benchmark.ocr.pretraining.trainer import (
     EMBEDDER,
     READER,
@@ -36,10 +35,13 @@ from benchmark.ocr.pretraining.trainer import (
     stored_fingerprint,
     train,
 )
+from benchmark.ocr.reading import ALPHABET, HEIGHT, WIDTH, OcrEngine, Reading, normalise, rectify
 from benchmark.util.errors import UserError
 
 CPU = torch.device("cpu")
-TINY = Recipe(seed=5, plates=6, iterations=2, batch_size=3, learning_rate=1e-3, weight_decay=1e-4, held_out=4)
+TINY = PretrainingRecipe(
+    seed=5, plates=6, iterations=2, batch_size=3, learning_rate=1e-3, weight_decay=1e-4, held_out=4
+)
 
 
 @pytest.fixture(scope="module")
@@ -48,8 +50,8 @@ def held_out() -> tuple[np.ndarray, list[str]]:
 
 
 @pytest.fixture(scope="module")
-def judge() -> CrnnJudge:
-    return CrnnJudge()
+def engine() -> CrnnEngine:
+    return CrnnEngine()
 
 
 # -- decoding --------------------------------------------------------------------------------------
@@ -63,6 +65,10 @@ def columns(*rows: dict[str, float]) -> torch.Tensor:
         for character, chance in chances.items():
             row[1 + ALPHABET.index(character) if character else 0] = chance
     return probabilities.log()
+
+
+def decode(logits: torch.Tensor) -> list[Reading]:
+    return ctc.decode(logits.softmax(dim=2).numpy(), CLASSES)
 
 
 def test_runs_are_merged_and_blanks_dropped() -> None:
@@ -93,26 +99,26 @@ def test_the_alphabet_is_what_plates_bear() -> None:
     assert not {"I", "O"} & set(ALPHABET)
 
 
-# -- the judge -------------------------------------------------------------------------------------
+# -- the engine -------------------------------------------------------------------------------------
 
 
-def test_it_reads_synthetic_plates(judge: Judge, held_out: tuple[np.ndarray, list[str]]) -> None:
+def test_it_reads_synthetic_plates(engine: OcrEngine, held_out: tuple[np.ndarray, list[str]]) -> None:
     pictures, texts = held_out
-    readings = judge.read(list(pictures))
+    readings = engine.read(list(pictures))
     assert sum(r.text == t for r, t in zip(readings, texts)) >= 36  # of 40
     assert all(0 < r.confidence <= 1 for r in readings)
 
 
-def test_a_reading_depends_on_its_own_picture_only(judge: Judge, held_out: tuple[np.ndarray, list[str]]) -> None:
+def test_a_reading_depends_on_its_own_picture_only(engine: OcrEngine, held_out: tuple[np.ndarray, list[str]]) -> None:
     pictures = list(held_out[0][:12])
-    together = judge.read(pictures)
-    assert [judge.read([picture])[0] for picture in pictures] == together
-    assert judge.read(pictures[::-1]) == together[::-1]
-    assert CrnnJudge(threads=5).read(pictures) == together
+    together = engine.read(pictures)
+    assert [engine.read([picture])[0] for picture in pictures] == together
+    assert engine.read(pictures[::-1]) == together[::-1]
+    assert CrnnEngine(threads=5).read(pictures) == together
     before = torch.get_num_threads()
     torch.set_num_threads(2)
     try:
-        assert judge.read(pictures) == together
+        assert engine.read(pictures) == together
     finally:
         torch.set_num_threads(before)
 
@@ -122,7 +128,7 @@ def test_torch_is_left_as_it_was(held_out: tuple[np.ndarray, list[str]]) -> None
     torch.set_num_threads(2)
     state = torch.get_rng_state()
     try:
-        CrnnJudge(threads=3).read(list(held_out[0][:6]))
+        CrnnEngine(threads=3).read(list(held_out[0][:6]))
         assert torch.get_num_threads() == 2
         seen: list[int] = []
         thread = threading.Thread(target=lambda: seen.append(torch.get_num_threads()))
@@ -134,26 +140,26 @@ def test_torch_is_left_as_it_was(held_out: tuple[np.ndarray, list[str]]) -> None
     assert torch.equal(torch.get_rng_state(), state)
 
 
-def test_pictures_without_a_plate(judge: Judge) -> None:
+def test_pictures_without_a_plate(engine: OcrEngine) -> None:
     flat = np.zeros((HEIGHT, WIDTH, 3), np.uint8)
     noise = np.random.default_rng(0).integers(0, 256, flat.shape, dtype=np.uint8)
     mirrored = noise[:, ::-1]  # not contiguous
-    for reading in judge.read([flat, flat + 255, noise, mirrored]):
+    for reading in engine.read([flat, flat + 255, noise, mirrored]):
         assert isinstance(reading.text, str)
         assert 0 <= reading.confidence <= 1
         assert (reading.text == "") == (reading.confidence == 0)
-    assert judge.read([]) == []
+    assert engine.read([]) == []
 
 
 @pytest.mark.parametrize("picture", [np.zeros((48, 160, 3), np.uint8), np.zeros((48, 168, 3), np.float32)])
-def test_other_pictures_are_refused(judge: Judge, picture: np.ndarray) -> None:
+def test_other_pictures_are_refused(engine: OcrEngine, picture: np.ndarray) -> None:
     with pytest.raises(ValueError, match="48×168×3"):
-        judge.read([picture])
+        engine.read([picture])
 
 
-def test_it_says_what_it_is(judge: Judge) -> None:
+def test_it_says_what_it_is(engine: OcrEngine) -> None:
     sha256 = hashlib.sha256(crnn.WEIGHTS.read_bytes()).hexdigest()
-    assert judge.describe() == {
+    assert engine.describe() == {
         "name": "crnn",
         "version": "1",
         "model": "crnn.safetensors",
@@ -172,14 +178,14 @@ def test_the_shipped_weights_are_those_of_the_recipe() -> None:
     assert crnn.WEIGHTS.stat().st_size < 3e6
 
 
-def test_real_plates(ccpd_root: Path, judge: Judge) -> None:
+def test_real_plates(ccpd_root: Path, engine: OcrEngine) -> None:
     sources, _ = scan(ccpd_root)
     right = tail = 0
     chosen = sources[:: max(1, len(sources) // 200)][:200]
     for source in chosen:
         pixels, box = load_crop(ccpd_root, source)
         plate = rectify(pixels, np.array(source.name.vertices) - box[:2])
-        text = normalise(judge.read([plate])[0].text)
+        text = normalise(engine.read([plate])[0].text)
         right += text == source.name.text
         tail += text[-len(source.name.text) + 1 :] == source.name.text[1:]
     assert right / len(chosen) >= 0.68
@@ -191,7 +197,7 @@ def test_real_plates(ccpd_root: Path, judge: Judge) -> None:
 
 def refused(file: Path) -> str:
     with pytest.raises(UserError) as caught:
-        CrnnJudge(weights=file)
+        CrnnEngine(weights=file)
     message = str(caught.value)
     assert "\n" not in message and str(file) in message and "data reader" in message
     return message
@@ -284,7 +290,7 @@ def test_a_trained_network_is_found_by_its_fingerprint(tmp_path: Path) -> None:
     file = tmp_path / "new folder" / "reader.safetensors"
     said: list[str] = []
 
-    def ask(recipe: Recipe, force: bool = False) -> int:
+    def ask(recipe: PretrainingRecipe, force: bool = False) -> int:
         train(READER, file, CPU, recipe=recipe, workers=1, force=force, say=said.append)
         return file.stat().st_mtime_ns
 
@@ -307,7 +313,7 @@ def test_a_damaged_file_is_trained_anew(tmp_path: Path) -> None:
     file.write_bytes(b"not weights")
     assert stored_facts(file) == {}
     train(READER, file, CPU, recipe=TINY, workers=1, say=lambda text: None)
-    assert CrnnJudge(weights=file).describe()["model"] == "reader.safetensors"
+    assert CrnnEngine(weights=file).describe()["model"] == "reader.safetensors"
 
 
 def test_a_place_that_cannot_be_written_is_found_before_the_training(tmp_path: Path) -> None:
@@ -317,7 +323,7 @@ def test_a_place_that_cannot_be_written_is_found_before_the_training(tmp_path: P
             train(READER, out, CPU, recipe=TINY, workers=1, say=lambda text: None)
 
 
-def test_the_embedder_is_not_the_judge() -> None:
+def test_the_embedder_is_no_ocr_engine() -> None:
     assert EMBEDDER.recipe.seed != READER.recipe.seed
     assert EMBEDDER.build is not READER.build
     assert fingerprint(EMBEDDER, TINY) != fingerprint(READER, TINY)

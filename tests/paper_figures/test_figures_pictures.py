@@ -17,7 +17,7 @@ from matplotlib.figure import Figure
 from PIL import Image
 
 from benchmark.data.ccpd import ALPHANUMERICS, LETTERS, PROVINCES
-from benchmark.ocr.engines import edit_distance
+from benchmark.ocr.reading import edit_distance
 from benchmark.results.store import Run
 from paper_figures import patches, qualitative, qualitative_ablation
 from paper_figures import training_plates as training

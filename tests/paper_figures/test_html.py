@@ -252,17 +252,23 @@ def test_gaps_are_listed_by_the_command_that_fills_them(tmp_path: Path) -> None:
 
 
 def test_provenance_has_fingerprints_versions_hardware_and_clocks(tmp_path: Path) -> None:
-    run = make_run(tmp_path, FEW, clocks={"training": 3725.4, "validation": 61, "scoring": 4.21}, source="f" * 64)
+    source = {"training": "f" * 64, "scoring": "e" * 64}
+    run = make_run(tmp_path, FEW, clocks={"training": 3725.4, "validation": 61, "scoring": 4.21}, source=source)
     words = Page(page(run)).text
     for stated in (
         "fingerprint a1b2c3d4e5f60718", "SHA-256 48fc40f24f6d2a20", "SHA-256 90abcdef12345678", "torch 2.15.0",
-        "device cpu", "1 h 2 min", "1 min 1 s", "4.2 s", "f" * 12, "python -m benchmark run --methods all",
+        "device cpu", "1 h 2 min", "1 min 1 s", "4.2 s", f"training {'f' * 12}, scoring {'e' * 12}",
+        "python -m benchmark run --methods all",
     ):  # fmt: skip
         assert stated in words, stated
 
 
 def test_damaged_provenance_is_shown_as_unknown(tmp_path: Path) -> None:
-    odd: dict[str, Any] = {"provenance": "?", "clocks": {"training": "soon", "scoring": math.pi, "validation": -1}}
+    odd: dict[str, Any] = {
+        "schema": 1,
+        "provenance": "?",
+        "clocks": {"training": "soon", "scoring": math.pi, "validation": -1},
+    }
     words = Page(page(make_run(tmp_path, FEW, **odd))).text
     assert "not in a checkout" in words and "3.1 s" in words
 

@@ -25,8 +25,8 @@ from benchmark.config import Config, load
 from benchmark.data import pack
 from benchmark.data.splits import Counts
 from benchmark.data.synthetic import generator
-from benchmark.ocr.engines import rectify
-from benchmark.runner.context import configure_torch, make_judges, resolve_device
+from benchmark.ocr.reading import rectify
+from benchmark.runner.context import configure_torch, make_ocr_engines, resolve_device
 from benchmark.scoring import plate_scores, upscaling
 from benchmark.scoring.metrics import METRICS
 
@@ -37,7 +37,7 @@ def measure(config: Config, count: int, repeats: int) -> list[dict[str, Any]]:
     On ``count`` plates of the configuration's folder, or synthetic ones, upscaled by ``bicubic`` (which is apart).
     """
     configure_torch(config)
-    judge, second = make_judges(config)
+    judge, second = make_ocr_engines(config)
     with tempfile.TemporaryDirectory() as scratch:
         folder = config.data.folder or generator.synthesize(Path(scratch) / "synthetic", count + 2, 0)
         packed = pack.prepare(folder, Path(scratch), counts=Counts(1, 1, count), say=lambda _: None)

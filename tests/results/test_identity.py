@@ -80,13 +80,13 @@ def test_training_and_scoring_have_sources_of_their_own() -> None:
     assert {
         "benchmark.scoring.metrics",
         "benchmark.scoring.no_reference",
-        "benchmark.ocr.engines",
+        "benchmark.ocr.reading",
         "benchmark.data.degradation",
     } <= scoring
     assert not training & {
         "methods.swinir",
         "benchmark.scoring.metrics",
-        "benchmark.ocr.engines",
+        "benchmark.ocr.reading",
         "benchmark.runner.scheduler",
     }
     assert not scoring & {

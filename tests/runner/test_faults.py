@@ -17,11 +17,11 @@ from fault_bench import BUDGET, STEPS, Bench, Impossible, failing_disk
 from fault_methods import SCENARIOS
 
 from benchmark.results.store import Run, replaced, set_aside
-from benchmark.runner.activity import at_work
+from benchmark.runner.activity import jobs_at_work
 from benchmark.runner.status import status_rows
 from benchmark.training.progress import Progress
 from benchmark.util.errors import CannotWrite, UserError, amount, exit_code, first_line, out_of_memory, writing
-from benchmark.util.locks import Disagreement, Held, agreeing, held_by, hold, members
+from benchmark.util.locks import LockHeld, OtherConfiguration, held_by, hold, join_run, members
 
 LONG = {"disk full: writing the report", "pack cut short by somebody: in mid-run", "results read-only: no permission",
         *(f"disk full: storing {file}" for file in ("history.csv", "finished.pt", "samples"))}  # fmt: skip
@@ -42,7 +42,7 @@ def test_nothing_is_lost(name: str, tmp_path: Path) -> None:
 def test_a_lock_says_who_has_it_and_is_let_go_of(tmp_path: Path) -> None:
     lock, waited = tmp_path / "locks" / "job", []
     with hold(lock):
-        with pytest.raises(Held, match=f"another process .pid {os.getpid()} on .* since ") as held, hold(lock):
+        with pytest.raises(LockHeld, match=f"another process .pid {os.getpid()} on .* since ") as held, hold(lock):
             pass
         assert held.value.holder.startswith(f"pid {os.getpid()} on ")
         with hold(tmp_path / "locks" / "other"):
@@ -71,21 +71,24 @@ def test_a_file_system_without_locks_is_said(tmp_path: Path) -> None:
 
 def test_processes_agree_on_their_work(tmp_path: Path) -> None:
     this, that = {"a": 1}, {"a": 2}
-    with agreeing(tmp_path, this) as (mine, tell):
+    with join_run(tmp_path, this) as (mine, tell):
         assert mine.is_file()
         # Another process with the same work has a file of another name; one that has died leaves it behind.
         dead = mine.with_name(mine.name.replace(str(os.getpid()), "0"))
         dead.write_text(mine.read_text())
-        with agreeing(tmp_path, this):
+        with join_run(tmp_path, this):
             assert len(members(tmp_path)) == 2 and not dead.exists()
         tell({"queue": [1, 2]})
         dead.write_text(mine.read_text())
         (member,) = members(tmp_path)
         assert (member.work, member.state) == (this, {"queue": [1, 2]}) and str(os.getpid()) in member.holder
-        with pytest.raises(Disagreement, match=f"other work .*pid {os.getpid()}") as other, agreeing(tmp_path, that):
+        with (
+            pytest.raises(OtherConfiguration, match=f"other work .*pid {os.getpid()}") as other,
+            join_run(tmp_path, that),
+        ):
             pass
         assert other.value.member == member
-    with agreeing(tmp_path, that):
+    with join_run(tmp_path, that):
         assert not dead.exists() and not mine.exists()
     assert members(tmp_path) == [] == members(tmp_path / "nowhere")
 
@@ -99,7 +102,7 @@ def test_what_a_process_says_is_not_believed(tmp_path: Path, said: str) -> None:
         (tmp_path / ".locks" / "processes" / "a-b-1").write_text(said)
         (member,) = members(tmp_path / ".locks" / "processes")
         assert (member.work, member.state) == ({}, {}) and member.holder == (said[:1].strip("\n") or "another process")
-        assert at_work(Run(tmp_path)) == {}
+        assert jobs_at_work(Run(tmp_path)) == {}
 
 
 def test_asking_who_holds_a_lock_takes_it_from_nobody(tmp_path: Path) -> None:

@@ -7,9 +7,9 @@ import shutil
 import signal
 from pathlib import Path
 
+import kill_harness
 import pytest
-import victim
-from victim import PHASES, Kill, Outcome, fingerprint
+from kill_harness import PHASES, Kill, Outcome, fingerprint
 
 from benchmark.data.synthetic.generator import synthesize
 
@@ -29,7 +29,7 @@ class Net(NetworkMethod):
 """
 
 
-class Victim:
+class KillableRun:
     """A small run that can be killed and repeated; ``expected`` is what the undisturbed one left."""
 
     def __init__(self, folder: Path, data: Path) -> None:
@@ -48,7 +48,7 @@ class Victim:
         self.expected = fingerprint(folder / "undisturbed")
 
     def run(self, name: str, kill: Kill | None = None) -> Outcome:
-        return victim.run([*self.arguments, "--results", str(self.folder / name)], self.folder / "log", kill)
+        return kill_harness.run([*self.arguments, "--results", str(self.folder / name)], self.folder / "log", kill)
 
     def log(self) -> str:
         return (self.folder / "log").read_text(errors="replace")
@@ -66,39 +66,39 @@ class Victim:
 
 
 @pytest.fixture(scope="module")
-def sufferer(tmp_path_factory: pytest.TempPathFactory) -> Victim:
+def killable(tmp_path_factory: pytest.TempPathFactory) -> KillableRun:
     folder = tmp_path_factory.mktemp("kill")
     synthesize(folder / "plates", 24, seed=5, workers=1)
-    return Victim(folder, folder / "plates")
+    return KillableRun(folder, folder / "plates")
 
 
-def test_the_undisturbed_run_is_worth_killing(sufferer: Victim) -> None:
-    assert {name for name, _ in sufferer.undisturbed.spans} == set(PHASES)
-    names = {name.rsplit("/", 1)[-1] for name in sufferer.expected}
+def test_the_undisturbed_run_is_worth_killing(killable: KillableRun) -> None:
+    assert {name for name, _ in killable.undisturbed.spans} == set(PHASES)
+    names = {name.rsplit("/", 1)[-1] for name in killable.expected}
     assert {"weights.safetensors", "last.safetensors", "history.csv", "plates.csv", "result.json", "plates.u8"} <= names
-    assert not any("checkpoint" in name or "finished" in name or "partial" in name for name in sufferer.expected)
+    assert not any("checkpoint" in name or "finished" in name or "partial" in name for name in killable.expected)
 
 
 @pytest.mark.parametrize("phase", PHASES)
-def test_killed_at_a_random_moment_of(sufferer: Victim, phase: str) -> None:
-    ends = sufferer.killed(victim.draw(sufferer.undisturbed.spans, phase, random.Random(phase)))
+def test_killed_at_a_random_moment_of(killable: KillableRun, phase: str) -> None:
+    ends = killable.killed(kill_harness.draw(killable.undisturbed.spans, phase, random.Random(phase)))
     assert ends[0].code in (KILLED, 0)  # 0: it had ended before the blow fell
 
 
-def test_killed_before_a_random_file_is_opened_renamed_or_removed(sufferer: Victim) -> None:
+def test_killed_before_a_random_file_is_opened_renamed_or_removed(killable: KillableRun) -> None:
     chance = random.Random(1)
-    for event in sorted(chance.sample(range(sufferer.undisturbed.events), 5)):
-        (end,) = sufferer.killed(Kill(event=event))
+    for event in sorted(chance.sample(range(killable.undisturbed.events), 5)):
+        (end,) = killable.killed(Kill(event=event))
         assert end.code == KILLED, event
 
 
-def test_killed_again_and_again(sufferer: Victim) -> None:
+def test_killed_again_and_again(killable: KillableRun) -> None:
     kills = [Kill(event=event) for event in (9, 60, 70, 75)]  # of what was left to do each time
-    assert sum(end.code == KILLED for end in sufferer.killed(*kills)) >= 3
+    assert sum(end.code == KILLED for end in killable.killed(*kills)) >= 3
 
 
 @pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
-def test_asked_to_stop_it_says_so_by_its_exit_code(sufferer: Victim, number: signal.Signals, code: int) -> None:
-    (end,) = sufferer.killed(Kill("training", 5, 0.0, number=number))
+def test_asked_to_stop_it_says_so_by_its_exit_code(killable: KillableRun, number: signal.Signals, code: int) -> None:
+    (end,) = killable.killed(Kill("training", 5, 0.0, number=number))
     assert end.code == code and 0 < end.iteration < 12
-    assert "stopped; the same command goes on from here" in sufferer.log()
+    assert "stopped; the same command goes on from here" in killable.log()

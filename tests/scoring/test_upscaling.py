@@ -19,7 +19,8 @@ from torch.nn import functional as F
 
 from benchmark.data.ccpd import crop_box, parse_name
 from benchmark.data.pack import Plate
-from benchmark.ocr.engines import RapidJudge, Reading
+from benchmark.ocr.rapid import RapidEngine
+from benchmark.ocr.reading import Reading
 from benchmark.runner.job import summaries
 from benchmark.scoring import upscaling
 from benchmark.scoring.metrics import METRICS, psnr
@@ -266,7 +267,7 @@ def test_real_plates(ccpd_root: Path) -> None:
             hr = np.asarray(image.convert("RGB").crop(box))
         vertices = np.array(name.vertices, np.float32) - np.array(box[:2], np.float32)
         plates.append(Plate(index=len(plates), name=file.name, text=name.text, hr=hr, vertices=vertices))
-    judge = RapidJudge(threads=2)
+    judge = RapidEngine(threads=2)
     bound = score_plates([plate.hr for plate in plates], plates, judge)
     assert value(bound, "plate_correct", "mean") >= 0.9 and value(bound, "confidence", "mean") >= 0.95
 

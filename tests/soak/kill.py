@@ -17,8 +17,8 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
-import victim
-from victim import PHASES, Kill, Outcome, fingerprint
+import kill_harness
+from kill_harness import PHASES, Kill, Outcome, fingerprint
 
 import methods
 from benchmark.data.synthetic.generator import synthesize
@@ -50,7 +50,7 @@ class Soak:
         self.expected = fingerprint(folder / "undisturbed")
 
     def run(self, results: Path, kill: Kill | None = None) -> Outcome:
-        outcome = victim.run([*self.arguments, "--results", str(results)], self.folder / "log", kill)
+        outcome = kill_harness.run([*self.arguments, "--results", str(results)], self.folder / "log", kill)
         if kill is None and outcome.code != 0:
             sys.exit((self.folder / "log").read_text(errors="replace")[-2000:])
         return outcome
@@ -59,7 +59,7 @@ class Soak:
         """How the killed run ended, what the next one went on from, and which parts of what is left are as expected."""
         for _ in range(_MISSES):
             shutil.rmtree(self.results, ignore_errors=True)
-            hit = self.run(self.results, victim.draw(self.undisturbed.spans, phase, chance))
+            hit = self.run(self.results, kill_harness.draw(self.undisturbed.spans, phase, chance))
             if hit.code != 0:  # otherwise it had ended before the blow fell
                 break
         finished = any(self.results.glob("*/*/*/finished.pt"))

@@ -19,7 +19,13 @@ from benchmark.data.patches import PatchSampler
 from benchmark.data.splits import Counts
 from benchmark.scoring.upscaling import PlateBatches
 from benchmark.training import checkpoint, optimizer, trainer
-from benchmark.training.session import Interrupted, Misfit, NonFiniteLoss, TrainingSession, validation_points
+from benchmark.training.session import (
+    CheckpointMismatch,
+    Interrupted,
+    NonFiniteLoss,
+    TrainingSession,
+    validation_points,
+)
 from methods import NetworkMethod, Recipe
 
 
@@ -203,7 +209,7 @@ def test_a_forged_checkpoint_does_not_fit(plates: pack.Plates, tmp_path: Path, n
     ((_, state),) = checkpoint.states(folder, "same")
     FORGED[name](state)
     checkpoint.save(folder, state)
-    with pytest.raises(Misfit):
+    with pytest.raises(CheckpointMismatch):
         train(session(plates, folder))
     assert [state["iteration"] for _, state in checkpoint.states(folder, "same")] == [5]  # the one before
 
@@ -247,7 +253,7 @@ def test_a_loss_that_is_not_finite_stops_before_the_optimiser_steps(
 ) -> None:
     run = session(plates, tmp_path / "a", validations=2)
     if deferred:  # as on CUDA: it is noticed on the device, and asked for at the validation in iteration 20
-        run._watch = optimizer.Watch(torch.device("cpu"))
+        run._guard = optimizer.NonFiniteGuard(torch.device("cpu"))
     method = Exploding()
     method.bad = bad
     with pytest.raises(NonFiniteLoss, match="at iteration 12"):
@@ -261,7 +267,7 @@ def test_a_loss_that_is_not_finite_stops_before_the_optimiser_steps(
 
 def test_watching_a_device_changes_no_number(plates: pack.Plates, tmp_path: Path) -> None:
     straight, watched = session(plates, tmp_path / "a"), session(plates, tmp_path / "b")
-    watched._watch = optimizer.Watch(torch.device("cpu"))
+    watched._guard = optimizer.NonFiniteGuard(torch.device("cpu"))
     for first, second in zip(train(straight).weights().values(), train(watched).weights().values()):
         assert torch.equal(first, second)
     assert without_clock(straight.history).equals(without_clock(watched.history))
@@ -270,7 +276,7 @@ def test_watching_a_device_changes_no_number(plates: pack.Plates, tmp_path: Path
 def test_a_device_is_asked_every_so_often(plates: pack.Plates, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("benchmark.training.session.CHECK_EVERY", 4)
     run = session(plates, tmp_path / "a", iterations=1000, validations=1)
-    run._watch = optimizer.Watch(torch.device("cpu"))
+    run._guard = optimizer.NonFiniteGuard(torch.device("cpu"))
     with pytest.raises(NonFiniteLoss, match="at iteration 12"):
         Exploding().train(run)
     assert run.iteration == 12

@@ -24,10 +24,8 @@ from torch.nn import functional as F
 from benchmark.data.ccpd import ALPHANUMERICS, PROVINCES
 from benchmark.data.synthetic import generator
 from benchmark.data.synthetic.scene import draw_photo
-from benchmark.ocr.engines import HEIGHT, WIDTH, rectify
+from benchmark.ocr.reading import HEIGHT, WIDTH, rectify
 
-ALPHABET = PROVINCES[:-1] + ALPHANUMERICS[:-1]
-"""What a plate may bear: 33 Chinese signs, 24 letters (no I, no O), 10 digits."""
 ROWS, COLUMNS = 4, 8
 """Margin of a window in pixels: above and below the plate, left and right of it."""
 _GREEN, _SPECIAL, _DIGIT = 0.1, 0.04, 0.65

@@ -1,7 +1,7 @@
 """ResNet-18 that learns to read plates, so that PECL's embedder has something to start from.
 
-It is no judge and must never be one: a method is trained with its features. The judges are another
-network (``crnn``) trained on other plates, and PP-OCR.
+It is no OCR engine and must never be one: a method is trained with its features. The engines are other
+networks, trained on other plates.
 """
 
 from __future__ import annotations
@@ -13,8 +13,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 from torchvision.models import resnet18
 
-from benchmark.ocr.engines import Reading
-from benchmark.ocr.pretraining.dataset import ALPHABET
+from benchmark.ocr.reading import ALPHABET, Reading
 from methods.blocks.pretrained import ImageNetNormalise
 
 PLACES = 8

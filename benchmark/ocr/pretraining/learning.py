@@ -1,4 +1,4 @@
-"""How a network learns to read: one loop for the judge and for the embedder's ResNet-18.
+"""How a network learns to read: one loop for the OCR engine ``crnn`` and for the embedder's ResNet-18.
 
 All randomness comes from the recipe's seed: first weights, order of the plates, what varies them. The
 same recipe gives the same weights on the same machine with the same number of threads.
@@ -15,8 +15,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from benchmark.ocr.engines import Reading, character_accuracy
 from benchmark.ocr.pretraining.dataset import augment
+from benchmark.ocr.reading import Reading, character_accuracy
 from benchmark.util.errors import UserError
 
 
@@ -31,7 +31,7 @@ class Reader(Protocol):
 
 
 @dataclass(frozen=True)
-class Recipe:
+class PretrainingRecipe:
     """Everything a training depends on, but for the source."""
 
     seed: int
@@ -52,7 +52,7 @@ HELD_OUT_SEED = 900_003
 
 def learn(
     build: Callable[[], torch.nn.Module],
-    recipe: Recipe,
+    recipe: PretrainingRecipe,
     windows: np.ndarray,
     texts: Sequence[str],
     device: torch.device,

@@ -25,7 +25,7 @@ from benchmark.data.synthetic.generator import GENERATOR_VERSION
 from benchmark.ocr.crnn_network import Crnn
 from benchmark.ocr.pretraining.dataset import draw_held_out, draw_windows
 from benchmark.ocr.pretraining.embedder import PlateResNet
-from benchmark.ocr.pretraining.learning import HELD_OUT_SEED, Recipe, accuracy, learn
+from benchmark.ocr.pretraining.learning import HELD_OUT_SEED, PretrainingRecipe, accuracy, learn
 from benchmark.util.errors import UserError
 from methods.blocks.pretrained import PLATES_FILE
 
@@ -50,7 +50,7 @@ class Kind:
     build: Callable[[], nn.Module]
     stored: str
     """Weights whose names begin so are stored, without this beginning."""
-    recipe: Recipe
+    recipe: PretrainingRecipe
     half: bool
     """Stored as float16; the accuracy is that of the stored weights."""
 
@@ -59,7 +59,7 @@ READER = Kind(
     name="reader",
     build=Crnn,
     stored="",
-    recipe=Recipe(
+    recipe=PretrainingRecipe(
         seed=7001, plates=20_480, iterations=4_200, batch_size=32, learning_rate=2e-3, weight_decay=1e-4, held_out=1_000
     ),
     half=True,
@@ -68,7 +68,7 @@ EMBEDDER = Kind(
     name="embedder",
     build=PlateResNet,
     stored="resnet.",
-    recipe=Recipe(
+    recipe=PretrainingRecipe(
         seed=7002,
         plates=20_480,
         iterations=12_000,
@@ -86,7 +86,7 @@ def embedder_path() -> Path:
     return Path(torch.hub.get_dir()) / "checkpoints" / PLATES_FILE
 
 
-def fingerprint(kind: Kind, recipe: Recipe) -> str:
+def fingerprint(kind: Kind, recipe: PretrainingRecipe) -> str:
     """SHA-256 over everything the weights depend on but hardware and versions of libraries."""
     parts = {
         "network": kind.name,
@@ -117,7 +117,7 @@ def train(
     out: Path,
     device: torch.device,
     *,
-    recipe: Recipe | None = None,
+    recipe: PretrainingRecipe | None = None,
     workers: int | None = None,
     force: bool = False,
     say: Callable[[str], None] = print,
