@@ -22,6 +22,7 @@ from benchmark.cli.options import (
     Assignments,
     Device,
     Folder,
+    FollowLinks,
     Names,
     NewRunName,
     Plugins,
@@ -94,6 +95,7 @@ def run(
     preset: Preset = "quick",
     data: Folder = None,
     protocol: Protocol = None,
+    follow_links: FollowLinks = False,
     seeds: Annotated[Optional[int], typer.Option(help="Trainings per method, with seeds 0, 1, ….")] = None,
     iterations: Annotated[Optional[int], typer.Option(help="Optimiser iterations of every method.")] = None,
     batch_size: Annotated[Optional[int], typer.Option(help="Patches per iteration.")] = None,
@@ -118,6 +120,7 @@ def run(
     options = {
         "data.folder": data,
         "data.protocol": protocol,
+        "data.follow_links": follow_links or None,
         "train.seeds": seeds,
         "train.iterations": iterations,
         "train.batch_size": batch_size,

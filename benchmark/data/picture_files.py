@@ -24,7 +24,7 @@ def is_deep(image: Image.Image) -> bool:
     Pillow's mode does not tell: it is RGB, RGBA or LA for 16-bit colour, of which it keeps the upper half. How it will
     unpack the file does (``RGB;16B``), in all of its formats.
     """
-    unpacked = [str(argument) for tile in image.tile for argument in _arguments(tile[3])]
+    unpacked = [str(argument) for tile in getattr(image, "tile", []) for argument in _arguments(tile[3])]
     return image.mode not in _EIGHT_BITS or any(re.search(r";(9|1[0-9]|32|64)[A-Z]", mode) for mode in unpacked)
 
 

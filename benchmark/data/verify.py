@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import gzip
 import hashlib
 import os
 from collections import Counter, defaultdict
@@ -14,9 +13,10 @@ from typing import Any, get_args
 import numpy as np
 
 from benchmark.data.annotation import is_contradiction
-from benchmark.data.ccpd import MINIMUM_SIDE, parse_name
+from benchmark.data.ccpd import MINIMUM_SIDE
 from benchmark.data.duplicates import BITS, METHOD, Pairs, coarse_hashes, near_duplicates, thumbnail
 from benchmark.data.folders import left_out
+from benchmark.data.name_lists import find_lists, read_lists
 from benchmark.data.pictures import Source, cut, in_chunks, load_crop, scan
 from benchmark.data.plates import BadPack, open_pack
 from benchmark.data.splits import Counts, Protocol, Split, assign, number_leaks
@@ -24,7 +24,6 @@ from benchmark.util.errors import UserError
 from benchmark.util.terminal import cell
 
 _LISTED = 20
-_LONGEST_LIST = 1 << 30  # bytes of a list of names, unpacked
 _SPLITS: tuple[Split, ...] = ("train", "val", "test")
 PROTOCOLS: tuple[Protocol, ...] = get_args(Protocol)
 
@@ -72,24 +71,26 @@ def _listed(reasons: Sequence[tuple[str, str]]) -> list[dict[str, str]]:
 
 
 def verify_names(
-    place: Path, counts: Counts, seed: int = 0, protocols: Sequence[Protocol] = PROTOCOLS
+    place: Path,
+    counts: Counts,
+    seed: int = 0,
+    protocols: Sequence[Protocol] = PROTOCOLS,
+    follow_links: bool = False,
 ) -> dict[str, Any]:
-    """What names alone say. ``place``: a list of CCPD names (one path a line; .gz too), a folder of such lists
-    (.txt, .txt.gz), or a CCPD folder, whose pictures are not opened.
+    """What names alone say. ``place``: a CCPD folder, whose pictures are not opened, or lists of names
+    (:mod:`benchmark.data.name_lists`).
 
     Returns counts of pictures, distinct plate numbers, numbers seen more than once, pictures per sub-set and
     plates under 64 px, names that do not parse, and for each protocol the split that ``counts`` and ``seed``
     make, with what is in two of its parts. Raises UserError where there is no name to read.
     """
-    lists = sorted(place.glob("*.txt")) + sorted(place.glob("*.txt.gz")) if place.is_dir() else [place]
-    if place.is_dir() and not lists:
-        sources, odd = scan(place)
-    else:
-        sources, odd = _from_lists(lists)
-    facts = _facts(sources, counts, seed, protocols, None)
-    return facts | {
-        "images": len(sources) + len(odd),
-        "unparsable": [{"file": file, "reason": reason} for file, reason in odd],
+    lists = find_lists(place)
+    sources, odd = read_lists(lists) if lists else scan(place, follow_links)
+    folders = [(path, remark) for path, reason in odd if (remark := left_out(reason))]
+    return _facts(sources, counts, seed, protocols, None) | {
+        "images": len(sources) + len(odd) - len(folders),
+        "unparsable": _listed(odd),
+        "folders_left_out": _listed(folders),
     }
 
 
@@ -100,28 +101,6 @@ def verify_pack(folder: Path) -> list[str]:
     except BadPack as error:
         return [str(error)]
     return [f"{name}: its pixels are not those that were packed" for name in plates.damaged()]
-
-
-def _from_lists(lists: list[Path]) -> tuple[list[Source], list[tuple[str, str]]]:
-    sources: dict[str, Source] = {}
-    odd: list[tuple[str, str]] = []
-    for path in lists:
-        try:
-            with gzip.open(path) if path.suffix == ".gz" else open(path, "rb") as file:
-                content = file.read(_LONGEST_LIST + 1)
-        except (OSError, EOFError) as error:
-            reason = getattr(error, "strerror", None) or error
-            raise UserError(f"cannot read the list of names {path}: {reason}") from None
-        if len(content) > _LONGEST_LIST:
-            raise UserError(f"{path} is no list of names: it has more than {_LONGEST_LIST >> 30} GB")
-        for line in filter(None, content.decode("utf-8", "backslashreplace").splitlines()):
-            try:
-                sources[line] = Source(line, parse_name(line.rsplit("/", 1)[-1]))
-            except ValueError as error:
-                odd.append((line, str(error)))
-    if not sources:
-        raise UserError(f"no CCPD name in {', '.join(map(str, lists))}")
-    return list(sources.values()), odd
 
 
 def _look(folder: Path, sources: list[Source]) -> tuple[np.ndarray, dict[str, str]]:

@@ -126,7 +126,9 @@ def pictures_in(places: Iterable[Path]) -> list[Path]:
         except OSError as error:
             raise UserError(f"cannot read {place}: {error.strerror}") from None
         if not inside:
-            raise UserError(f"no picture in the folder {place} (of {', '.join(_SUFFIXES)}; its sub-folders are not read)")
+            raise UserError(
+                f"no picture in the folder {place} (of {', '.join(_SUFFIXES)}; its sub-folders are not read)"
+            )
         pictures += inside
     return pictures
 

@@ -31,6 +31,7 @@ from benchmark.results.store import (
 from benchmark.runner.activity import Activity, working
 from benchmark.runner.context import RunContext, configure_torch, make_ocr_engines, prepare_plates, resolve_device
 from benchmark.runner.job import common_facts, compute, create, rescore, score_upper_bound, upper_bound_facts
+from benchmark.scoring.plausibility import flat_plates, unread_plates
 from benchmark.training import checkpoint
 from benchmark.training.progress import Progress
 from benchmark.training.session import Interrupted
@@ -95,6 +96,9 @@ def run_jobs(
                 activity = Activity(tell, [job.key for job in todo])
                 plates, name = prepare_plates(config, run.folder.parent, say)
                 say(f"{overview(plates, name)}; device {device}")
+                for split in ("val", "test"):
+                    if remark := flat_plates(plates.split(split)):
+                        say(remark)
                 engines = make_ocr_engines(config)
                 context = RunContext(config, run, device, plates, name, *engines, stop)
                 return run_all(context, todo, started, activity)
@@ -150,6 +154,9 @@ def run_all(context: RunContext, jobs: list[Job], started: int, activity: Activi
     for job in jobs:
         rest = len(jobs) - len(outcomes) > 1 or None in outcomes
         outcomes.append(run_locked(context, job, started, activity, wait=not rest))
+        bound = context.run.result(UPPER_BOUND, 0) if job.entry is None and outcomes[-1] else None
+        if bound is not None and (remark := unread_plates(bound.info["scores"]["best"])):
+            Progress(UPPER_BOUND).note(remark)
     for i, job in enumerate(jobs):
         if outcomes[i] is None:
             outcomes[i] = run_locked(context, job, started, activity, wait=True)
