@@ -18,7 +18,8 @@ from torch import Tensor
 
 import methods
 from benchmark.data.picture_files import TOO_DEEP, is_deep, upscaled_mark
-from benchmark.results.store import UPPER_BOUND, Result, read_result
+from benchmark.results.record import UPPER_BOUND
+from benchmark.results.store import Result, read_result
 from benchmark.util.errors import UserError, first_line, out_of_memory
 from benchmark.util.files import open_plain
 from methods import Method, Registration

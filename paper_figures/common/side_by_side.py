@@ -37,10 +37,13 @@ class Choice:
     kept: int
 
 
-def draw(results: Results, columns: Sequence[Column], start: str, hr_first: bool = False) -> Drawing:
+def draw(
+    results: Results, columns: Sequence[Column], start: str, hr_first: bool = False, luma: bool = False
+) -> Drawing:
     """A block a plate: LR, the outputs, HR; or, with ``hr_first``, HR, LR, the outputs.
 
-    ``start`` is the first sentence of the caption. Raises NothingToDraw where no picture can be shown.
+    ``start`` is the first sentence of the caption; with ``luma`` PSNR_Y stands beside PSNR. Raises
+    NothingToDraw where no picture can be shown.
     """
     choice = choose(results, [column.row for column in columns])
     blocks: list[Block] = []
@@ -62,7 +65,7 @@ def draw(results: Results, columns: Sequence[Column], start: str, hr_first: bool
                 sample.sr if isinstance(sample, Sample) else None,
                 column.title,
                 column.row.marks,
-                _decibels(score),
+                _decibels(score, luma),
                 _readings(results, score),
             )
             for column, sample, score in zip(columns, found, scores)
@@ -85,7 +88,7 @@ def draw(results: Results, columns: Sequence[Column], start: str, hr_first: bool
         raise NothingToDraw(lost[0])
     with style.style():
         figure = pictures.draw(blocks, min(COLUMNS, len(columns) + 2))
-    return Drawing(pd.DataFrame(lines), caption(results, columns, choice, start, lost), figure)
+    return Drawing(pd.DataFrame(lines), caption(results, columns, choice, start, lost, luma), figure)
 
 
 def choose(results: Results, rows: Sequence[Row]) -> Choice:
@@ -137,8 +140,10 @@ def _readings(results: Results, score: Score | None) -> tuple[Reading, ...]:
     return (*lines, Reading(second, truth)) if results.has_second_readings else tuple(lines)
 
 
-def _decibels(score: Score | None) -> str:
-    return text.DASH if score is None or math.isnan(score.psnr) else f"{text.number(score.psnr)} dB"
+def _decibels(score: Score | None, luma: bool) -> str:
+    if score is None or math.isnan(score.psnr):
+        return text.DASH
+    return text.number(score.psnr) + (f" / {text.number(score.psnr_y)}" if luma else " dB")
 
 
 def _line(column: Column, results: Results, score: Score | None, sample: Sample | str) -> dict[str, Any]:
@@ -148,7 +153,9 @@ def _line(column: Column, results: Results, score: Score | None, sample: Sample 
     return line | {"not_shown": sample if isinstance(sample, str) else ""}
 
 
-def caption(results: Results, columns: Sequence[Column], choice: Choice, start: str, lost: Sequence[str]) -> str:
+def caption(
+    results: Results, columns: Sequence[Column], choice: Choice, start: str, lost: Sequence[str], luma: bool
+) -> str:
     """What is shown, by which rule the plates were chosen, and how to read the lines below them."""
     shares = _listed([f"{share:.0%}".rstrip("%") for share in choice.shares.values()])
     wanted = _listed([f"{quantile:.0%}".rstrip("%") for quantile in QUANTILES])
@@ -158,7 +165,9 @@ def caption(results: Results, columns: Sequence[Column], choice: Choice, start: 
         f"Of the {text.plural(choice.kept, 'test plate')} with pictures in the results, those nearest to the "
         f"{wanted} % quantiles of size are shown, whatever became of them ({shares} % of all test plates have fewer "
         "pixels).",
-        "Above each output is its PSNR (RGB).",
+        "Above each output are its PSNR (RGB) and its PSNR_Y, in dB."
+        if luma
+        else "Above each output is its PSNR (RGB).",
         *_judges(results),
         *([f"Outputs are those of seed {', '.join(map(str, seeds))}."] if len(results.seeds) > 1 and seeds else []),
         conventions.selection(results),
