@@ -98,7 +98,9 @@ def run(
     iterations: Annotated[Optional[int], typer.Option(help="Optimiser iterations of every method.")] = None,
     batch_size: Annotated[Optional[int], typer.Option(help="Patches per iteration.")] = None,
     device: Device = "auto",
-    ocr: Annotated[Optional[str], typer.Option(help="Who reads the plates: rapid, paddle, crnn or none.")] = None,
+    ocr: Annotated[
+        Optional[str], typer.Option(help="Who reads the plates: rapid, hyperlpr, paddle, crnn or none.")
+    ] = None,
     results: Results = Path("results"),
     run_name: NewRunName = None,
     plugin: Plugins = None,

@@ -14,7 +14,6 @@ import pytest
 from fake_plates import BUDGET, RIVALS, Lab
 from fake_results import ABLATION, METHODS, Fake, make_run, pecl_options
 
-from benchmark.results.store import Result
 from paper_figures import claims, comparisons, forest
 from paper_figures.claim_tests import near
 from paper_figures.claim_tests.claim import contradicted
@@ -507,8 +506,7 @@ def test_from_the_papers_budget_on_nothing_is_said_of_how_far_it_is() -> None:
 HOSTILE = "<script>a|b_c & $x$ 50% [l](http://e) `q`\n皖"
 
 
-def test_stored_results_are_drawn_whatever_they_hold(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(Result, "stale", False)  # comparing sources takes longer than all the rest
+def test_stored_results_are_drawn_whatever_they_hold(tmp_path: Path) -> None:
     kept = ("bicubic", "srcnn", "espcn", "msrn", "tbsrn", "pecl", "hr")
     methods = [replace(fake, title=HOSTILE) if fake.name == "msrn" else fake for fake in METHODS if fake.name in kept]
     run = make_run(tmp_path, (*methods, *ABLATION[:2]))
