@@ -23,7 +23,7 @@ from benchmark.data.synthetic.plate_face import FONT
 from paper_figures import claims, table1
 from paper_figures.common import conventions, text
 from paper_figures.common.drawing import Drawing
-from paper_figures.common.evidence import FAILS, HOLDS, OPEN
+from paper_figures.common.evidence import EARLY, FAILS, HOLDS, OPEN
 from paper_figures.common.results import Results
 from paper_figures.common.tables import Cell, Table
 from paper_figures.report import headline, image_browser, provenance
@@ -41,6 +41,7 @@ PARTS = Path(__file__).with_name("html_parts")
 _MARKS = {
     HOLDS: {"kind": "holds", "sign": "✓"},
     FAILS: {"kind": "fails", "sign": "✗"},
+    EARLY: {"kind": "open", "sign": "?"},
     OPEN: {"kind": "open", "sign": "?"},
 }
 
@@ -162,6 +163,7 @@ def _claims(drawing: Drawing, results: Results, known: dict[str, str]) -> dict[s
     return {
         "kind": "claims",
         "claims": drawing.data.to_dict("records"),
+        "early": EARLY,
         "marks": _MARKS,
         "known": known,
         "caption": caption,

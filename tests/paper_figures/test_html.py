@@ -226,7 +226,9 @@ def test_claims_say_their_verdict_in_words(source: str) -> None:
     section = source.split('<section id="claims"')[1].split("</section>")[0]
     badges = re.findall(r'class="badge (\w+)"><span aria-hidden="true">(.)</span> ([\w ]+)</span>', section)
     kinds = {"holds": ("holds", "✓"), "does not hold": ("fails", "✗"), "not decidable here": ("open", "?")}
+    kinds["not decidable at this budget"] = ("open", "?")
     assert len(badges) == len(claims.CLAIMS) and all(kinds[words] == (kind, sign) for kind, sign, words in badges)
+    assert "<b>Contradicted by Table 1: OCR confidence: PECL 0.852 &lt; TBSRN 0.855.</b>" in section
     assert "PECL is first in PSNR." in section and 'href="#table1"' in section
     assert "ablation_psnr (not in this report)" in section
 
