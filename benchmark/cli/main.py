@@ -224,7 +224,7 @@ def list_methods(plugin: Plugins = None, as_json: AsJson = False) -> None:
     for name in methods.names():
         entry = methods.get(name)
         try:
-            parameters = int(entry.parameters())
+            parameters = int(entry.num_parameters())
         except (Exception, SystemExit) as error:  # whatever a plug-in's network raises, the others are listed
             absent[name] = f"cannot be built: {first_line(error)}"
             continue

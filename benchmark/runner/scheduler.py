@@ -214,7 +214,7 @@ def _identity(context: RunContext, job: Job) -> str:
     """The identity of a method's training; "" for the upper bound."""
     if job.entry is None:
         return ""
-    external_weights = create(context, job.entry).ingredients()
+    external_weights = create(context, job.entry).external_weights()
     return training_identity(job.entry, job.seed, context.config, context.plates.fingerprint, external_weights)
 
 
