@@ -160,7 +160,7 @@ def test_the_head_says_who_is_first_and_what_became_of_the_claims(source: str) -
     words = Page(source).text
     assert (
         "Of 9 methods, MSRN has the highest median PSNR (20.31 dB) and PECL has the highest plate accuracy (50.0 %). "
-        "PECL comes second in PSNR (20.12 dB) and first in plate accuracy (50.0 %). Of the paper’s 9 claims, " in words
+        "PECL comes second in PSNR (20.12 dB) and first in plate accuracy (50.0 %). Of the paper’s 30 claims, " in words
     )
     assert "synthetic, disjoint split" in words and "2,000 / 32 / 10 training / validation / test plates" in words
     assert "1,000 iterations" in words and "rapid and crnn" in words and "commit 0123456789ab" in words
@@ -248,7 +248,7 @@ def test_conditions_that_captions_share_are_folded_away_once_each(tmp_path: Path
 def test_gaps_are_listed_by_the_command_that_fills_them(tmp_path: Path) -> None:
     source = page(make_run(tmp_path, FEW, ocr=False))
     section = source.split('<section id="missing"')[1].split("</section>")[0]
-    assert "no result of ESPCN" in section
+    assert "no result of MSRN, ESPCN" in section
     command = re.search(r'<code class="command">(.*?)</code>', section, re.DOTALL)
     assert command and re.sub("<.*?>", "", command[1]).startswith("python -m benchmark run --methods msrn,espcn,")
 
