@@ -33,7 +33,12 @@ def draw(results: Results) -> Drawing:
         style.place(figure, (left, right), 0.53, style.label_width([_name(row) for row in rows]), 0.42, 0.24)
         _curves(left, rows, results, looks)
         _scatter(right, rows, results, looks)
-    return Drawing(data=frame(results, rows), caption=caption(results, rows), figure=figure)
+    return Drawing(
+        data=frame(results, rows),
+        caption=caption(results, rows),
+        conditions=[conventions.budget(results), conventions.data(results), conventions.selection(results)],
+        figure=figure,
+    )
 
 
 def _curves(axes: Axes, rows: list[Row], results: Results, looks: dict[str, Look]) -> None:
@@ -138,7 +143,7 @@ def frame(results: Results, rows: list[Row]) -> pd.DataFrame:
     return pd.concat([points, curves], ignore_index=True)[["panel", "method", "seed", "iteration", "psnr"]]
 
 
-def caption(results: Results, rows: list[Row]) -> str:
+def caption(results: Results, rows: list[Row]) -> list[str]:
     """What is drawn, and the conditions it was made under."""
     found = [
         "Left: mean PSNR of the plates that choose the weights, during training, and the best of it (marker). The "
@@ -156,12 +161,4 @@ def caption(results: Results, rows: list[Row]) -> str:
         found.append(f"Never better than untrained, so drawn at iteration 1: {', '.join(never)}.")
     if not np.isfinite(_trained(results)["val_psnr"]).all():
         found.append("Gaps are validations whose PSNR is not a number.")
-    return " ".join(
-        [
-            *found,
-            *conventions.marks(results),
-            conventions.budget(results),
-            conventions.data(results),
-            conventions.selection(results),
-        ]
-    )
+    return [*found, *conventions.marks(results)]

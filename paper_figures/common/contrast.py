@@ -83,7 +83,12 @@ def draw_contrast(results: Results, distance: str) -> Drawing:
         style.place(figure, panels, 0.62, style.label_width(["d = 512  −00.00 dB†"]), 0.42, 0.26)
         for axes, grid in zip(panels, found, strict=True):
             _panel(axes, grid, data[data["term"] == grid.term], distance)
-    return Drawing(data=data, caption=caption(results, found, data, distance), figure=figure)
+    return Drawing(
+        data=data,
+        caption=caption(results, found, data, distance),
+        conditions=[conventions.budget(results), conventions.data(results)],
+        figure=figure,
+    )
 
 
 def _panel(axes: Axes, grid: Grid, data: pd.DataFrame, distance: str) -> None:
@@ -138,7 +143,7 @@ def _part(results: Results) -> str:
     return "test" if results.reference["data"].get("protocol") == "paper" else "validation"
 
 
-def caption(results: Results, found: list[Grid], data: pd.DataFrame, distance: str) -> str:
+def caption(results: Results, found: list[Grid], data: pd.DataFrame, distance: str) -> list[str]:
     """What is drawn, how Eq. 20 was read, and the conditions."""
     seeds = sorted(data["seed"].unique())
     sentences = [
@@ -155,7 +160,4 @@ def caption(results: Results, found: list[Grid], data: pd.DataFrame, distance: s
         sentences.append("The axis cuts off how curves begin; the CSV file has all of them.")
     if data["contrast"].isna().any():
         sentences.append("Gaps are validations whose PSNR is not a number.")
-    marks = conventions.marks(results)
-    return " ".join(
-        [*sentences, *remarks(found, (distance,)), *marks, conventions.budget(results), conventions.data(results)]
-    )  # fmt: skip
+    return [*sentences, *remarks(found, (distance,)), *conventions.marks(results)]
