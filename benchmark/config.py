@@ -13,6 +13,7 @@ import os
 import sys
 from collections.abc import Iterable
 from dataclasses import asdict, fields
+from functools import cache
 from importlib import resources
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -21,6 +22,7 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, TypeAdapter,
 
 import methods
 from benchmark.util.errors import UserError
+from methods import FixedOption, Registration
 from methods.engine.acceleration import Acceleration
 
 if sys.version_info >= (3, 11):
@@ -112,10 +114,10 @@ class Train(_Section):
 class Scoring(_Section):
     """How upscaled plates are judged."""
 
-    ocr: Literal["rapid", "paddle", "crnn", "none"] = "rapid"
-    """The judge: PP-OCRv4 through RapidOCR, PaddleOCR itself, this project's own reader, or nobody."""
-    second: Literal["rapid", "paddle", "crnn", "none"] = "crnn"
-    """A second judge, so that no verdict hangs on one; it does not read where ``ocr`` is none."""
+    ocr: Literal["rapid", "hyperlpr", "paddle", "crnn", "none"] = "rapid"
+    """The OCR engine: PP-OCRv4 through RapidOCR, HyperLPR's recognizer, PaddleOCR itself, our CRNN, or none."""
+    second: Literal["rapid", "hyperlpr", "paddle", "crnn", "none"] = "hyperlpr"
+    """A second OCR engine, so that no verdict hangs on one; none where ``ocr`` is none."""
     paddle_model: Place | None = None
     """Folder of a recognition model for ``ocr=paddle``; none: the one PaddleOCR downloads."""
     paddle_device: str = "cpu"
@@ -137,6 +139,22 @@ class Config(_Section):
         """Options set for a family of methods (what is not set keeps the method's default)."""
         return self.methods.get(family, {})
 
+    def options_for(self, entry: Registration) -> dict[str, Any]:
+        """Every option of a method as it will be used; what the preset sets gives way to what the method fixes.
+
+        Raises UserError where ``--set`` contradicts what the method fixes.
+        """
+        preset = _preset_sections(self.preset).get(entry.family, {})
+        requested = {
+            name: value
+            for name, value in self.options(entry.family).items()
+            if name not in entry.fixed or name not in preset or value != preset[name]
+        }
+        try:
+            return entry.effective_options(requested)
+        except FixedOption as error:
+            raise UserError(str(error)) from None
+
 
 def presets() -> list[str]:
     """Names of the presets in the package."""
@@ -154,9 +172,8 @@ def load(preset: str = DEFAULT_PRESET, assignments: Iterable[str] = ()) -> Confi
     """
     if preset not in presets():
         raise UserError(f"no preset {_shown(preset)}{_nearest(preset, presets())} (known: {', '.join(presets())})")
-    text = (resources.files("benchmark") / "presets" / f"{preset}.toml").read_text(encoding="utf-8")
     tree: dict[str, dict[str, Any]] = {}
-    for section, values in tomllib.loads(text).items():
+    for section, values in _preset_sections(preset).items():
         for key, value in values.items():
             _assign(tree, section, key, value)
     for assignment in assignments:
@@ -166,6 +183,32 @@ def load(preset: str = DEFAULT_PRESET, assignments: Iterable[str] = ()) -> Confi
             raise UserError(f"--set takes section.field=value, not {_shown(assignment)}")
         _assign(tree, section, key, value if section in _SECTIONS else _literal(value))
     return build(tree, preset)
+
+
+@cache
+def _preset_sections(preset: str) -> dict[str, dict[str, Any]]:
+    """A preset's file as it is read; empty where there is none of the name (a stored configuration has any)."""
+    if preset not in presets():
+        return {}
+    text = (resources.files("benchmark") / "presets" / f"{preset}.toml").read_text(encoding="utf-8")
+    return tomllib.loads(text)
+
+
+def refuse_contradictions(config: Config, entries: list[Registration]) -> None:
+    """Raise UserError where a setting contradicts what some of the methods fix, naming these and the way on."""
+    refused: dict[str, str] = {}
+    for entry in entries:
+        try:
+            config.options_for(entry)
+        except UserError as error:
+            refused[entry.name] = str(error)
+    if not refused:
+        return
+    first, *others = refused
+    likewise = f" (nor of {', '.join(others)})" if others else ""
+    rest = ",".join(entry.name for entry in entries if entry.name not in refused)
+    way_on = f"take the others with --methods {rest}" if rest else "leave that --set out"
+    raise UserError(f"{refused[first]}{likewise}: {way_on}")
 
 
 def build(tree: dict[str, dict[str, Any]], preset: str) -> Config:

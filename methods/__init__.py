@@ -14,18 +14,21 @@ import importlib.util
 import pkgutil
 import re
 import sys
-from collections.abc import Callable
-from dataclasses import dataclass, field, is_dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, fields, is_dataclass
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn, TypeVar, overload
 
 from methods.base import Batch, Losses, Method, NetworkMethod, Recipe, Session
+from methods.options import MethodOptions, given_options
 
 __all__ = [
     "Batch",
+    "FixedOption",
     "Losses",
     "Method",
+    "MethodOptions",
     "NetworkMethod",
     "Recipe",
     "Registration",
@@ -39,7 +42,7 @@ __all__ = [
 ]
 
 # Files of this folder that hold shared code instead of methods.
-_SHARED = {"base", "contract"}
+_SHARED = {"base", "contract", "options"}
 
 # A name becomes a folder of results, a section of the configuration and a word of ``--methods``; these are taken.
 _NAME = re.compile(r"[a-z0-9][a-z0-9_-]{0,63}")
@@ -51,19 +54,23 @@ class UnknownMethod(LookupError):
     """No method of that name; the message lists the nearest valid names."""
 
 
+class FixedOption(ValueError):
+    """An option was asked for that the registration fixes to another value; the message names both."""
+
+
 @dataclass(frozen=True)
 class Registration:
     """One competitor: a class, and the options that make it this competitor and no other.
 
-    Several registrations may share a class (``pecl`` and ``pecl-printed`` do). ``pinned`` holds
-    the options a registration fixes; the configuration section of its family does not touch them.
+    Several registrations may share a class (``pecl`` and ``pecl-printed`` do). ``fixed`` holds the options that a
+    registration fixes, by name.
     """
 
     name: str
     title: str
     method: type[Method]
     groups: tuple[str, ...]
-    pinned: dict[str, Any] = field(default_factory=dict)
+    fixed: dict[str, Any] = field(default_factory=dict)
     in_all: bool = True
     """False: not part of the group ``all``; trained when its name or group is asked for."""
 
@@ -71,9 +78,23 @@ class Registration:
     def family(self) -> str:
         return self.method.family or self.method.name
 
-    def create(self, options: dict[str, Any] | None = None) -> Method:
-        """A new, untrained method. ``options`` must not contradict what is pinned."""
-        return self.method(self.method.Options(**{**(options or {}), **self.pinned}))
+    def effective_options(self, requested: Mapping[str, Any] | None = None) -> dict[str, Any]:
+        """Every option as it will be used: the defaults, what is requested, what the registration fixes.
+
+        Raises :class:`FixedOption` where a requested value contradicts a fixed one.
+        """
+        requested = requested or {}
+        for name, value in self.fixed.items():
+            if name in requested and requested[name] != value:
+                raise FixedOption(
+                    f"{self.name} fixes {name}={value}, so {name}={requested[name]} cannot be asked of it"
+                )
+        options = self.method.Options(**{**requested, **self.fixed})
+        return {option.name: getattr(options, option.name) for option in fields(options)}
+
+    def create(self, requested: Mapping[str, Any] | None = None) -> Method:
+        """A new, untrained method. Raises what :meth:`effective_options` raises."""
+        return self.method(self.method.Options(**self.effective_options(requested)))
 
     def parameters(self) -> int:
         """Number of trainable parameters of the upscaling network."""
@@ -85,39 +106,85 @@ _unavailable: dict[str, str] = {}
 _discovered = False
 
 
+AnyMethod = TypeVar("AnyMethod", bound=Method)
+
+
+@overload
 def register(
-    method: type[Method] | None = None,
+    method: type[AnyMethod],
     *,
     name: str | None = None,
     title: str | None = None,
     groups: tuple[str, ...] | None = None,
     in_all: bool = True,
-    **pinned: Any,
-) -> Any:
-    """Add a method to the registry: as a class decorator, or called with a class and pinned options.
+    options: Any = None,
+) -> type[AnyMethod]: ...
 
-    With ``in_all=False`` the group ``all`` leaves it out.
+
+@overload
+def register(
+    *,
+    name: str | None = None,
+    title: str | None = None,
+    groups: tuple[str, ...] | None = None,
+    in_all: bool = True,
+    options: Any = None,
+) -> Callable[[type[AnyMethod]], type[AnyMethod]]: ...
+
+
+def register(
+    method: Any = None,
+    *,
+    name: str | None = None,
+    title: str | None = None,
+    groups: tuple[str, ...] | None = None,
+    in_all: bool = True,
+    options: Any = None,
+    **unknown: NoReturn,
+) -> Any:
+    """Add a method to the registry: as a class decorator, or called with a class.
+
+    ``options`` (``Pecl.Options(term="printed")``) makes a variant of a class: the fields given in it are fixed. With
+    ``in_all=False`` the group ``all`` leaves the method out.
+
     Raises ValueError if the name is taken, or is not made of 1 to 64 lower-case letters, digits, ``-`` and ``_``
-    (it becomes a folder name), and for a family or group that would change what other methods are; TypeError for
-    a class that is no method.
+    (it becomes a folder name), for a family or group that would change what other methods are, and for options of
+    a wrong value; TypeError for a class that is no method, options of another class, and any other keyword.
     """
+    if unknown:
+        word = next(iter(unknown))
+        raise TypeError(f"register() takes no {word!r}: fix an option with options=YourMethod.Options({word}=...)")
     if method is None:
-        return lambda cls: register(cls, name=name, title=title, groups=groups, in_all=in_all, **pinned)
+        return lambda cls: register(cls, name=name, title=title, groups=groups, in_all=in_all, options=options)
     entry = Registration(
         name=name or method.name,
         title=title or method.title,
         method=method,
         groups=method.groups if groups is None else groups,
-        pinned=pinned,
+        fixed={} if options is None else _fixed(method, options),
         in_all=in_all,
     )
     _check(entry)
-    known = _registry.get(entry.name)
-    if known is not None and known != entry:
-        raise ValueError(f"a method named {entry.name!r} is registered already ({known.method.__module__})")
-    method.Options(**pinned)  # a typing error in a pinned option shows at registration
+    present = _registry.get(entry.name)
+    if present is not None and present != entry:
+        raise ValueError(f"a method named {entry.name!r} is registered already ({present.method.__module__})")
     _registry[entry.name] = entry
     return method
+
+
+def _fixed(method: type[Method], options: Any) -> dict[str, Any]:
+    """The options that a registration fixes. Raises TypeError or ValueError for options the method does not take."""
+    if not isinstance(options, method.Options):
+        raise TypeError(f"options of {method.name!r} must be its own Options, not {type(options).__qualname__}")
+    from pydantic import TypeAdapter, ValidationError
+
+    fixed = given_options(options)
+    try:
+        checked = TypeAdapter(method.Options).validate_python(fixed)
+    except ValidationError as error:
+        first = error.errors()[0]
+        raise ValueError(f"option {'.'.join(map(str, first['loc']))}: {first['msg'].lower()}") from None
+    return {name: getattr(checked, name) for name in fixed}
 
 
 def _check(entry: Registration) -> None:

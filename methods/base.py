@@ -31,6 +31,7 @@ from torch.nn import functional as F
 from methods.engine.acceleration import Acceleration, Runner, load_optimizer
 from methods.engine.average import MovingAverage
 from methods.engine.tiles import Enlarge, blend_tiles, enlarge_in_pieces, pad_to_multiple
+from methods.options import MethodOptions
 
 SCALE = 8
 """Every method of this benchmark enlarges by eight, in both directions."""
@@ -128,9 +129,11 @@ class Method(ABC):
     """Parameter count printed in the PECL paper's Table 1."""
     deterministic: ClassVar[bool] = False
     """True when the result does not depend on a seed (nothing is learnt)."""
+    version: ClassVar[int] = 1
+    """Rises when the method trains to other weights than before; part of every result's identity."""
 
     @dataclass(frozen=True)
-    class Options:
+    class Options(MethodOptions):
         """Typed options of the method, set with ``--set <family>.<option>=<value>``."""
 
     def __init__(self, options: Any = None) -> None:

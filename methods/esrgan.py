@@ -18,6 +18,7 @@ from methods import register
 from methods.base import Batch, Losses, NetworkMethod, Recipe, Session
 from methods.blocks.pretrained import plates_weights_hash, resnet18_plates_features, vgg19_conv5_4
 from methods.engine.acceleration import load_optimizer
+from methods.options import MethodOptions
 
 # -- generator -------------------------------------------------------------------------------------
 
@@ -141,7 +142,7 @@ class ESRGAN(NetworkMethod):
     )
 
     @dataclass(frozen=True)
-    class Options:
+    class Options(MethodOptions):
         gan_share: float = 2 / 7
         """Share of the budget spent on the second phase; 0 trains for pixels only."""
         perceptual: Literal["imagenet", "plates", "random", "none"] = "imagenet"

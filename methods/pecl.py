@@ -28,6 +28,10 @@ from methods import register
 from methods.base import Batch, Losses, NetworkMethod, Session
 from methods.blocks.pecl_networks import paper_network, release_network
 from methods.blocks.pretrained import ImageNetNormalise, plates_weights_hash, resnet18
+from methods.options import MethodOptions
+
+Distance = Literal["manhattan", "euclidean"]
+Dimension = Literal[64, 128, 256, 512]
 
 # -- the embedding and the contrastive terms -----------------------------------------------------
 
@@ -49,7 +53,7 @@ class Embedder(nn.Module):
         return F.normalize(self.resnet(self.normalise(rgb)).float(), dim=1)
 
 
-def embedding_distance(a: Tensor, b: Tensor, kind: Literal["manhattan", "euclidean"]) -> Tensor:
+def embedding_distance(a: Tensor, b: Tensor, kind: Distance) -> Tensor:
     """Distance of the rows of two N×d tensors: N values ≥ 0."""
     return torch.linalg.vector_norm(a - b, ord=1 if kind == "manhattan" else 2, dim=1)
 
@@ -78,7 +82,7 @@ class Pecl(NetworkMethod):
     # The publication's recipe (Adam 1e-4, cosine) is the benchmark's common one: Recipe's defaults.
 
     @dataclass(frozen=True)
-    class Options:
+    class Options(MethodOptions):
         network: Literal["paper", "release"] = "paper"
         """The network that the publication's text describes, or the one its authors published."""
         term: Literal["attract", "printed", "none"] = "attract"
@@ -89,9 +93,9 @@ class Pecl(NetworkMethod):
         """Weight of the contrastive term where weights are fixed; the pixel loss has the rest. Chosen on
         validation plates with a random embedder (results/reference/search-pecl): the smallest of the
         weights that were tried. Search again where the embedder is another."""
-        distance: Literal["manhattan", "euclidean"] = "manhattan"
+        distance: Distance = "manhattan"
         """Distance of embeddings."""
-        dimension: Literal[64, 128, 256, 512] = 128
+        dimension: Dimension = 128
         """Length of an embedding."""
         margin: float = 2.0
         """m of Equation 17. D grows as the root of ``dimension``, the margin does not."""
@@ -217,48 +221,39 @@ register(
     name="pecl-printed",
     title="PECL (as printed)",
     groups=("readings", "ablation-printed"),
-    term="printed",
-    weights="learned",
+    options=Pecl.Options(term="printed", weights="learned"),
 )
 register(
     Pecl,
     name="pecl-learned",
     title="PECL (learned weights)",
     groups=("readings",),
-    term="attract",
-    weights="learned",
+    options=Pecl.Options(term="attract", weights="learned"),
 )
 register(
     Pecl,
     name="pecl-release",
     title="PECL (released network)",
     groups=("readings",),
-    network="release",
-    term="attract",
-    weights="fixed",
+    options=Pecl.Options(network="release", term="attract", weights="fixed"),
 )
 
 # The ablation: PECL's network with the pixel loss alone, and every distance × dimension. ``pecl`` itself
 # is the cell Manhattan × 128, as ``pecl-printed`` is in the grid of Eq. 17–19 to the letter, which is
 # trained when it is asked for.
-_GRID = [
-    (distance, dimension)
-    for distance in ("euclidean", "manhattan")
-    for dimension in (64, 128, 256, 512)
-    if (distance, dimension) != ("manhattan", 128)
-]
-register(Pecl, name="pecl-mse", title="MSE", groups=("ablation",), network="paper", term="none")
+_DISTANCES: tuple[Distance, ...] = ("euclidean", "manhattan")
+_DIMENSIONS: tuple[Dimension, ...] = (64, 128, 256, 512)
+_GRID = [(d, n) for d in _DISTANCES for n in _DIMENSIONS if (d, n) != ("manhattan", 128)]
+register(Pecl, name="pecl-mse", title="MSE", groups=("ablation",), options=Pecl.Options(network="paper", term="none"))
 for _distance, _dimension in _GRID:
     register(
         Pecl,
         name=f"pecl-{_distance}-{_dimension}",
         title=f"PECL {_distance.title()} {_dimension}",
         groups=("ablation",),
-        network="paper",
-        term="attract",
-        weights="fixed",
-        distance=_distance,
-        dimension=_dimension,
+        options=Pecl.Options(
+            network="paper", term="attract", weights="fixed", distance=_distance, dimension=_dimension
+        ),
     )
 for _distance, _dimension in _GRID:
     register(
@@ -267,9 +262,7 @@ for _distance, _dimension in _GRID:
         title=f"PECL printed {_distance.title()} {_dimension}",
         groups=("ablation-printed",),
         in_all=False,
-        network="paper",
-        term="printed",
-        weights="learned",
-        distance=_distance,
-        dimension=_dimension,
+        options=Pecl.Options(
+            network="paper", term="printed", weights="learned", distance=_distance, dimension=_dimension
+        ),
     )

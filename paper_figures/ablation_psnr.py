@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import math
+
 import pandas as pd
 
-from paper_figures.common import conventions, style
-from paper_figures.common.dimensions import DIFFERENCE, LEVEL, frame, intervals, panel
+from paper_figures.common import conventions, paper, style
+from paper_figures.common.dimensions import DIFFERENCE, LEVEL, frame, intervals, label_room, panel
 from paper_figures.common.drawing import Drawing
-from paper_figures.common.grid import MSE, Grid, grids, remarks
+from paper_figures.common.grid import Grid, grids, remarks
 from paper_figures.common.panels import blocks
 from paper_figures.common.results import Results
 
@@ -24,8 +26,9 @@ def draw(results: Results) -> Drawing:
     quantities = (LEVEL, DIFFERENCE) if any(grid.mse for grid in found) else (LEVEL,)
     metrics = [metric for metric in SHOWN if any(metric in row.scores for grid in found for row in grid.rows)]
     data = frame(results, found, metrics, quantities)
+    data["paper"] = [_paper(*cell) for cell in data[["metric", "quantity", "distance", "dimension"]].to_numpy()]
     with style.style():
-        right = style.label_width([MSE + "†‡", "Manhattan"])
+        right = label_room()
         figure, axes = blocks([grid.heading for grid in found], len(quantities), len(metrics), right, 1.25)
         for grid, block in zip(found, axes, strict=True):
             for quantity, row in zip(quantities, block, strict=True):
@@ -41,6 +44,12 @@ def draw(results: Results) -> Drawing:
     )
 
 
+def _paper(metric: str, quantity: str, distance: str, dimension: int) -> float:
+    """The mean that the paper's text gives for this cell, dB; NaN where it gives none."""
+    printed = paper.ablation().get((metric, distance, dimension)) if quantity == LEVEL else None
+    return printed.value if printed else math.nan
+
+
 def caption(results: Results, found: list[Grid], data: pd.DataFrame) -> list[str]:
     """What is drawn, what was resampled, and the conditions."""
     lower = (
@@ -51,7 +60,8 @@ def caption(results: Results, found: list[Grid], data: pd.DataFrame) -> list[str
         "Mean score over the test plates, by dimension of the embedding, for PECL with the Euclidean and the Manhattan "
         "distance; dashed grey: the same network trained with the pixel loss alone."
         + (lower if DIFFERENCE in set(data["quantity"]) else "")
-        + " Medians are in the CSV file.",
+        + " Hollow diamonds, or arrows where they lie outside of the axis: what the paper's text gives at d = 512 (of "
+        "PSNR_Y it gives the maximum over d); of the pixel loss alone it gives no number. Medians are in the CSV file.",
         intervals(data),
         *remarks(found),
         *conventions.marks(results),

@@ -54,7 +54,8 @@ def caption(results: Results, found: list[Grid], data: pd.DataFrame) -> list[str
     return [
         "Mean over the test plates of the OCR confidence (the paper's OCR ρ), and the share of plates read completely, "
         "by dimension of the embedding, for PECL with the Euclidean and the Manhattan distance; dashed grey: the same "
-        "network trained with the pixel loss alone. Confidence is not accuracy. Medians are in the CSV file.",
+        "network trained with the pixel loss alone. Confidence is not accuracy. Of its Fig. 9 the "
+        "paper's text gives no numbers. Medians are in the CSV file.",
         intervals(data),
         *remarks(found),
         *conventions.marks(results),

@@ -7,9 +7,13 @@ import math
 import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
+from matplotlib.figure import Figure
 
-from paper_figures.common import conventions, style
+import methods
+from paper_figures.common import conventions, paper, style
 from paper_figures.common.drawing import Drawing, NothingToDraw
+from paper_figures.common.panels import BOTTOM, LEFT, TOP
+from paper_figures.common.paper import PaperValue
 from paper_figures.common.results import Results, Row
 from paper_figures.common.style import Label, Look
 
@@ -23,16 +27,25 @@ BELOW = 3.0
 
 
 def draw(results: Results) -> Drawing:
-    """Left: validation PSNR along training. Right: median test PSNR where each method was best."""
+    """Above: validation PSNR along training. Below: median test PSNR where a method was best, ours and the paper's."""
     rows = [row for row in results.competitors if row.trained and math.isfinite(row.scores["psnr"].median)]
     if not rows:
         raise NothingToDraw("no trained method has a result")
     looks = style.row_looks(results.competitors)
+    names = [*(_name(row) for row in rows), *(label.name for label in _paper_labels())]
     with style.style():
-        figure, (left, right) = style.new_figure(style.PAGE, max(3.0, 0.9 + 0.128 * len(rows)), 2)
-        style.place(figure, (left, right), 0.53, style.label_width([_name(row) for row in rows]), 0.42, 0.24)
-        _curves(left, rows, results, looks)
-        _scatter(right, rows, results, looks)
+        right = style.label_width(names)
+        line = max(1.9, 0.128 * len(rows))
+        figure = Figure(figsize=(style.PAGE, 2 * (line + BOTTOM + TOP)))
+        height = figure.get_size_inches()[1]
+
+        def panel(x: float, y: float, width: float) -> Axes:
+            return figure.add_axes((x / style.PAGE, y / height, width / style.PAGE, line / height))
+
+        half = style.PAGE / 2
+        _curves(panel(LEFT, height - TOP - line, style.PAGE - LEFT - right), rows, results, looks)
+        _scatter(panel(LEFT, BOTTOM, half - LEFT - right), rows, results, looks)
+        _paper(panel(half + LEFT, BOTTOM, half - LEFT - right), results)
     return Drawing(
         data=frame(results, rows),
         caption=caption(results, rows),
@@ -81,11 +94,14 @@ def _validated(results: Results, name: str) -> float:
 
 def _baseline(axes: Axes, row: Row | None, level: float) -> None:
     """A dashed line at the level of the method that is not trained, if it is there and within the axis."""
-    if row is None or not axes.get_ylim()[0] < level < axes.get_ylim()[1]:
-        return
+    if row is not None and axes.get_ylim()[0] < level < axes.get_ylim()[1]:
+        _level(axes, row.title, level)
+
+
+def _level(axes: Axes, title: str, level: float, below: bool = False) -> None:
     axes.axhline(level, color=style.GREY, lw=0.9, ls=(0, (4, 2)), zorder=1)
     axes.annotate(
-        style.shorten(row.title), (0, level), xycoords=("axes fraction", "data"), xytext=(3, 2),
+        style.shorten(title), (0, level), xycoords=("axes fraction", "data"), xytext=(3, -9 if below else 2),
         textcoords="offset points", color=style.GREY, fontsize=style.FONT - 0.5,
     )  # fmt: skip
 
@@ -107,7 +123,9 @@ def mean_curve(history: pd.DataFrame) -> pd.Series:
 
 
 def _scatter(axes: Axes, rows: list[Row], results: Results, looks: dict[str, Look]) -> None:
-    axes.set(xlabel="iterations to the best", ylabel="median PSNR on test plates (dB)", title="Test, best weights")
+    axes.set(
+        xlabel="iterations to the best", ylabel="median PSNR on test plates (dB)", title="Ours: test, best weights"
+    )
     points = [(row, max(1.0, row.best_iteration or 0.0), row.scores["psnr"].median) for row in rows]
     ys = [y for *_, y in points]
     baseline = results.row(BASELINE)
@@ -127,8 +145,37 @@ def _scatter(axes: Axes, rows: list[Row], results: Results, looks: dict[str, Loo
     style.label_right(axes, [Label(x, y, _name(row), looks[row.name].colour) for row, x, y in points])
 
 
+def printed() -> list[tuple[str, PaperValue, PaperValue]]:
+    """Method, iterations to the best and PSNR in dB, of those whose iterations the paper's text gives."""
+    found = [(name, paper.value(name, "best_iteration"), paper.value(name, "psnr")) for name in methods.names("table1")]
+    return [(name, best, psnr) for name, best, psnr in found if best is not None and psnr is not None]
+
+
+def _paper(axes: Axes, results: Results) -> None:
+    """The paper's own points, beside ours and on an axis of their own: its budget is another."""
+    axes.set(title="The paper's", xlabel="iterations to the best", ylabel="median PSNR on test plates (dB)")
+    points = printed()
+    style.iteration_axis(axes, 0.7 * min(best.value for _, best, _ in points), 1.15 * paper.ITERATIONS)
+    bicubic = paper.value(BASELINE, "psnr")
+    values = [psnr.value for *_, psnr in points] + ([bicubic.value] if bicubic else [])
+    span = max(values) - min(values)
+    axes.set_ylim(min(values) - 0.1 * span, max(values) + 0.1 * span)
+    if bicubic:
+        _level(axes, methods.get(BASELINE).title, bicubic.value, below=True)
+    for _, best, psnr in points:
+        style.paper_mark(axes, best.value, psnr.value)
+    style.label_right(axes, _paper_labels())
+
+
+def _paper_labels() -> list[Label]:
+    return [
+        Label(best.value, psnr.value, f"{methods.get(name).title} {best.text}", style.PAPER)
+        for name, best, psnr in printed()
+    ]
+
+
 def frame(results: Results, rows: list[Row]) -> pd.DataFrame:
-    """Both panels' numbers in one long table: ``panel`` is ``validation`` or ``test``."""
+    """All panels' numbers in one long table: ``panel`` is ``validation``, ``test`` or ``paper``."""
     columns = ["method", "seed", "iteration", "val_psnr"]
     curves = results.history[results.history["method"].isin([row.name for row in rows])][columns]
     curves = curves.rename(columns={"val_psnr": "psnr"}).assign(panel="validation")
@@ -140,20 +187,26 @@ def frame(results: Results, rows: list[Row]) -> pd.DataFrame:
             for row in [*rows, *([baseline] if baseline else [])]
         ]
     )  # fmt: skip
-    return pd.concat([points, curves], ignore_index=True)[["panel", "method", "seed", "iteration", "psnr"]]
+    theirs = pd.DataFrame(
+        [{"panel": "paper", "method": name, "iteration": best.value, "psnr": psnr.value}
+         for name, best, psnr in printed()]
+    )  # fmt: skip
+    return pd.concat([points, curves, theirs], ignore_index=True)[["panel", "method", "seed", "iteration", "psnr"]]
 
 
 def caption(results: Results, rows: list[Row]) -> list[str]:
     """What is drawn, and the conditions it was made under."""
     found = [
-        "Left: mean PSNR of the plates that choose the weights, during training, and the best of it (marker). The "
+        "Above: mean PSNR of the plates that choose the weights, during training, and the best of it (marker). The "
         "axis is logarithmic and leaves out iteration 0, the untrained networks; it may cut off how curves begin.",
-        "Right: median PSNR on the test plates against the iteration of the best weights. A method at the right edge "
-        "was still improving when the budget ended. Dashed: bicubic interpolation.",
+        "Below, left: median PSNR on the test plates against the iteration of the best weights. A method at the right "
+        "edge was still improving when the budget ended. Dashed: bicubic interpolation. Right: the paper's points, as "
+        "far as its text gives the iterations: for SRCNN and for PECL it gives none (PECL behaves like the group at "
+        "≈900k, SRCNN is the exception). PSNR is from its Table 1.",
     ]
     if len(results.seeds) > 1:
         found.append(
-            "Thin lines are single seeds, thick lines their mean; on the right the plates of all seeds are pooled, and "
+            "Thin lines are single seeds, thick lines their mean; below the plates of all seeds are pooled, and "
             "bars span the seeds' iterations."
         )
     never = [row.title for row in rows if row.best_iteration == 0]

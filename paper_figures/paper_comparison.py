@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
@@ -15,7 +16,7 @@ from benchmark.scoring.metrics import METRICS
 from paper_figures.common import conventions, paper, statistics, style, text
 from paper_figures.common.drawing import Drawing, NothingToDraw
 from paper_figures.common.paper import PaperValue
-from paper_figures.common.paper_reasons import conditions, reasons
+from paper_figures.common.paper_reasons import Reason, conditions, reasons
 from paper_figures.common.results import Results, Row
 from paper_figures.common.tables import Cell, Column, Table
 
@@ -25,7 +26,7 @@ NEEDS = "table1"
 
 PARAMETERS, BEST = "parameters", "best_iteration"
 SHOWN = ("psnr", "psnr_y", "confidence", PARAMETERS, BEST)
-"""Columns of the paper's Table 1, in order."""
+"""Columns of the paper's Table 1, in order, and the iterations of its Fig. 6."""
 _LABELS = {PARAMETERS: "Parameters", BEST: "Iterations to the best"}
 BESIDE = 3
 """Panels in a row."""
@@ -33,7 +34,7 @@ BESIDE = 3
 
 @dataclass(frozen=True)
 class Pair:
-    """One cell: ours (NaN where there is none) with its interval, and the paper's (None where not transcribed).
+    """One cell: ours (NaN where there is none) with its interval, and the paper's (None where it states none).
 
     In the unit of tables. The interval of a score is the bootstrap's of its median; ``best_iteration`` has the range of
     its seeds; what has neither has NaN.
@@ -56,14 +57,14 @@ def draw(results: Results) -> Drawing:
     """A dot plot a metric that has any printed value, the table of all cells, and the table of reasons."""
     rows = [row for row in results.competitors if any((row.name, metric) in paper.values() for metric in SHOWN)]
     if not rows:
-        raise NothingToDraw("no method whose numbers are transcribed from the paper has a result")
+        raise NothingToDraw("no method of the paper's Table 1 has a result")
     found = [pair(results, row, metric) for row in rows for metric in SHOWN]
     metrics = [m for m in SHOWN if any(one.printed for one in found if one.metric == m)]
     return Drawing(
         data=frame(found),
         caption=caption(results, found),
         conditions=[
-            conventions.against_paper(rows, {metric: _label(metric) for metric in SHOWN}),
+            conventions.against_paper(),
             conventions.budget(results),
             conventions.data(results),
             conventions.selection(results),
@@ -129,30 +130,53 @@ def _cells(rows: list[Row], found: list[Pair]) -> Table:
         mine = [one for one in found if one.metric == metric]
         unit = METRICS[metric].unit if metric in METRICS else ""
         columns += [
-            Column(_label(metric) + (f" ({unit})" if unit else ""), [Cell(_shown(metric, one.ours)) for one in mine]),
-            Column("paper", [Cell(one.printed.text if one.printed else text.DASH) for one in mine]),
+            Column(_label(metric) + (f" ({unit})" if unit else ""), [Cell(_with_deviation(one)) for one in mine]),
+            Column("paper", [Cell(_paper(one)) for one in mine]),
         ]
-    return Table("Ours (median over test plates) beside the paper's", columns)
+    return Table("Ours beside the paper's; scores are medians ± standard deviations over test plates", columns)
+
+
+def _with_deviation(one: Pair) -> str:
+    """Ours, with its standard deviation over plates where it is a score."""
+    shown, summary = _shown(one.metric, one.ours), one.row.scores.get(one.metric)
+    if summary is None or not math.isfinite(summary.sd):
+        return shown
+    return f"{shown} ± {_shown(one.metric, METRICS[one.metric].factor * summary.sd)}"
+
+
+def _paper(one: Pair) -> str:
+    """The paper's cell as printed."""
+    return paper.score(one.row.name, one.metric) or text.DASH
+
+
+def _reasons(one: Pair) -> list[Reason]:
+    """What is known of the cell, its standard deviation included."""
+    keys = (one.row.name, one.metric), (one.row.name, f"{one.metric}_sd")
+    return [reasons()[key] for key in keys if key in reasons()]
 
 
 def _deviations(found: list[Pair]) -> Table:
-    """The cells that are transcribed, with their reasons."""
+    """The cells that the paper states, with their reasons."""
     there = [one for one in found if one.printed is not None]
-    known = [reasons().get((one.row.name, one.metric)) for one in there]
+    known = [_reasons(one) for one in there]
     return Table(
         "Deviations and their known reasons",
         [
             Column("Method", [Cell(one.row.title, marks=one.row.marks) for one in there]),
             Column("cell", [Cell(_label(one.metric)) for one in there]),
-            Column("paper", [Cell(one.printed.text if one.printed else text.DASH) for one in there]),
+            Column("paper", [Cell(_paper(one)) for one in there]),
             Column("ours", [Cell(_shown(one.metric, one.ours)) for one in there]),
             Column("deviation", [Cell(_deviation(one)) for one in there]),
             Column(
-                "known reason, besides the conditions", [Cell(one.text if one else text.DASH) for one in known], True
+                "known reason, besides the conditions", [_joined([one.text for one in each]) for each in known], True
             ),
-            Column("source", [Cell(one.source if one else text.DASH) for one in known], True),
+            Column("source", [_joined(dict.fromkeys(one.source for one in each)) for each in known], True),
         ],
     )
+
+
+def _joined(parts: Iterable[str]) -> Cell:
+    return Cell(" ".join(parts) or text.DASH)
 
 
 def _conditions(results: Results) -> Table:
@@ -169,15 +193,18 @@ def _conditions(results: Results) -> Table:
 
 
 def frame(found: list[Pair]) -> pd.DataFrame:
-    """One line a (method, metric); an empty ``paper`` is a cell that nobody has transcribed."""
+    """One line a (method, metric); an empty ``paper`` is a number that the paper does not state."""
     lines: list[dict[str, Any]] = []
     for one in found:
-        reason = reasons().get((one.row.name, one.metric)) if one.printed else None
+        known = _reasons(one)
+        deviation = paper.value(one.row.name, f"{one.metric}_sd")
         lines.append({
             "method": one.row.name, "title": one.row.title, "metric": one.metric, "ours": one.ours, "low": one.low,
             "high": one.high, "paper": one.printed.value if one.printed else None,
             "paper_approximate": one.printed.approximate if one.printed else None, "deviation": one.deviation,
-            "reason": reason.text if reason else None, "source": reason.source if reason else None,
+            "paper_sd": deviation.value if deviation else None,
+            "reason": " ".join(reason.text for reason in known) or None,
+            "source": " ".join(dict.fromkeys(reason.source for reason in known)) or None,
             "stale": one.row.stale, "differs": "; ".join(one.row.differs),
         })  # fmt: skip
     return pd.DataFrame(lines)
@@ -216,7 +243,7 @@ def _panel(axes: Axes, found: list[Pair], metric: str, looks: dict[str, style.Lo
         if one.printed is not None:
             if math.isfinite(one.ours):
                 axes.plot((one.printed.value, one.ours), (y, y), color=style.GREY, lw=0.6, zorder=1)
-            axes.plot(one.printed.value, y, marker="D", ms=5.2, mfc="none", mec="black", mew=0.9, ls="", zorder=4)
+            style.paper_mark(axes, one.printed.value, y)
         if math.isfinite(one.low):
             axes.plot((one.low, one.high), (y, y), color=look.colour, lw=1.6, solid_capstyle="butt", zorder=2)
         if not counts or one.ours > 0:

@@ -10,7 +10,7 @@ import pandas as pd
 from benchmark.scoring.metrics import METRICS
 from paper_figures.common import conventions, paper, statistics, text
 from paper_figures.common.drawing import Drawing
-from paper_figures.common.results import READING, SECOND_READING, Results, Row
+from paper_figures.common.results import SECOND_READING, Results, Row
 from paper_figures.common.statistics import Interval
 from paper_figures.common.tables import Cell, Column, Table, ranks
 
@@ -164,7 +164,7 @@ def _parameters(rows: list[Row]) -> list[Column]:
 
 
 def _paper_parameters(row: Row) -> tuple[float | None, str]:
-    """As transcribed, else (a second reading of a method in the table) what the method itself says."""
+    """As the paper prints it, else (a second reading of a method in the table) what the method itself says."""
     printed = paper.value(row.name, "parameters")
     if printed:
         return printed.value, printed.text
@@ -214,9 +214,8 @@ def caption(results: Results) -> list[str]:
 
 def conditions(results: Results) -> list[str]:
     """How the numbers came about, one convention after the other."""
-    beside = {m: METRICS[m].label for m in BESIDE_PAPER if m not in READING or results.has_readings}
     return [
-        conventions.against_paper(results.competitors, {**beside, "best_iteration": "iterations to the best"}),
+        conventions.against_paper(),
         conventions.pooling(results),
         statistics.resampled(max(mean_psnr(results), key=lambda found: (found.seeds, found.clusters))),
         *conventions.conditions(results),

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 
-from benchmark.config import load, presets
+import methods
+from benchmark.config import load, presets, refuse_contradictions
 from benchmark.util.errors import UserError
 
 
@@ -30,6 +33,45 @@ def test_the_command_line_wins_over_the_preset() -> None:
     )
     assert (config.train.iterations, config.train.learning_rate, config.data.train_plates) == (7, 3e-4, 9)
     assert config.options("pecl") == {"embedder_init": "random", "dimension": 256}
+
+
+@pytest.fixture
+def registry(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Methods registered in one test are not seen by the next."""
+    methods.names()
+    monkeypatch.setattr(methods, "_registry", dict(methods._registry))
+
+
+def test_what_a_registration_fixes_is_refused_with_both_values() -> None:
+    entry, config = methods.get("pecl-euclidean-64"), load("quick", ["pecl.dimension=512"])
+    with pytest.raises(UserError, match="pecl-euclidean-64 fixes dimension=64, so dimension=512 cannot"):
+        config.options_for(entry)
+    assert load("quick", ["pecl.dimension=64"]).options_for(entry) == load("quick").options_for(entry)
+    assert config.options_for(methods.get("pecl"))["dimension"] == 512
+
+
+def test_a_contradiction_names_all_who_fix_it_and_who_does_not() -> None:
+    entries = [methods.get(name) for name in ("srcnn", "pecl", "pecl-euclidean-64", "pecl-euclidean-512", "pecl-mse")]
+    entries.append(methods.get("pecl-manhattan-256"))
+    with pytest.raises(UserError) as refused:
+        refuse_contradictions(load("quick", ["pecl.dimension=512"]), entries)
+    assert str(refused.value) == (
+        "pecl-euclidean-64 fixes dimension=64, so dimension=512 cannot be asked of it (nor of pecl-manhattan-256): "
+        "take the others with --methods srcnn,pecl,pecl-euclidean-512,pecl-mse"
+    )
+    with pytest.raises(UserError, match="leave that --set out"):
+        refuse_contradictions(load("quick", ["pecl.dimension=512"]), entries[-1:])
+    refuse_contradictions(load("quick"), entries)
+
+
+@pytest.mark.usefixtures("registry")
+def test_a_preset_gives_way_to_what_a_method_fixes() -> None:
+    pecl: Any = methods.get("pecl").method
+    methods.register(pecl, name="pecl-imagenet", options=pecl.Options(embedder_init="imagenet"))
+    entry = methods.get("pecl-imagenet")
+    assert load("quick").options_for(entry)["embedder_init"] == "imagenet"
+    with pytest.raises(UserError, match="pecl-imagenet fixes embedder_init=imagenet"):
+        load("quick", ["pecl.embedder_init=plates"]).options_for(entry)
 
 
 @pytest.mark.parametrize(

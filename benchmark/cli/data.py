@@ -144,7 +144,7 @@ def data_reader(
     plates: Annotated[Optional[int], typer.Option(min=1, help="Synthetic plates to draw.")] = None,
     force: Annotated[bool, typer.Option("--force", help="Train anew what is there already.")] = False,
 ) -> None:
-    """Train the second judge, crnn, anew. The package brings its weights along."""
+    """Train the OCR engine crnn anew. The package brings its weights along."""
     from benchmark.ocr.pretraining.trainer import READER
 
     _train_reader(READER, out, device, iterations, plates, force)

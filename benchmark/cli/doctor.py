@@ -27,7 +27,7 @@ def examine() -> list[tuple[str, str]]:
         ("torch", f"{torch.__version__}; threads: {torch.get_num_threads()} on {os.cpu_count()} cores"),
         ("CUDA", torch.cuda.get_device_name() if torch.cuda.is_available() else "no device: the CPU is used"),
         ("judge", _judge("rapid")),
-        ("second judge", _judge("crnn")),
+        ("second judge", _judge("hyperlpr")),
         *_pretrained(),
         ("methods", f"{len(methods.names())} can be run: python -m benchmark methods"),
         *((f"unavailable: {name}", reason) for name, reason in methods.unavailable().items()),

@@ -98,7 +98,9 @@ def run(
     iterations: Annotated[Optional[int], typer.Option(help="Optimiser iterations of every method.")] = None,
     batch_size: Annotated[Optional[int], typer.Option(help="Patches per iteration.")] = None,
     device: Device = "auto",
-    ocr: Annotated[Optional[str], typer.Option(help="Who reads the plates: rapid, paddle, crnn or none.")] = None,
+    ocr: Annotated[
+        Optional[str], typer.Option(help="Who reads the plates: rapid, hyperlpr, paddle, crnn or none.")
+    ] = None,
     results: Results = Path("results"),
     run_name: NewRunName = None,
     plugin: Plugins = None,
@@ -125,7 +127,7 @@ def run(
         "scoring.ocr": ocr,
     }
     entries, lost = select_methods(names, plugin)
-    config = make_config(preset, options, assignments)
+    config = make_config(preset, options, assignments, entries)
     folder = run_folder(results, run_name or default_run_name(config))
     check_writable(folder)
     from benchmark.runner.scheduler import run_jobs
@@ -262,12 +264,12 @@ def validate(names: Names, plugin: Plugins = None, assignments: Assignments = No
     from methods.contract import CHECKS
 
     entries, lost = select_methods(names, plugin)
-    config = make_config("quick", {}, assignments)
+    config = make_config("quick", {}, assignments, entries)
     broken = 0
     for entry in entries:
         for check, run_check in CHECKS.items():
             try:
-                run_check(lambda entry=entry: entry.create(config.options(entry.family)))  # type: ignore[misc]
+                run_check(lambda entry=entry: entry.create(config.options_for(entry)))  # type: ignore[misc]
             except (Exception, SystemExit) as error:  # whatever a method raises, the other checks say more
                 broken += 1
                 say(f"{entry.name:<28}{check:<10}BROKEN: {first_line(error)}{_place(error, entry)}")
@@ -312,7 +314,7 @@ def search(
     if len(entries) != 1:
         raise UserError(f"search takes one method, and {method!r} is {len(entries)}: name one of them")
     options = {"data.folder": data, "train.seeds": seeds, "train.iterations": iterations, "train.device": device}
-    config = make_config(preset, options, assignments)
+    config = make_config(preset, options, assignments, entries)
     folder = run_folder(results, run_name or f"search-{method}-{default_run_name(config)}")
     check_writable(folder)
     try:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Optional
 
@@ -88,11 +89,18 @@ def _reasons(lost: dict[str, str]) -> list[str]:
     return [f"{name}: {reason}" for name, reason in lost.items()]
 
 
-def make_config(preset: str, options: dict[str, Any], assignments: list[str] | None) -> Config:
-    """The configuration of a preset, of ``options`` by their fields where they are given, and of ``--set``."""
-    from benchmark.config import load
+def make_config(
+    preset: str, options: dict[str, Any], assignments: list[str] | None, entries: Iterable[Registration] = ()
+) -> Config:
+    """The configuration of a preset, of ``options`` by their fields where they are given, and of ``--set``.
 
-    return load(preset, as_assignments(options, assignments))
+    Raises UserError where it contradicts an option that one of the methods ``entries`` fixes.
+    """
+    from benchmark.config import load, refuse_contradictions
+
+    config = load(preset, as_assignments(options, assignments))
+    refuse_contradictions(config, list(entries))
+    return config
 
 
 def as_assignments(options: dict[str, Any], assignments: list[str] | None) -> list[str]:

@@ -166,7 +166,7 @@ def train_probed(
         update={"iterations": iterations, "validations": 1, "checkpoint_seconds": math.inf, "checkpoint_iterations": 0}
     )
     device = resolve_device(train.device)
-    method = entry.create(config.options(entry.family)).accelerate(train.acceleration).to(device)
+    method = entry.create(config.options_for(entry)).accelerate(train.acceleration).to(device)
     session = TrainingSession(
         train,
         PatchSampler(plates, train.batch_size, 0, device, say=partial(say, error=True)),

@@ -14,7 +14,6 @@ from benchmark.util.files import write_text
 
 _KEY = ["method", "batch_size", "threads", "precision", "memory_format", "compile"]
 """What there is one line of in a CSV: the latest."""
-_STEPS_SHOWN = 10
 
 Format = Callable[[Any], str]
 
@@ -66,30 +65,6 @@ def steps_table(rows: list[dict[str, Any]]) -> str:
 
 def _hours(value: float) -> str:
     return f"{value:.0f}" if value >= 100 else f"{value:.2g}"
-
-
-def plain_table(rows: list[dict[str, Any]]) -> str:
-    """Any rows with the same keys."""
-    lines = [list(rows[0])] + [
-        [f"{value:.3f}" if isinstance(value, float) else str(value) for value in row.values()] for row in rows
-    ]
-    return "\n".join(aligned(lines))
-
-
-def commands_table(rows: list[dict[str, Any]]) -> str:
-    """Whole commands, a line a command, and below what needs saying: the steps that a report spends longest on, too."""
-    columns = {"s": "seconds", "CPU s": "cpu_seconds", "floor s": "floor_seconds", "floor CPU s": "floor_cpu_seconds"}
-    lines = [["command", *columns]]
-    lines += [[row["command"], *(f"{row[key]:.2f}" for key in columns.values())] for row in rows]
-    notes = [f"{row['command']}: meant to take at most {row['target']}; floor: {row['floor']}." for row in rows]
-    for row in (row for row in rows if "steps" in row):
-        counts = ", ".join(f"{row[what]} {what}" for what in ("methods", "results", "plates"))
-        notes += [f"{row['command']} of {row['run']}: {counts}. What it spends most on, in CPU s:"]
-        steps = sorted(row["steps"].items(), key=lambda step: -step[1])
-        shown, others = steps[:_STEPS_SHOWN], steps[_STEPS_SHOWN:]
-        shown += [(f"{len(others)} others", sum(seconds for _, seconds in others))] if others else []
-        notes += [f"{seconds:7.2f}  {step}" for step, seconds in shown]
-    return "\n".join([*aligned(lines), *notes])
 
 
 def aligned(lines: list[list[str]]) -> list[str]:

@@ -17,7 +17,8 @@ from safetensors import SafetensorError, safe_open
 from torch import Tensor
 
 import methods
-from benchmark.results.store import UPPER_BOUND, Result, read_result
+from benchmark.results.record import UPPER_BOUND
+from benchmark.results.store import Result, read_result
 from benchmark.util.errors import UserError, first_line, out_of_memory
 from benchmark.util.files import open_plain
 from methods import Method, Registration
@@ -61,14 +62,18 @@ def load_result(result: Result, device: torch.device) -> Method:
 
 
 def make(entry: Registration, options: dict[str, Any]) -> Method:
-    """A method with stored options. Raises BadWeights where it declares no such options, or others of a type."""
+    """A method with stored options. Raises BadWeights for options that it does not take."""
     if unknown := sorted(set(options) - {field.name for field in fields(entry.method.Options)}):
         raise BadWeights(f"option {unknown[0]}: the method has none of that name")
     try:
-        return entry.method(TypeAdapter(entry.method.Options).validate_python(options))
+        checked = TypeAdapter(entry.method.Options).validate_python(options)
+        entry.effective_options({name: getattr(checked, name) for name in options})
+        return entry.method(checked)
     except ValidationError as error:
         first = error.errors()[0]
         raise BadWeights(f"option {'.'.join(map(str, first['loc']))}: {first['msg'].lower()}") from None
+    except methods.FixedOption as error:
+        raise BadWeights(str(error)) from None
 
 
 def read_weights(method: Method, file: Path) -> dict[str, Tensor]:

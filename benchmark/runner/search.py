@@ -63,7 +63,7 @@ def search(
     for field in tried[0]:
         if field.split(".")[0] != entry.family:
             raise UserError(f"only options of {entry.family} can be searched for {entry.name}, not {field}")
-        if field.split(".")[1] in entry.pinned:
+        if field.split(".")[1] in entry.fixed:
             raise UserError(f"{entry.name} fixes {field} itself")
     configs = [load(preset, [*assignments, *(f"{k}={v}" for k, v in values.items())]) for values in tried]
     base = configs[0]
@@ -105,9 +105,8 @@ def _outcome(
 
     A training's folder is named after its identity, so that a wider search finds it again.
     """
-    options = config.options(entry.family)
-    ingredients = entry.create(options).ingredients()
-    identity = training_identity(entry, options, seed, config, plates.fingerprint, ingredients)
+    external_weights = entry.create(config.options_for(entry)).ingredients()
+    identity = training_identity(entry, seed, config, plates.fingerprint, external_weights)
     place = folder / "trainings" / identity[:16]
     done = place / "outcome.json"
     if done.is_file():
@@ -116,7 +115,7 @@ def _outcome(
     progress = Progress(f"{entry.name} {identity[:6]} seed {seed}")
     with stop.between_iterations():
         _, session = trainer.train(
-            lambda: entry.create(options),
+            lambda: entry.create(config.options_for(entry)),
             config.train,
             plates.split("train"),
             validation,

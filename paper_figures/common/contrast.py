@@ -1,44 +1,42 @@
 """The paper's PSNR contrast (its Eq. 20) between PECL and its network trained with the pixel loss alone.
 
-Eq. 20's printed form was not at hand when this was written. Its name and its use, two curves compared along
-training with zero as "no difference", are those of Michelson's contrast, which is what is computed here:
-C = (PSNR_PECL − PSNR_MSE) / (PSNR_PECL + PSNR_MSE) on the validation plates at equal iterations. Captions say so, and
-the difference in dB, which does not depend on that reading, stands beside every curve and in the CSV file.
+C = (PSNR_PECL − PSNR_MSE) / PSNR_MSE on the validation plates at equal iterations: the difference as a share of the
+baseline, without a unit. Beside the curves stand what the paper's text says of its own (``paper_contrast.csv``).
 """
 
 from __future__ import annotations
 
-import math
+from collections.abc import Sequence
 
 import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.ticker import FuncFormatter, MaxNLocator
 
-from paper_figures.common import conventions, style, text
+from paper_figures.common import conventions, paper, style, text
 from paper_figures.common.drawing import Drawing, NothingToDraw
 from paper_figures.common.grid import DIMENSIONS, Grid, grids, remarks
+from paper_figures.common.panels import blocks
 from paper_figures.common.results import Results, Row
 from paper_figures.common.style import Label
 
 COLUMNS = ["term", "distance", "dimension", "method", "seed", "iteration", "psnr", "psnr_mse", "difference", "contrast"]
 
-
-REACH = 5.0
-"""How far the axis may exceed what the curves do in the last decade of iterations: they begin much further apart."""
+NARROW = 1 / 3
+"""Curves that span less than this share of the paper's range are drawn a second time, enlarged."""
 
 
 def contrast(pecl: pd.Series, mse: pd.Series) -> pd.DataFrame:
-    """Michelson's contrast of two curves of PSNR in dB, indexed by iteration.
+    """Eq. 20 for two curves of PSNR in dB, indexed by iteration.
 
     The columns ``psnr``, ``psnr_mse``, ``difference`` (dB) and ``contrast`` (no unit) at the iterations that both
-    curves have. NaN where one of them is not finite, and no contrast where the sum is not positive.
+    curves have. NaN where one of them is not finite, and no contrast where the baseline is not positive.
     """
     both = pd.DataFrame({"psnr": pecl, "psnr_mse": mse}).loc[pecl.index.intersection(mse.index).sort_values()]
     both = both.astype(float).where(np.isfinite(both.astype(float)).all(axis=1))
-    total = both["psnr"] + both["psnr_mse"]
-    difference = both["psnr"] - both["psnr_mse"]
-    return both.assign(difference=difference, contrast=difference / total.where(total > 0.0))
+    baseline = both["psnr_mse"]
+    difference = both["psnr"] - baseline
+    return both.assign(difference=difference, contrast=difference / baseline.where(baseline > 0.0))
 
 
 def frame(results: Results, found: list[Grid], distance: str) -> pd.DataFrame:
@@ -69,7 +67,7 @@ def _curve(results: Results, row: Row, seed: int) -> pd.Series:
 
 
 def draw_contrast(results: Results, distance: str) -> Drawing:
-    """One panel a grid (as described, and as printed where that was run), one curve a dimension."""
+    """A row of panels a grid (as described, and as printed where that was run), one curve a dimension."""
     found = [grid for grid in grids(results) if grid.mse is not None and _cells(grid, distance)]
     if not found:
         raise NothingToDraw(f"needs the training with MSE alone and one with the {distance.capitalize()} distance")
@@ -77,12 +75,16 @@ def draw_contrast(results: Results, distance: str) -> Drawing:
     if not data["contrast"].notna().any():
         raise NothingToDraw("PECL and MSE alone have no validation in common")
     found = [grid for grid in found if data.loc[data["term"] == grid.term, "contrast"].notna().any()]
-    width = style.COLUMN if len(found) == 1 else style.PAGE
+    narrow = _is_narrow(data, distance)
     with style.style():
-        figure, panels = style.new_figure(width, 2.7, len(found))
-        style.place(figure, panels, 0.62, style.label_width(["d = 512  −00.00 dB†"]), 0.42, 0.26)
-        for axes, grid in zip(panels, found, strict=True):
-            _panel(axes, grid, data[data["term"] == grid.term], distance)
+        right = style.label_width(["d = 512  −00.00 dB†", "paper, highest: −0.22"])
+        headings = [grid.heading for grid in found] if len(found) > 1 else [""]
+        figure, panels = blocks(headings, 1, 2 if narrow else 1, right, 1.9, style.PAGE if narrow else style.COLUMN)
+        for (row,), grid in zip(panels, found, strict=True):
+            mine = data[data["term"] == grid.term]
+            _panel(row[0], grid, mine, distance, to_scale=True)
+            if narrow:
+                _panel(row[1], grid, mine, distance, to_scale=False)
     return Drawing(
         data=data,
         caption=caption(results, found, data, distance),
@@ -91,9 +93,18 @@ def draw_contrast(results: Results, distance: str) -> Drawing:
     )
 
 
-def _panel(axes: Axes, grid: Grid, data: pd.DataFrame, distance: str) -> None:
+def _is_narrow(data: pd.DataFrame, distance: str) -> bool:
+    """Whether the curves take so little of the paper's range that they would not be told apart in it."""
+    printed = paper.contrast(distance)
+    span = data["contrast"].max() - data["contrast"].min()
+    return bool(span < NARROW * (printed["highest"].value - printed["lowest"].value))
+
+
+def _panel(axes: Axes, grid: Grid, data: pd.DataFrame, distance: str, to_scale: bool) -> None:
+    """The curves; ``to_scale``: beside the range that the paper gives, else enlarged."""
     looks = style.looks([str(dimension) for dimension in DIMENSIONS])
-    axes.set(title=grid.title, xlabel="iteration", ylabel="PSNR contrast of PECL and MSE")
+    title = "Beside the paper's range" if to_scale else "Our curves, enlarged"
+    axes.set(title=title, xlabel="iteration", ylabel="PSNR contrast (Eq. 20)")
     low, high = float(data["iteration"].min()), float(data["iteration"].max())
     room = max(high / low, 2.0) ** 0.04  # markers are not cut off at the ends
     style.iteration_axis(axes, low / room, high * room)
@@ -113,19 +124,24 @@ def _panel(axes: Axes, grid: Grid, data: pd.DataFrame, distance: str) -> None:
         end = last.iloc[-1]
         name = f"d = {dimension}  {text.number(end['difference'], sign=True)} dB{row.marks}"
         labels.append(Label(float(last.index[-1]), float(end["contrast"]), name, look.colour))
-    axes.yaxis.set_major_locator(MaxNLocator(nbins=8, steps=[1, 2, 5, 10]))
+    axes.yaxis.set_major_locator(MaxNLocator(nbins=6, steps=[1, 2, 5, 10]))
     axes.yaxis.set_major_formatter(FuncFormatter(lambda y, _: text.number(y, 4).rstrip("0") if y else "0"))
-    axes.set_ylim(*limits(data))
+    marks = paper.contrast(distance) if to_scale else {}
+    axes.set_ylim(*limits(data, [printed.value for printed in marks.values()]))
+    for name, printed in marks.items():
+        if name == "late":
+            style.paper_mark(axes, high, printed.value)
+        else:
+            axes.axhline(printed.value, color=style.PAPER, lw=0.8, ls=style.PAPER_DASH, zorder=1)
+        labels.append(Label(high * room, printed.value, f"paper, {name}: {printed.text}", style.PAPER))
     style.label_right(axes, labels)
 
 
-def limits(data: pd.DataFrame) -> tuple[float, float]:
-    """The axis: everything, but at most ``REACH`` times what occurs in the last decade of iterations, either way."""
-    late = data.loc[data["iteration"] >= data["iteration"].max() / 10, "contrast"].abs().max()
-    reach = REACH * late if late > 0 else math.inf
-    low, high = max(-reach, min(data["contrast"].min(), 0.0)), min(reach, max(data["contrast"].max(), 0.0))
-    room = 0.08 * (high - low) or 0.01
-    return low - room, high + room
+def limits(data: pd.DataFrame, marks: Sequence[float] = ()) -> tuple[float, float]:
+    """The axis: every curve whole, zero, and the paper's marks."""
+    values = [0.0, *marks, *data["contrast"].dropna()]
+    room = 0.08 * (max(values) - min(values)) or 0.01
+    return min(values) - room, max(values) + room
 
 
 def mean_over_seeds(data: pd.DataFrame) -> pd.DataFrame:
@@ -134,30 +150,27 @@ def mean_over_seeds(data: pd.DataFrame) -> pd.DataFrame:
     return pd.DataFrame({c: table[c].mean(axis=1, skipna=False) for c in ("difference", "contrast")})
 
 
-def _is_cut(data: pd.DataFrame) -> bool:
-    low, high = limits(data)
-    return bool((data["contrast"] < low).any() or (data["contrast"] > high).any())
-
-
 def _part(results: Results) -> str:
     return "test" if results.reference["data"].get("protocol") == "paper" else "validation"
 
 
 def caption(results: Results, found: list[Grid], data: pd.DataFrame, distance: str) -> list[str]:
-    """What is drawn, how Eq. 20 was read, and the conditions."""
+    """What is drawn."""
     seeds = sorted(data["seed"].unique())
     sentences = [
         f"Contrast of mean PSNR on {_part(results)} plates between PECL with the {distance.capitalize()} distance and "
-        "the same network trained with the pixel loss alone, at equal iterations (log axis, without iteration 0). "
-        "Above zero PECL is ahead. The paper's Eq. 20 is read as Michelson's contrast, (PSNR PECL − PSNR MSE) / "
-        "(PSNR PECL + PSNR MSE) in dB, after its name and use: its printed form was not at hand. The differences in dB "
-        "beside the curves, at the last validation that both have, do not depend on that reading.",
+        "the same network trained with the pixel loss alone, at equal iterations (log axis, without iteration 0): "
+        "(PSNR PECL − PSNR MSE) / PSNR MSE, the paper's Eq. 20. Above zero PECL is ahead. Beside the curves stands the "
+        "difference in dB at the last validation that both have. Black, dotted: the lowest and the highest contrast "
+        "that the paper's text gives; hollow diamond: where its curves converge late in training, about "
+        f"{paper.contrast(distance)['late'].text.removeprefix('≈')}. It trained for 1,000k iterations, so its marks "
+        "have no place on our axis of iterations.",
         f"Thin lines are single seeds ({', '.join(map(str, seeds))}), thick lines their mean."
         if len(seeds) > 1
         else f"Seed {seeds[0]} only: how much of this another seed would change is not known.",
     ]
-    if any(_is_cut(data[data["term"] == grid.term]) for grid in found):
-        sentences.append("The axis cuts off how curves begin; the CSV file has all of them.")
+    if _is_narrow(data, distance):
+        sentences.append("On the right the same curves, enlarged.")
     if data["contrast"].isna().any():
         sentences.append("Gaps are validations whose PSNR is not a number.")
     return [*sentences, *remarks(found, (distance,)), *conventions.marks(results)]

@@ -46,7 +46,10 @@ def data(results: Results) -> str:
     if info.get("skipped"):
         parts.append(f"{text.plural(int(info['skipped']), 'unusable file')} skipped.")
     if info.get("protocol") == "paper":
-        parts.append("Split: the paper's, at random, so a plate may be in more than one part.")
+        parts.append(
+            "Split (protocol paper): at random, so a plate number may be in more than one part; the paper "
+            "does not say how it split."
+        )
     else:
         parts.append(f"Split ({info.get('protocol', 'unknown')} protocol): no plate number is in more than one part.")
     return " ".join(parts)
@@ -81,7 +84,10 @@ def seeds(results: Results) -> str:
 def selection(results: Results) -> str:
     """Which of a training's weights are scored."""
     if results.reference["data"].get("protocol") == "paper":
-        return "Each method shows its weights with the best PSNR on the test plates, as in the paper: optimistic."
+        return (
+            "Each method shows its weights with the best PSNR on the test plates, which is optimistic; on which plates "
+            "the paper chose its weights is not stated."
+        )
     return "Each method shows its weights with the best PSNR on the validation plates, which are not test plates."
 
 
@@ -148,7 +154,7 @@ def marks(results: Results) -> list[str]:
     """What † and ‡ mean, where they occur."""
     found = []
     if any(row.stale for row in results.rows):
-        found.append("† Made by source code that has changed since; run again to bring it up to date.")
+        found.append("† Made by another version of method, training or scoring; run again to bring it up to date.")
     odd = [f"{row.title} ({', '.join(row.differs)})" for row in results.rows if row.differs]
     if odd:
         found.append(f"‡ Made under other conditions than the rest, not comparable: {'; '.join(odd)}.")
@@ -166,22 +172,13 @@ def left_out(rows: Sequence[Row], metrics: Collection[str] = tuple(METRICS)) -> 
     return [f"* plates without a number are left out: {'; '.join(lacking)}."] if lacking else []
 
 
-def against_paper(rows: list[Row], metrics: dict[str, str]) -> str:
-    """What Δ means, and which of the paper's cells nobody has transcribed (``metrics``: name → label)."""
-    lacking = [label for metric, label in metrics.items()
-               if not any(paper.value(row.name, metric) for row in rows)]  # fmt: skip
-    partial = [f"{label} ({', '.join(row.title for row in rows if paper.value(row.name, metric))} only)"
-               for metric, label in metrics.items() if label not in lacking]  # fmt: skip
-    sentence = (
+def against_paper() -> str:
+    """What Δ means."""
+    return (
         f"Paper: {paper.CITATION}, trained on 100,000 real plates for 1,000k iterations. Δ is ours minus the "
-        "paper's, and compares like with like only as far as data and budget agree."
+        "paper's, and compares like with like only as far as data and budget agree. ≈: the paper says approximately; "
+        f"{text.DASH}: it states no such number."
     )
-    if partial or lacking:
-        sentence += " Transcribed from the paper so far: " + ("; ".join(partial) or "nothing") + "."
-        sentence += (
-            f" Its other cells show {text.DASH}; add them, with source, to paper_figures/common/{paper.FILE.name}."
-        )
-    return sentence
 
 
 def _short(digest: object) -> str:

@@ -12,7 +12,7 @@ from matplotlib.axes import Axes
 from matplotlib.ticker import FixedLocator, FuncFormatter, NullLocator
 
 from benchmark.scoring.metrics import METRICS
-from paper_figures.common import statistics, style
+from paper_figures.common import paper, statistics, style
 from paper_figures.common.grid import DIMENSIONS, DISTANCES, MSE, Grid, keys
 from paper_figures.common.results import Results, Row
 from paper_figures.common.statistics import Interval
@@ -101,7 +101,36 @@ def panel(axes: Axes, grid: Grid, data: pd.DataFrame, metric: str, quantity: str
     low, high = axes.get_ylim()
     lacking = max(0.0, 20 * 0.1**kind.decimals - (high - low)) / 2  # equal scores must look equal, not noisy
     axes.set_ylim(low - lacking, high + lacking)
+    if quantity == LEVEL:
+        named += _paper_marks(axes, metric)
     style.label_right(axes, named)
+
+
+def _paper_marks(axes: Axes, metric: str) -> list[Label]:
+    """Draw what the paper's text gives of this metric; what would more than double the axis is only named, with an
+    arrow at the edge."""
+    low, high = axes.get_ylim()
+    printed = {(distance, d): one for (name, distance, d), one in paper.ablation().items() if name == metric}
+    reach = high - low
+    near = [one.value for one in printed.values() if low - reach <= one.value <= high + reach]
+    low, high = min([low, *(y - 0.05 * reach for y in near)]), max([high, *(y + 0.05 * reach for y in near)])
+    axes.set_ylim(low, high)
+    labels = []
+    for (distance, d), one in printed.items():
+        shift = DODGE if distance == DISTANCES[1] else -DODGE
+        x, name = DIMENSIONS.index(d) + shift, f"paper ({distance[:3].capitalize()}) {one.text}"
+        if low <= one.value <= high:
+            style.paper_mark(axes, x, one.value)
+            labels.append(Label(x, one.value, name, style.PAPER))
+        else:
+            edge, arrow = (high, "↑") if one.value > high else (low, "↓")
+            labels.append(Label(x, edge, f"{name} {arrow}", style.PAPER))
+    return labels
+
+
+def label_room() -> float:
+    """Inches right of a panel for the longest of its labels."""
+    return style.label_width([MSE + "†‡", "Manhattan", "paper (Man) ≈00.0 ↑"])
 
 
 def _ends(line: pd.Series) -> tuple[float, float]:

@@ -58,7 +58,7 @@ def conditions(results: Results) -> list[Condition]:
         ),
         Condition(
             "split",
-            "at random",
+            "100,000 images for training and 1,000 for testing and validation; how they were chosen is not stated",
             "at random" if same_split else "by plate number, none in two parts",
             ""
             if same_split
@@ -66,32 +66,33 @@ def conditions(results: Results) -> list[Condition]:
         ),
         Condition(
             "selection of weights",
-            "highest PSNR during training; that this was on the test plates cannot be excluded, as one set of 1,000 is "
-            "given for testing and validation",
+            "highest PSNR during training; on which plates is not stated (one set of 1,000 is given for testing and "
+            "validation)",
             f"highest PSNR on the {'test' if same_split else 'validation'} plates",
-            "selection on the test plates is optimistic",
+            "selection on the test plates is optimistic" if same_split else "",
         ),
         Condition(
             "budget",
-            "1,000,000 iterations, batches of 128 (stated for the paper's own method)",
+            "1,000,000 iterations of every model; batches of 128, Adam and a cosine are stated of the paper's own, not "
+            "of the others",
             f"{int(results.reference.get('iterations') or 0):,} iterations, batches of "
             f"{results.setting('train.batch_size')}",
         ),
         Condition(
             "degradation",
-            "×8; how it was interpolated is not known here",
+            "×8; the interpolation is not stated",
             "×8, antialiased bicubic (a = −0.5), 8 bits",
             "without antialiasing, bicubic interpolation alone scores 1–2 dB differently",
         ),
         Condition(
             "PSNR_Y",
-            "range of luma not known here; the authors' evaluation code uses the full one",
+            "range of luma not stated; the authors' evaluation code uses the full one",
             "full range",
             "studio range (16–235) gives 1.32 dB more",
         ),
         Condition(
             "judge",
-            "PaddleOCR, its confidence",
+            "PaddleOCR, its confidence; its version, and whether it also detects, are not stated",
             str(judge.get("name")) if judge else "none",
             "confidences of two recognisers do not compare",
         ),

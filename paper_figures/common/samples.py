@@ -48,10 +48,12 @@ class Sample:
 class Score:
     """What ``plates.csv`` says of one output. A reading is "" where the judge read nothing, None without a judge.
 
-    ``psnr`` is in dB (infinite for an exact copy, NaN if unknown), confidences are in [0, 1], ``truth`` is the plate.
+    ``psnr`` and ``psnr_y`` are in dB (infinite for an exact copy, NaN if unknown), confidences are in [0, 1],
+    ``truth`` is the plate.
     """
 
     psnr: float
+    psnr_y: float
     truth: str
     read: str | None
     confidence: float
@@ -115,6 +117,7 @@ def score(results: Results, name: str, index: int, seed: int = 0) -> Score | Non
     confidence, second = _number(line.get("confidence")), _number(line.get("confidence_second"))
     return Score(
         psnr=_number(line.get("psnr")),
+        psnr_y=_number(line.get("psnr_y")),
         truth=_text(line.get("text"), 0.0) or "",
         read=_text(line.get("read"), confidence),
         confidence=confidence,

@@ -37,10 +37,13 @@ class Choice:
     kept: int
 
 
-def draw(results: Results, columns: Sequence[Column], start: str, hr_first: bool = False) -> Drawing:
+def draw(
+    results: Results, columns: Sequence[Column], start: str, hr_first: bool = False, luma: bool = False
+) -> Drawing:
     """A block a plate: LR, the outputs, HR; or, with ``hr_first``, HR, LR, the outputs.
 
-    ``start`` is the first sentence of the caption. Raises NothingToDraw where no picture can be shown.
+    ``start`` is the first sentence of the caption; with ``luma`` PSNR_Y stands beside PSNR. Raises
+    NothingToDraw where no picture can be shown.
     """
     choice = choose(results, [column.row for column in columns])
     blocks: list[Block] = []
@@ -62,7 +65,7 @@ def draw(results: Results, columns: Sequence[Column], start: str, hr_first: bool
                 sample.sr if isinstance(sample, Sample) else None,
                 column.title,
                 column.row.marks,
-                _decibels(score),
+                _decibels(score, luma),
                 _readings(results, score),
             )
             for column, sample, score in zip(columns, found, scores)
@@ -87,7 +90,7 @@ def draw(results: Results, columns: Sequence[Column], start: str, hr_first: bool
         figure = pictures.draw(blocks, min(COLUMNS, len(columns) + 2))
     return Drawing(
         data=pd.DataFrame(lines),
-        caption=caption(results, columns, choice, start, lost),
+        caption=caption(results, columns, choice, start, lost, luma),
         conditions=[conventions.selection(results), conventions.budget(results), conventions.data(results)],
         figure=figure,
     )
@@ -142,8 +145,10 @@ def _readings(results: Results, score: Score | None) -> tuple[Reading, ...]:
     return (*lines, Reading(second, truth)) if results.has_second_readings else tuple(lines)
 
 
-def _decibels(score: Score | None) -> str:
-    return text.DASH if score is None or math.isnan(score.psnr) else f"{text.number(score.psnr)} dB"
+def _decibels(score: Score | None, luma: bool) -> str:
+    if score is None or math.isnan(score.psnr):
+        return text.DASH
+    return text.number(score.psnr) + (f" / {text.number(score.psnr_y)}" if luma else " dB")
 
 
 def _line(column: Column, results: Results, score: Score | None, sample: Sample | str) -> dict[str, Any]:
@@ -153,7 +158,9 @@ def _line(column: Column, results: Results, score: Score | None, sample: Sample 
     return line | {"not_shown": sample if isinstance(sample, str) else ""}
 
 
-def caption(results: Results, columns: Sequence[Column], choice: Choice, start: str, lost: Sequence[str]) -> list[str]:
+def caption(
+    results: Results, columns: Sequence[Column], choice: Choice, start: str, lost: Sequence[str], luma: bool
+) -> list[str]:
     """What is shown, by which rule the plates were chosen, and how to read the lines below them."""
     shares = _listed([f"{share:.0%}".rstrip("%") for share in choice.shares.values()])
     wanted = _listed([f"{quantile:.0%}".rstrip("%") for quantile in QUANTILES])
@@ -163,7 +170,9 @@ def caption(results: Results, columns: Sequence[Column], choice: Choice, start: 
         f"Of the {text.plural(choice.kept, 'test plate')} with pictures in the results, those nearest to the "
         f"{wanted} % quantiles of size are shown, whatever became of them ({shares} % of all test plates have fewer "
         "pixels).",
-        "Above each output is its PSNR (RGB).",
+        "Above each output are its PSNR (RGB) and its PSNR_Y, in dB."
+        if luma
+        else "Above each output is its PSNR (RGB).",
         *_judges(results),
         *([f"Outputs are those of seed {', '.join(map(str, seeds))}."] if len(results.seeds) > 1 and seeds else []),
         pictures.NOTICE,

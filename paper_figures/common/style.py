@@ -29,6 +29,8 @@ COLUMN = 3.5
 PAGE = 7.2
 """Width of a figure across two columns, inches."""
 GREY = "#6e6e6e"
+PAPER, PAPER_DASH = "#000000", (0, (1, 1.6))
+"""The paper's own numbers are hollow black diamonds and dotted black lines in every figure."""
 FONT = 7.5
 
 # Okabe-Ito without its yellow, which vanishes on white; black last.
@@ -127,6 +129,11 @@ def iteration_axis(axes: Axes, low: float, high: float) -> None:
     axes.xaxis.set_minor_locator(LogLocator(subs="auto") if decades > 2.5 else NullLocator())
     axes.xaxis.set_major_formatter(FuncFormatter(lambda x, _: text.iterations(x)))
     axes.xaxis.set_minor_formatter(NullFormatter())
+
+
+def paper_mark(axes: Axes, x: float, y: float) -> None:
+    """A number of the paper's at (x, y), in data coordinates."""
+    axes.plot(x, y, marker="D", ms=5.2, mfc="none", mec=PAPER, mew=0.9, ls="", zorder=4, clip_on=False)
 
 
 # -- labels that do not overlap ---------------------------------------------------------------------

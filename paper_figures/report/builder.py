@@ -24,11 +24,12 @@ from benchmark.results.store import Run
 from benchmark.util.errors import UserError, first_line
 from benchmark.util.files import refuse_links
 from paper_figures.common import style, tables, text
+from paper_figures.common.commands import run_command
 from paper_figures.common.drawing import Drawing, NothingToDraw
 from paper_figures.common.results import load
 from paper_figures.report import html, latex, markdown
 from paper_figures.report.content import BROWSER, FOLDER, HTML, PAGE, Artefact, Report
-from paper_figures.report.missing import Missing, missing_methods, run_command
+from paper_figures.report.missing import Missing, missing_methods
 
 # First things first; a file that is not named here follows in alphabetical order.
 _ORDER = (

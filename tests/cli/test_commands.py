@@ -105,6 +105,15 @@ Call = Callable[..., tuple[int, str, str]]
 MakeCcpd = Callable[..., Path]
 
 
+@pytest.mark.parametrize("command", ["run", "validate", "perf"])
+def test_a_setting_that_contradicts_what_a_method_fixes_is_one_line(call: Call, tmp_path: Path, command: str) -> None:
+    place = ["--results", tmp_path / "none"] if command == "run" else []
+    code, out, err = call(command, "--methods", "srcnn,ablation", "--set", "pecl.dimension=512", *place)
+    assert (code, out, err.count("\n")) == (2, "", 1) and not list(tmp_path.iterdir())
+    assert "pecl-euclidean-64 fixes dimension=64, so dimension=512" in err and "pecl-manhattan-256" in err
+    assert "--methods srcnn,pecl,pecl-mse,pecl-euclidean-512,pecl-manhattan-512" in err
+
+
 def run_plugin(call: Call, names: str, source: str, data: Path, results: Path) -> tuple[int, str, str]:
     """``run`` with a plug-in of this source, nobody reading."""
     file = plugin(data.parent, source)
@@ -224,7 +233,7 @@ def test_training_scoring_keeping_and_upscaling(call: Call, make_ccpd: MakeCcpd,
     assert code == 0 and out.count("is there already") == 2
     assert (folder / "result.json").stat().st_mtime_ns == stamp
     code, out, _ = call(*run, "--set", "train.learning_rate=5e-4")
-    assert code == 0 and "computing it anew" in out
+    assert code == 0 and "training again" in out
     assert (folder / "result.json").stat().st_mtime_ns != stamp
 
     sample = next((folder / "samples").glob("*.png"))

@@ -6,6 +6,7 @@ import ast
 import subprocess
 import sys
 import textwrap
+from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any
 
@@ -281,5 +282,49 @@ def test_names_that_cannot_be_folders_are_refused() -> None:
     for name in ("Upper", "a/b", "", "all", "hr"):
         with pytest.raises(ValueError, match="cannot name"):
             methods.register(entry.method, name=name or " ")
-    with pytest.raises(TypeError):
-        methods.register(methods.get("pecl").method, name="typo", tern="printed")
+
+
+@pytest.mark.usefixtures("registry")
+def test_options_that_a_method_does_not_take_are_refused() -> None:
+    pecl: Any = methods.get("pecl").method
+    with pytest.raises(TypeError, match="tern"):
+        methods.register(pecl, name="typo", options=pecl.Options(tern="printed"))
+    with pytest.raises(ValueError, match=r"option term: .*'attract', 'printed' or 'none'"):
+        methods.register(pecl, name="typo", options=pecl.Options(term="prnted"))
+    with pytest.raises(ValueError, match=r"option margin: .*number"):
+        methods.register(pecl, name="typo", options=pecl.Options(margin="wide"))
+    with pytest.raises(TypeError, match="its own Options"):
+        methods.register(methods.get("srcnn").method, name="typo", options=pecl.Options(term="printed"))
+    with pytest.raises(TypeError, match=r"no 'term'.* options=YourMethod\.Options\(term=\.\.\.\)"):
+        methods.register(pecl, name="typo", term="printed")
+
+
+def test_effective_options_are_defaults_requests_and_what_is_fixed() -> None:
+    entry = methods.get("pecl-printed")
+    options = entry.effective_options({"dimension": 64, "term": "printed"})
+    assert (options["dimension"], options["term"], options["margin"]) == (64, "printed", 2.0)
+    assert list(options) == [field.name for field in fields(entry.method.Options)]
+    assert entry.effective_options() == entry.effective_options({"margin": 2.0})
+    assert methods.get("bicubic").effective_options() == {}
+    with pytest.raises(methods.FixedOption, match="pecl-printed fixes term=printed, so term=attract cannot"):
+        entry.effective_options({"term": "attract"})
+    with pytest.raises(methods.FixedOption, match="term=attract"):
+        entry.create({"term": "attract"})
+
+
+@pytest.mark.usefixtures("registry")
+def test_a_plain_dataclass_of_options_fixes_what_differs_from_its_default() -> None:
+    @dataclass(frozen=True)
+    class Plain:
+        depth: int = 3
+        width: int = 64
+
+    class Tiny(Method):
+        name, title, citation, Options = "tiny", "Tiny", "none", Plain
+
+        def upscale(self, lr: torch.Tensor) -> torch.Tensor:
+            return lr
+
+    methods.register(Tiny, options=Plain(depth=4, width=64))
+    assert methods.get("tiny").fixed == {"depth": 4}
+    assert methods.get("tiny").effective_options({"width": 8}) == {"depth": 4, "width": 8}

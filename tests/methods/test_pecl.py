@@ -148,7 +148,10 @@ def test_a_weight_stops_at_zero_and_the_gradient_is_reported_dead() -> None:
     assert all(p.grad is not None and not p.grad.any() for p in method.network.parameters())
 
 
-def test_pinned_options() -> None:
+def test_fixed_options() -> None:
+    assert methods.get("pecl-printed").fixed == {"term": "printed", "weights": "learned"}
+    assert methods.get("pecl-learned").fixed == {"term": "attract", "weights": "learned"}  # a default, too
+    assert methods.get("pecl").fixed == {}
     printed: Any = methods.get("pecl-printed").create({"embedder_init": "random", "dimension": 256}).options
     assert (printed.term, printed.weights, printed.margin, printed.dimension) == ("printed", "learned", 2.0, 256)
     plain: Any = methods.get("pecl").create().options

@@ -147,35 +147,39 @@ def test_a_printed_reading_alone_is_not_an_ablation(tmp_path: Path) -> None:
 # -- contrast --------------------------------------------------------------------------------------
 
 
-def test_contrast_is_michelsons_at_shared_iterations() -> None:
+def test_contrast_is_equation_20_at_shared_iterations() -> None:
     pecl = pd.Series({10: 20.0, 20: 22.0, 30: 18.0, 40: math.nan, 60: 25.0})
-    mse = pd.Series({20: 18.0, 10: 20.0, 30: 22.0, 40: 20.0, 50: 21.0})
+    mse = pd.Series({20: 20.0, 10: 20.0, 30: 24.0, 40: 20.0, 50: 21.0})
     found = contrast.contrast(pecl, mse)
     assert list(found.index) == [10, 20, 30, 40]
-    assert list(found["contrast"][:3]) == [0.0, 0.1, -0.1] and list(found["difference"][:3]) == [0.0, 4.0, -4.0]
+    assert list(found["contrast"][:3]) == [0.0, 0.1, -0.25] and list(found["difference"][:3]) == [0.0, 2.0, -6.0]
     assert found.loc[40].isna().all()
 
 
 def test_contrast_of_what_is_not_a_positive_number_is_none() -> None:
-    found = contrast.contrast(pd.Series({1: math.inf, 2: -3.0, 3: 1.0}), pd.Series({1: 20.0, 2: 3.0, 3: -0.5}))
-    assert found["contrast"].isna().tolist() == [True, True, False] and found.loc[3, "contrast"] == 3.0
-    assert found.loc[2, "difference"] == -6.0
+    found = contrast.contrast(pd.Series({1: math.inf, 2: -3.0, 3: 1.0}), pd.Series({1: 20.0, 2: -3.0, 3: 0.5}))
+    assert found["contrast"].isna().tolist() == [True, True, False] and found.loc[3, "contrast"] == 1.0
+    assert found.loc[2, "difference"] == 0.0
 
 
 def test_contrast_figure_shows_every_dimension_with_its_difference(nine: Results) -> None:
     drawing = contrast_manhattan.draw(nine)
-    assert labels(drawing) == [f"d = {d}  {gain} dB" for d, gain in
-                               ((64, "+0.62"), (128, "+0.72"), (256, "+0.82"), (512, "+0.92"))]  # fmt: skip
+    ours = [f"d = {d}  {gain} dB" for d, gain in ((64, "+0.62"), (128, "+0.72"), (256, "+0.82"), (512, "+0.92"))]
+    assert labels(drawing)[:7] == [*ours, "paper, lowest: −0.22", "paper, highest: 0.25", "paper, late: ≈0.1"]
+    assert labels(drawing)[7:] == ours  # enlarged: they take less than a third of the paper's range
     line = drawing.data[drawing.data["method"] == "pecl"].set_index("iteration").loc[BUDGET]
-    assert line["contrast"] == pytest.approx((20.12 - 19.4) / (20.12 + 19.4))
-    assert 0 not in set(drawing.data["iteration"]) and len(drawing.figure.axes) == 1  # type: ignore[union-attr]
-    assert "its printed form was not at hand" in drawing.words and "Seed 0 only" in drawing.words
-    assert [label.split()[-2] for label in labels(contrast_euclidean.draw(nine))] == [
-        "+0.10",
-        "+0.20",
-        "+0.30",
-        "+0.40",
-    ]
+    assert line["contrast"] == pytest.approx((20.12 - 19.4) / 19.4)
+    assert 0 not in set(drawing.data["iteration"]) and len(drawing.figure.axes) == 2  # type: ignore[union-attr]
+    assert "/ PSNR MSE, the paper's Eq. 20" in drawing.words and "Seed 0 only" in drawing.words
+    euclidean = labels(contrast_euclidean.draw(nine))
+    assert [label.split()[-2] for label in euclidean[:4]] == ["+0.10", "+0.20", "+0.30", "+0.40"]
+    assert euclidean[4:7] == ["paper, lowest: −0.6", "paper, highest: 0.13", "paper, late: ≈0.1"]
+
+
+def test_curves_as_wide_as_the_papers_are_drawn_once(tmp_path: Path) -> None:
+    low = replace(PECL, psnr=16.0)
+    drawing = contrast_manhattan.draw(results(tmp_path, (low, *only("pecl-mse", "pecl-manhattan-64")), texts=False))
+    assert len(drawing.figure.axes) == 1 and "enlarged" not in drawing.words  # type: ignore[union-attr]
 
 
 def test_contrast_compares_seeds_that_both_have_and_shows_gaps(tmp_path: Path) -> None:
@@ -205,10 +209,9 @@ def test_contrast_needs_mse_and_a_common_validation(tmp_path: Path) -> None:
         contrast_manhattan.draw(load_run(run.folder))
 
 
-def test_the_contrast_axis_follows_the_end_of_the_training() -> None:
-    data = pd.DataFrame({"iteration": [1, 10, 100, 1000], "contrast": [-0.5, 0.02, 0.01, 0.01]})
-    low, high = contrast.limits(data)
-    assert (low, high) == pytest.approx((-0.05 - 0.08 * 0.07, 0.02 + 0.08 * 0.07))
+def test_the_contrast_axis_cuts_nothing_off() -> None:
+    data = pd.DataFrame({"contrast": [-0.5, 0.02, math.nan, 0.01]})
+    assert contrast.limits(data, [0.25]) == pytest.approx((-0.5 - 0.06, 0.25 + 0.06))
     flat = contrast.limits(data.assign(contrast=0.0))
     assert flat[0] < 0 < flat[1]
 
@@ -227,6 +230,22 @@ def test_psnr_over_dimension_is_the_mean_and_its_paired_difference(nine: Results
     assert data.loc[("psnr_y", LEVEL, "pecl-mse"), "mean"] == pytest.approx(19.9)
     assert f"{PLATES} plate texts; one seed, so they say nothing about other seeds" in drawing.words
     assert "and an effect of the dimension is also one of the weight" in drawing.words
+
+
+def test_what_the_paper_gives_of_figure_8_is_marked(tmp_path: Path) -> None:
+    def shifted(by: float) -> Drawing:
+        return ablation_psnr.draw(results(tmp_path / str(by), tuple(replace(f, psnr=f.psnr + by) for f in NINE)))
+
+    far = shifted(-9.0)
+    printed = far.data[far.data["paper"].notna()].set_index(["metric", "distance"])
+    assert set(printed["dimension"]) == {512} and set(printed["quantity"]) == {LEVEL}
+    assert printed["paper"].to_dict() == {
+        ("psnr", "euclidean"): 24.0, ("psnr", "manhattan"): 25.0, ("psnr_y", "euclidean"): 25.0,
+        ("psnr_y", "manhattan"): 26.0,
+    }  # fmt: skip
+    assert {"paper (Euc) ≈24.0 ↑", "paper (Man) ≈26.0 ↑"} <= set(labels(far))
+    near = shifted(4.5)
+    assert "paper (Euc) ≈24.0" in labels(near) and "paper (Man) ≈25.0" in labels(near)
 
 
 def test_a_missing_cell_is_a_gap(tmp_path: Path) -> None:
@@ -328,9 +347,7 @@ def test_readings_are_found_by_options_and_missing_ones_are_dashes(tmp_path: Pat
     assert data["method"].tolist()[:3] == ["pecl", "pecl-printed", "x"] and pd.isna(
         data.loc["released network", "method"]
     )
-    assert "| released network | — |" in markdown.body(drawing) and "reading as described. No result." in markdown.body(
-        drawing
-    )
+    assert "| released network | — |" in markdown.body(drawing) and "reading as described. No result." in drawing.words
     assert (data.loc["as printed", "last_w_pixel"], data.loc["as printed", "died"]) == (0.0, BUDGET)
     assert f"the pixel loss had 0.000 of the weight; nothing was learnt any more from iteration {BUDGET:,} on." in (
         markdown.body(drawing)
@@ -344,9 +361,8 @@ def test_a_reading_without_losses_says_so(tmp_path: Path) -> None:
     results(tmp_path, (PECL, PRINTED))
     (tmp_path / "pecl/seed0/history.csv").unlink()
     drawing = readings.draw(load_run(tmp_path))
-    assert "Its history holds no losses." in markdown.body(
-        drawing
-    ) and "| as described | — | — | — | — | — |" in markdown.body(drawing)
+    assert "Its history holds no losses." in drawing.words
+    assert "| as described | — | — | — | — | — |" in markdown.body(drawing)
 
 
 def test_loss_weights_leave_out_the_ablations_fixed_weights(everything: Results) -> None:
@@ -385,17 +401,19 @@ def test_deviations_from_the_paper_are_exact(tmp_path: Path) -> None:
     data = drawing.data.set_index(["method", "metric"])
     assert data.loc[("espcn", "psnr"), "deviation"] == pytest.approx(18.95 - 23.52)
     assert data.loc[("espcn", "psnr"), ["low", "high"]].notna().all()
-    assert pd.isna(data.loc[("tbsrn", "psnr"), "paper"]) and pd.isna(data.loc[("tbsrn", "psnr"), "deviation"])
+    assert data.loc[("bicubic", "psnr"), "deviation"] == pytest.approx(18.02 - 18.53)
+    assert data.loc[("tbsrn", "confidence"), ["paper", "paper_sd"]].tolist() == [0.855, 0.15]
+    assert pd.isna(data.loc[("pecl", "best_iteration"), "paper"])  # the text gives none
     for shown in ("ESPCN | Parameters | 800K | 78.8K | ×0.0985", "SRCNN | Parameters | 57K | 57.3K | = (as rounded)",
-                  "ESPCN | PSNR | 23.52 | 18.95 | −4.57"):  # fmt: skip
+                  "ESPCN | PSNR | 23.52 ± 2.47 | 18.95 | −4.57"):  # fmt: skip
         assert f"| {shown} |" in markdown.body(drawing)
-    assert "1,000 iterations, batches of 4" in markdown.body(drawing) and "Its other cells show —" in markdown.body(
-        drawing
-    )
+    assert "1,000 iterations, batches of 4" in markdown.body(drawing)
+    assert "| 24.11 ± 0.61 |" in markdown.body(drawing)
+    assert "As printed; the other deviations of this column" in markdown.body(drawing)
     two = results(tmp_path / "two", (METHODS[4],), seeds=2)
     seeds = paper_comparison.draw(two).data.set_index(["method", "metric"])
     assert seeds.loc[("msrn", "best_iteration"), ["low", "high"]].tolist() == [888, 888]
-    assert len(drawing.figure.axes) == 3  # type: ignore[union-attr]
+    assert len(drawing.figure.axes) == 5  # type: ignore[union-attr]
 
 
 def test_reasons_have_sources_and_belong_to_transcribed_cells() -> None:
@@ -412,5 +430,5 @@ def test_conditions_follow_the_run(tmp_path: Path) -> None:
         json.dumps({**run.infos[0], "method": "mine", "title": "Mine"}), encoding="utf-8"
     )
     (tmp_path / "espcn").rename(tmp_path / "mine")
-    with pytest.raises(NothingToDraw, match="transcribed from the paper"):
+    with pytest.raises(NothingToDraw, match="no method of the paper's Table 1"):
         paper_comparison.draw(load_run(tmp_path))

@@ -303,16 +303,27 @@ def test_the_dimension_is_chosen_on_validation_plates(tmp_path: Path) -> None:
     history.loc[4, "val_psnr"] = math.inf
     history.to_csv(file, index=False)
     drawing = qualitative_ablation.draw(load(run))
-    assert drawing.data["method"].tolist() == ["pecl-mse", "pecl-manhattan-64", "pecl-euclidean-512", "hr"]
+    assert drawing.data["method"].tolist() == [
+        "pecl-mse",
+        "pecl-manhattan-64",
+        "pecl-euclidean-512",
+        "hr",
+        *["paper"] * 3,
+    ]
     found = words(drawing.figure)
     titles = [word.rstrip("†") for word in found if word.rstrip("†").split(" ")[0] in
-              ("HR", "LR", "MSE", "Manhattan", "Euclidean")]  # fmt: skip
-    assert titles == ["HR", "LR", "MSE", "Manhattan 64", "Euclidean 512"]
+              ("HR", "LR", "MSE", "Man", "Euc")]  # fmt: skip
+    assert titles == ["HR", "LR", "MSE", "Man 64", "Euc 512"]
+    theirs = drawing.data[drawing.data["method"] == "paper"]
+    assert theirs[["psnr", "psnr_y"]].iloc[0].tolist() == [29.08, 29.79]
+    assert "29.08 / 29.79; 26.14 / 26.45; 25.53 / 26.78 dB" in drawing.words
+    mse = drawing.data.set_index("method").loc["pecl-mse"]
+    assert f"{mse['psnr']:.2f} / {mse['psnr_y']:.2f}" in found
 
 
 def test_what_the_ablation_lacks_is_said(tmp_path: Path) -> None:
     drawing = qualitative_ablation.draw(load(with_samples(make_run(tmp_path / "run", FEW), (3,))))
-    assert drawing.data["method"].tolist() == ["pecl", "hr"]
+    assert drawing.data["method"].tolist() == ["pecl", "hr", *["paper"] * 3]
     assert "No result yet of: MSE, Euclidean." in drawing.words
     with pytest.raises(NothingToDraw, match="no method of the ablation"):
         qualitative_ablation.draw(load(make_run(tmp_path / "other", FEW[:3])))

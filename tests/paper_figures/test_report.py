@@ -20,7 +20,7 @@ from rich.console import Console
 from test_figures_pictures import make_exhibits, with_samples
 
 import methods
-from benchmark.results.store import Result, Run, find_run
+from benchmark.results.store import Run, find_run
 from benchmark.util.errors import UserError
 from paper_figures import convergence, plate_height, table1
 from paper_figures.common import paper, statistics, style, tables, text
@@ -161,8 +161,8 @@ def test_the_terminal_table_fits(whole: builder.Report, width: int) -> None:
 def test_medians_deviations_and_differences_are_exact(tmp_path: Path) -> None:
     markdown = table(make_run(tmp_path))
     espcn = cells(markdown, "ESPCN")
-    assert espcn == ["ESPCN", "78.8K", "800K", "18.95 ± 2.00", "23.52", "−4.57", "19.45 ± 2.00", "—", "—", "20.77",
-                     "0.5000"]  # fmt: skip
+    assert espcn == ["ESPCN", "78.8K", "800K", "18.95 ± 2.00", "23.52", "−4.57", "19.45 ± 2.00", "24.11", "−4.66",
+                     "20.77", "0.5000"]  # fmt: skip
     assert cells(markdown, "MSRN")[3:6] == ["**20.31 ± 2.00**", "19.78", "+0.53"]
     assert cells(markdown, "PECL")[3] == "<u>20.12 ± 2.00</u>"
     assert cells(markdown, "HR (upper bound)")[3:5] == ["∞", "—"]  # beyond all methods, and not ranked
@@ -172,7 +172,7 @@ def test_medians_deviations_and_differences_are_exact(tmp_path: Path) -> None:
 def test_accuracies_are_means_and_confidence_is_a_median(tmp_path: Path) -> None:
     pecl = cells(table(make_run(tmp_path)), "PECL", 1)
     sd = np.std([0.9] * 5 + [0.1] * 5, ddof=1)
-    assert pecl[1:] == [f"**0.500 ± {sd:.3f}**", "—", "—", "**50.0**", "**75.0**", "**50.0**"]
+    assert pecl[1:] == [f"**0.500 ± {sd:.3f}**", "0.852", "−0.352", "**50.0**", "**75.0**", "**50.0**"]
     assert cells(table(Run(tmp_path)), "MSRN", 1)[4] == "<u>40.0</u>"
 
 
@@ -184,11 +184,11 @@ def test_mean_interval_and_iterations(tmp_path: Path) -> None:
     assert msrn is not None
     found = statistics.interval(results.plates_of(msrn), "psnr")
     assert (found.low, found.high) == pytest.approx((20.31 - 1.18, 20.31 + 1.18), abs=0.1)  # 1.96 · 1.9 / √10
-    expected = [f"{found.low:.2f} – {found.high:.2f}", "888", "—", "1"]
+    expected = [f"{found.low:.2f} – {found.high:.2f}", "888", "≈281k", "1"]
     assert cells(markdown, "MSRN", 3)[1:] == ["20.31", *expected]
     assert "5,000 resamples of 10 plate texts; one seed" in markdown
-    assert cells(markdown, "ESRGAN", 3)[3:5] == ["555", "155k"]
-    assert cells(markdown, "PECL", 3)[4] == "≈900k"
+    assert cells(markdown, "ESRGAN", 3)[3:5] == ["555", "≈155k"]
+    assert cells(markdown, "PECL", 3)[4] == "—"  # the text gives no number
     assert cells(markdown, "Bicubic")[1] == "—" and cells(markdown, "Bicubic", 3)[3] == "—"
 
 
@@ -239,12 +239,21 @@ def test_the_papers_values_have_sources_and_agree_with_the_methods() -> None:
         if metric == "parameters":
             assert value.value == methods.get(name).method.paper_parameters
     assert paper.parse("~900k") == paper.PaperValue(900_000, "≈900k", True)
-    assert paper.value("srcnn", "psnr") is None
+    assert paper.value("pecl", "best_iteration") is None
+    assert paper.score("pecl", "psnr") == "25.13 ± 2.46" and paper.score("srcnn", "confidence") == "0.665 ± 0.21"
+    assert paper.contrast("euclidean")["lowest"] == paper.PaperValue(-0.6, "−0.6", False)
 
 
-def test_the_caption_says_which_of_the_papers_cells_are_there(tmp_path: Path) -> None:
+def test_every_score_of_the_papers_table_is_there() -> None:
+    columns = ("psnr", "psnr_sd", "psnr_y", "psnr_y_sd", "confidence", "confidence_sd")
+    rows = ("bicubic", "srcnn", "msrn", "espcn", "esrgan", "tbsrn", "swinir", "pecl")
+    assert all(paper.value(row, column) is not None for row in rows for column in columns)
+    assert {row for row, _ in paper.values()} == set(rows)
+
+
+def test_no_caption_asks_the_reader_to_transcribe(tmp_path: Path) -> None:
     markdown = table(make_run(tmp_path))
-    assert "PSNR (ESPCN, MSRN, ESRGAN only)" in markdown and "paper_table1.csv" in markdown
+    assert "ranscribed" not in markdown and "paper_table1.csv" not in markdown
 
 
 # -- conventions, footnotes, escapes ---------------------------------------------------------------
@@ -265,7 +274,7 @@ def test_the_caption_states_the_conventions(tmp_path: Path) -> None:
 
 def test_the_papers_protocol_is_called_optimistic(tmp_path: Path) -> None:
     markdown = table(make_run(tmp_path, data={"protocol": "paper"}))
-    assert "best PSNR on the test plates, as in the paper: optimistic" in markdown
+    assert "best PSNR on the test plates, which is optimistic" in markdown and "as in the paper" not in markdown
     assert "at random" in markdown and "not test plates" not in markdown
 
 
@@ -294,7 +303,7 @@ def test_hostile_text_stays_text(tmp_path: Path) -> None:
     escaped = (
         r"a\textbar{}b\_c \& \$x\$ \{y\} \#1 50\% \textasciitilde{}\textasciicircum{}\textbackslash{} \textless{}script"
     )
-    assert latex.count(escaped) == 6  # four tables, the footnote, the paper's cells
+    assert latex.count(escaped) == 5  # four tables, the footnote
     assert csv(run).loc["espcn", "title"] == HOSTILE
     console = Console(width=140, record=True, file=open("/dev/null", "w"))  # noqa: SIM115
     terminal.show(build(make_run(tmp_path / "m", (replace(BY_NAME["espcn"], title="[bold]x[/bold]"),))), console)
@@ -437,7 +446,7 @@ def test_plates_without_a_number_mark_their_cell(tmp_path: Path) -> None:
     damage(tmp_path / "tbsrn", psnr=[np.nan] * PLATES)
     markdown = table(run)
     assert cells(markdown, "MSRN")[3] == "<u>20.00 ± 0.00</u><sup>\\*</sup>"
-    assert cells(markdown, "TBSRN")[3:6] == ["—<sup>\\*</sup>", "—", "—"]
+    assert cells(markdown, "TBSRN")[3:6] == ["—<sup>\\*</sup>", "23.76", "—"]
     assert "MSRN, PSNR: 1 of 10; TBSRN, PSNR: 10 of 10" in markdown
 
 
@@ -476,11 +485,11 @@ def test_a_broken_method_file_is_named(tmp_path: Path, monkeypatch: pytest.Monke
 
 def test_stale_rows_get_a_dagger(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     run = make_run(tmp_path)
-    monkeypatch.setattr(Result, "stale", property(lambda self: self.method == "esrgan"), raising=False)
+    monkeypatch.setattr("paper_figures.common.results.is_stale", lambda info: info["method"] == "esrgan")
     built = build(run)
     markdown = (tmp_path / "report" / "table1.md").read_text(encoding="utf-8")
     assert built.stale == ["ESRGAN"] and cells(markdown, "ESRGAN")[0] == "ESRGAN<sup>1,†</sup>"
-    assert "† Made by source code that has changed since" in markdown
+    assert "† Made by another version of method, training or scoring" in markdown
 
 
 # -- convergence -----------------------------------------------------------------------------------
@@ -497,6 +506,9 @@ def test_convergence_csv_holds_points_and_curves(tmp_path: Path) -> None:
     assert points.loc["msrn", "iteration"] == 888 and points.loc["msrn", "seed"] == "pooled"
     assert points.loc["msrn", "psnr"] == results.row("msrn").scores["psnr"].median  # type: ignore[union-attr]
     assert points.loc["bicubic", "psnr"] == pytest.approx(18.02)
+    theirs = drawing.data[drawing.data["panel"] == "paper"].set_index("method")[["iteration", "psnr"]]
+    assert theirs.loc["esrgan"].tolist() == [155_000, 18.76] and theirs.loc["msrn"].tolist() == [281_000, 19.78]
+    assert not {"srcnn", "pecl"} & set(theirs.index)
     curves = drawing.data[drawing.data["panel"] == "validation"]
     assert len(curves) == len(results.history) and 0 in set(curves["iteration"])
 

@@ -15,10 +15,10 @@ import torch
 from typer.testing import CliRunner
 
 import methods
-from benchmark.cli import main, perf
+from benchmark.cli import main
 from benchmark.config import load
 from benchmark.data.patches import PatchSampler
-from benchmark.perf import memory, page, prepare, scoring, suite, tables
+from benchmark.perf import page, suite, tables
 from benchmark.perf.counts import Traffic
 from benchmark.perf.plates import noise_plates
 from benchmark.perf.steps import BLOCK_SECONDS, Pair, Probe, steps_for, summarise
@@ -182,29 +182,6 @@ def test_a_method_that_does_not_train_has_no_times(tmp_path: Path) -> None:
     assert suite.measure(methods.get("bicubic"), request, noise_plates(tmp_path / "plates", 4), tmp_path) == {}
 
 
-def test_a_step_on_few_and_many_plates() -> None:
-    config = load("quick", ["train.device=cpu", "train.batch_size=1"])
-    rows = memory.measure(["espcn", "srcnn"], config, 300, repeats=1)
-    sizes = [("espcn", 3), ("espcn", 30), ("espcn", 300), ("srcnn", 3), ("srcnn", 30), ("srcnn", 300)]
-    assert [(found["method"], found["plates"]) for found in rows] == sizes
-    assert rows[0]["ratio"] == rows[3]["ratio"] == 1.0 and all(found["step_ms"] > 0 for found in rows)
-    with pytest.raises(UserError, match="bicubic does not train"):
-        memory.measure(["espcn", "bicubic"], config, 3, repeats=1)
-    with pytest.raises(UserError, match=r"GB free: take fewer \(--plates N\)"):
-        memory.measure(["espcn"], config, 10**9, repeats=1)
-
-
-def test_packing_and_scoring_are_measured() -> None:
-    packing = prepare.measure(None, 6, repeats=1)
-    assert [found["workers"] for found in packing] == [1, 2]
-    for found in packing:
-        assert found["ratio"] == pytest.approx(found["plates_per_s"] / found["workers"] / found["decoded_per_s"])
-    rows = scoring.measure(load("quick", ["train.device=cpu", "scoring.ocr=none"]), 3, repeats=1)
-    parts = [found["part"] for found in rows]
-    assert parts[:3] == ["all", "upscale", "rectify"] and "ssim" in parts and "first judge" not in parts
-    assert all(found["plates_per_s"] == pytest.approx(1e3 / found["ms"]) for found in rows)
-
-
 @pytest.mark.slow
 def test_every_method_has_a_process_of_its_own_and_may_die_in_it(tmp_path: Path) -> None:
     plugin = tmp_path / "dying.py"
@@ -342,12 +319,6 @@ def test_a_method_that_fails_is_said_and_the_others_are_shown(faked: list[suite.
     ("arguments", "words"),
     [
         (("--methods", "espcm"), "did you mean espcn"),
-        (("--what", "everything"), "nothing called 'everything' to measure (known: steps, "),
-        (("--what", "commands", "--run", "absent"), "no run 'absent' in results"),
-        (("--what", "memory", "--save"), "--save is for training steps"),
-        (("--run", "quick"), "--run is for --what commands"),
-        (("--what", "scoring", "--methods", "espcn"), "--methods is for --what steps and memory"),
-        (("--what", "memory", "--methods", "bicubic"), "bicubic does not train: name other methods"),
         (("--out", "missing/rows.json"), "cannot write missing/rows.json: name a file in a folder that is there"),
         (("--set", "train.batch_sise=1"), "did you mean train.batch_size"),
     ],
@@ -363,18 +334,5 @@ def test_without_a_cuda_device(faked: list[suite.Request]) -> None:
     assert isinstance(error, UserError) and "no CUDA device" in str(error) and not faked
 
 
-def test_other_subjects_reach_their_functions(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(
-        memory, "measure", lambda names, config, plates, repeats: [{"method": names[0], "plates": plates}]
-    )
-    monkeypatch.setattr(prepare, "measure", lambda folder, plates, repeats: [{"workers": 1, "ratio": 0.987654}])
-    monkeypatch.setattr(scoring, "measure", lambda config, plates, repeats: [{"part": "all", "ms": float(plates)}])
-    assert run("--what", "memory", "--device", "cpu").stdout.split() == ["method", "plates", "espcn", "100000"]
-    assert "0.988" in run("--what", "prepare", "--device", "cpu").stdout
-    assert json.loads(run("--what", "scoring", "--device", "cpu", "--json").stdout) == [{"part": "all", "ms": 200.0}]
-
-
-def test_the_help_names_every_subject_and_fits_a_terminal() -> None:
-    text = run("--help").stdout
-    assert all(f"--what {what} " in text for what in perf._SUBJECTS)
-    assert max(map(len, text.splitlines())) <= 80
+def test_the_help_fits_a_terminal() -> None:
+    assert max(map(len, run("--help").stdout.splitlines())) <= 80

@@ -87,6 +87,12 @@ def test_options_are_checked_before_anything_is_built(tmp_path: Path, changes: d
         load_method(folder, CPU)
 
 
+def test_options_that_contradict_what_the_method_fixes_are_refused(tmp_path: Path) -> None:
+    folder = put(tmp_path / "r", "pecl-printed", {"x": torch.zeros(1)}, options={"term": "attract"})
+    with pytest.raises(UserError, match="pecl-printed fixes term=printed, so term=attract cannot"):
+        load_method(folder, CPU)
+
+
 def test_weights_that_are_not_those_of_the_result_are_refused(tmp_path: Path) -> None:
     folder = put(tmp_path / "r")
     other = {name: value + 1 for name, value in methods.get("espcn").create().weights().items()}

@@ -1,7 +1,14 @@
-"""Scoring by its parts: every metric, every judge, and the whole."""
+"""Scoring by its parts: every metric, every OCR engine, and the whole.
+
+    python tests/perf/measure_scoring.py --data FOLDER --plates 200
+
+Run by name; not part of the suite.
+"""
 
 from __future__ import annotations
 
+import argparse
+import sys
 import tempfile
 import time
 from collections.abc import Callable
@@ -9,8 +16,12 @@ from pathlib import Path
 from statistics import median
 from typing import Any
 
+sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
+
+import pandas as pd
+
 import methods
-from benchmark.config import Config
+from benchmark.config import Config, load
 from benchmark.data import pack
 from benchmark.data.splits import Counts
 from benchmark.data.synthetic import generator
@@ -58,3 +69,19 @@ def measure(config: Config, count: int, repeats: int) -> list[dict[str, Any]]:
         wall, cpu = (median(values) / len(images) for values in zip(*found[1:]))
         rows.append({"part": name, "ms": 1e3 * wall, "cpu_ms": 1e3 * cpu, "plates_per_s": 1.0 / wall})
     return rows
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--data", type=Path, help="a CCPD folder; default: synthetic plates")
+    parser.add_argument("--plates", type=int, default=200)
+    parser.add_argument("--repeats", type=int, default=6)
+    parser.add_argument("--set", action="append", default=[], metavar="SECTION.FIELD=VALUE")
+    asked = parser.parse_args()
+    folder = [f"data.folder={asked.data}"] if asked.data else []
+    rows = measure(load("standard", [*folder, *asked.set]), asked.plates, asked.repeats)
+    print(pd.DataFrame(rows).to_string(index=False, float_format="%.3f"))
+
+
+if __name__ == "__main__":
+    main()

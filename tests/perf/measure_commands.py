@@ -1,7 +1,13 @@
-"""Whole commands, each started as a user starts it: ``--help``, and ``report`` of a stored run."""
+"""Whole commands, each started as a user starts it: ``--help``, and ``report`` of a stored run.
+
+    python tests/perf/measure_commands.py --results results --run NAME
+
+Run by name; not part of the suite.
+"""
 
 from __future__ import annotations
 
+import argparse
 import multiprocessing
 import resource
 import shutil
@@ -15,13 +21,18 @@ from pathlib import Path
 from statistics import median
 from typing import Any
 
-from benchmark.results.store import Run
+sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
+
+import pandas as pd
+
+from benchmark.results.store import Run, find_run
 from benchmark.util.errors import UserError, first_line
 
 TARGETS = {"--help": "0.5 s", "report": "60 s for 20 methods"}
 """What every command should take at most, by the clock."""
 _FLOORS = {"--help": ["-c", "pass"], "report": ["-m", "benchmark", "report", "--list"]}
 """What Python is given instead: the bare interpreter, and next to all that the report imports, without drawing."""
+_SHOWN = ("command", "seconds", "cpu_seconds", "floor_seconds", "floor_cpu_seconds", "target", "floor")
 _UNREAD = shutil.ignore_patterns("*.safetensors", "*.pt", ".*", "replaced-*")
 
 Times = tuple[float, float]
@@ -121,3 +132,23 @@ def _children() -> float:
     """Seconds of processor time of the processes that this one has started and that have ended."""
     used = resource.getrusage(resource.RUSAGE_CHILDREN)
     return used.ru_utime + used.ru_stime
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--results", type=Path, help="folder of runs; without it the report is not measured")
+    parser.add_argument("--run", help="name of a run; default: the one changed last")
+    parser.add_argument("--repeats", type=int, default=3)
+    asked = parser.parse_args()
+    run = find_run(asked.results, asked.run) if asked.results else None
+    rows = measure(run, asked.repeats, lambda line: print(line, file=sys.stderr))
+    table = pd.DataFrame(rows)
+    print(table[table.columns.intersection([*_SHOWN])].to_string(index=False, float_format="%.2f"))
+    for row in rows:
+        if "steps" in row:
+            print(f"{row['methods']} methods, {row['results']} results, {row['plates']} plates; most CPU seconds:")
+            print(pd.Series(row["steps"]).nlargest(10).to_string(float_format="%.2f"))
+
+
+if __name__ == "__main__":
+    main()

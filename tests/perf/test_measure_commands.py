@@ -1,28 +1,19 @@
-"""Whole commands measured: `python -m benchmark perf --what commands`."""
+"""The measurement of whole commands, measure_commands.py."""
 
 from __future__ import annotations
 
-import json
 import os
 import shutil
 import time
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import Any
 
+import measure_commands as commands
 import pytest
 from fake_results import METHODS, make_run, write
-from typer.testing import CliRunner
 
-from benchmark.cli import main
-from benchmark.perf import commands, tables
 from benchmark.results.store import Run
 from benchmark.util.errors import UserError
-
-COMMAND = {
-    "command": "--help", "seconds": 0.2, "cpu_seconds": 0.1, "floor": "python -c pass", "floor_seconds": 0.05,
-    "floor_cpu_seconds": 0.04, "target": "0.5 s",
-}  # fmt: skip
 
 
 def test_commands_are_timed_in_turn_on_a_copy_of_the_run(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
@@ -92,17 +83,6 @@ def test_steps_of_a_report_add_up(monkeypatch: pytest.MonkeyPatch, tmp_path: Pat
     assert min(found["steps"].values()) >= 0.0 and sum(found["steps"].values()) <= spent
 
 
-def test_the_table_of_commands() -> None:
-    steps = {f"step {number}": float(number) for number in range(1, 13)}
-    drawn = {**COMMAND, "command": "report", "run": "demo", "methods": 3, "results": 5, "plates": 10, "steps": steps}
-    text = tables.commands_table([COMMAND, drawn])
-    assert text.splitlines()[1].split() == ["--help", "0.20", "0.10", "0.05", "0.04"]
-    assert "--help: meant to take at most 0.5 s; floor: python -c pass." in text
-    assert "report of demo: 3 methods, 5 results, 10 plates." in text
-    assert text.splitlines()[-11:][0].split(maxsplit=1) == ["12.00", "step 12"]
-    assert text.splitlines()[-1].split(maxsplit=1) == ["3.00", "2 others"]
-
-
 @pytest.mark.slow
 def test_a_report_is_measured_from_start_to_end(tmp_path: Path) -> None:
     demo = make_run(tmp_path / "demo")
@@ -110,24 +90,3 @@ def test_a_report_is_measured_from_start_to_end(tmp_path: Path) -> None:
     for found in (found_help, found_report):
         assert 0.0 < found["floor_cpu_seconds"] < found["cpu_seconds"]
     assert found_report["methods"] == len(METHODS) and not (demo.folder / "report").exists()
-
-
-def run(*arguments: str) -> Any:
-    return CliRunner().invoke(main.app, ["perf", "--what", "commands", *arguments])
-
-
-def test_commands_are_measured_on_the_newest_run_or_without_a_report(
-    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
-) -> None:
-    asked: list[tuple[Any, int]] = []
-
-    def measure(found: Run | None, repeats: int, say: Any) -> list[dict[str, Any]]:
-        asked.append((found and found.folder.name, repeats))
-        return [COMMAND]
-
-    monkeypatch.setattr(commands, "measure", measure)
-    write(tmp_path / "demo", METHODS[1])
-    assert json.loads(run("--results", str(tmp_path), "--json").stdout) == [COMMAND]
-    without = run("--results", str(tmp_path / "demo" / "bicubic" / "seed0"), "--repeats", "2")
-    assert without.exit_code == 0 and "report is not measured: no run in" in without.stderr
-    assert asked == [("demo", 3), (None, 2)]

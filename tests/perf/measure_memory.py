@@ -1,8 +1,15 @@
-"""Does a training step depend on the number of plates? What they take on the device, and a step on few and many."""
+"""Does a training step depend on the number of plates? What they take on the device, and a step on few and many.
+
+    python tests/perf/measure_memory.py --plates 100000 --methods espcn
+
+A hundred thousand plates take 9 GB of temporary files. Run by name; not part of the suite.
+"""
 
 from __future__ import annotations
 
+import argparse
 import shutil
+import sys
 import tempfile
 from collections.abc import Iterator
 from functools import partial
@@ -10,10 +17,13 @@ from pathlib import Path
 from statistics import median
 from typing import Any
 
+sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
+
+import pandas as pd
 import torch
 
 import methods
-from benchmark.config import Config
+from benchmark.config import Config, load
 from benchmark.data.patches import PatchSampler
 from benchmark.perf.plates import noise_plates
 from benchmark.perf.steps import Probe, steps_for
@@ -97,3 +107,19 @@ class Rotation(Probe):
                 times.append((self._now() - start) / self._steps)
             self.rounds.append(times)
         real.close()  # type: ignore[attr-defined]
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--methods", default="espcn", help="its step is so cheap that its batch shows")
+    parser.add_argument("--plates", type=int, default=100_000, help="the most plates")
+    parser.add_argument("--repeats", type=int, default=6)
+    parser.add_argument("--set", action="append", default=[], metavar="SECTION.FIELD=VALUE")
+    asked = parser.parse_args()
+    config = load("standard", asked.set)
+    rows = measure(asked.methods.split(","), config, asked.plates, asked.repeats)
+    print(pd.DataFrame(rows).to_string(index=False, float_format="%.3f"))
+
+
+if __name__ == "__main__":
+    main()
