@@ -227,7 +227,7 @@ def registry(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_order_and_groups() -> None:
     assert methods.names("table1") == [
-        "bicubic", "srcnn", "espcn", "msrn", "esrgan", "tbsrn", "swinir", "pecl",
+        "bicubic", "srcnn", "msrn", "espcn", "esrgan", "tbsrn", "swinir", "pecl",
     ]  # fmt: skip
     assert "pecl-printed" in methods.names("readings")
     assert set(methods.groups()) >= {"all", "table1", "readings"}
