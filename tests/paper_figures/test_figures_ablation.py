@@ -410,7 +410,7 @@ def test_deviations_from_the_paper_are_exact(tmp_path: Path) -> None:
     assert "1,000 iterations, batches of 4" in markdown.body(drawing)
     assert "| 24.11 ± 0.61 |" in markdown.body(drawing)
     assert "As printed; the other deviations of this column" in markdown.body(drawing)
-    two = results(tmp_path / "two", (METHODS[4],), seeds=2)
+    two = results(tmp_path / "two", (METHODS[3],), seeds=2)
     seeds = paper_comparison.draw(two).data.set_index(["method", "metric"])
     assert seeds.loc[("msrn", "best_iteration"), ["low", "high"]].tolist() == [888, 888]
     assert len(drawing.figure.axes) == 5  # type: ignore[union-attr]
@@ -422,7 +422,7 @@ def test_reasons_have_sources_and_belong_to_transcribed_cells() -> None:
 
 
 def test_conditions_follow_the_run(tmp_path: Path) -> None:
-    run = results(tmp_path, (METHODS[3],), data={"protocol": "paper"}, ocr=False)
+    run = results(tmp_path, (METHODS[4],), data={"protocol": "paper"}, ocr=False)
     found = {condition.name: condition for condition in paper_reasons.conditions(run)}
     assert found["split"].ours == "at random" and found["split"].effect == ""
     assert found["judge"].ours == "none" and "test plates" in found["selection of weights"].ours
