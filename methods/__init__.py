@@ -20,7 +20,8 @@ from functools import partial
 from pathlib import Path
 from typing import Any, NoReturn, TypeVar, overload
 
-from methods.base import Batch, Losses, Method, NetworkMethod, Recipe, Session
+from methods.base import Batch, Losses, Method, Recipe, Session
+from methods.network import NetworkMethod
 from methods.options import MethodOptions, given_options
 
 __all__ = [
@@ -42,7 +43,7 @@ __all__ = [
 ]
 
 # Files of this folder that hold shared code instead of methods.
-_SHARED = {"base", "contract", "options"}
+_SHARED = {"base", "contract", "network", "options"}
 
 # A name becomes a folder of results, a section of the configuration and a word of ``--methods``; these are taken.
 _NAME = re.compile(r"[a-z0-9][a-z0-9_-]{0,63}")
@@ -96,9 +97,9 @@ class Registration:
         """A new, untrained method. Raises what :meth:`effective_options` raises."""
         return self.method(self.method.Options(**self.effective_options(requested)))
 
-    def parameters(self) -> int:
+    def num_parameters(self) -> int:
         """Number of trainable parameters of the upscaling network."""
-        return self.create().parameters()
+        return self.create().num_parameters()
 
 
 # The rows of the paper's Table 1, top to bottom: the order of methods everywhere. Others follow in the order of their

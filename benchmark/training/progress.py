@@ -5,19 +5,15 @@ On a terminal the line is redrawn in place; elsewhere a line is printed at every
 
 from __future__ import annotations
 
-import shutil
-import sys
 import time
 from collections.abc import Callable
-from contextlib import suppress
 from typing import TYPE_CHECKING, Protocol, TextIO
 
-from benchmark.util.terminal import plain
+from benchmark.util.live_line import LiveLine
 
 if TYPE_CHECKING:
     from torch import Tensor
 
-_REDRAW_SECONDS = 0.5
 _COLUMN = 27
 
 
@@ -41,9 +37,7 @@ class Progress:
     ) -> None:
         self.name = name
         self.also = also
-        self.stream = stream or sys.stdout
-        self.live = self.stream.isatty()
-        self._drawn = 0.0
+        self.line = LiveLine(stream)
         self._validations = -1
         self._start: tuple[float, int] | None = None
 
@@ -51,31 +45,20 @@ class Progress:
         """Called after every iteration and every validation; cheap unless a line is due."""
         if self.also is not None:
             self.also(session)
-        now = time.monotonic()
         if self._start is None:
-            self._start = (now, session.iteration)
+            self._start = (time.monotonic(), session.iteration)
         validated = len(session.history) != self._validations
-        if not validated and not (self.live and now - self._drawn >= _REDRAW_SECONDS):
-            return
-        self._validations = len(session.history)
-        self._drawn = now
-        text = self._line(session, now)
-        width = shutil.get_terminal_size().columns - 1  # a line that wraps could not be redrawn
-        self._write("\r\x1b[K" + text[:width] if self.live else text + "\n")
+        if validated or self.line.due:
+            self._validations = len(session.history)
+            self.line.draw(self._text(session))
 
     def note(self, text: str) -> None:
         """A line of its own, in place of the live line."""
-        self._write(("\r\x1b[K" if self.live else "") + plain(f"{self.name:<{_COLUMN}}{text}") + "\n")
+        self.line.note(f"{self.name:<{_COLUMN}}{text}")
 
-    def _write(self, text: str) -> None:
-        # A terminal that has been closed, or a log on a disk that is full: no reason to lose a training.
-        with suppress(OSError):
-            self.stream.write(text)
-            self.stream.flush()
-
-    def _line(self, session: TrainingState, now: float) -> str:
+    def _text(self, session: TrainingState) -> str:
         assert self._start is not None
-        seconds, made = now - self._start[0], session.iteration - self._start[1]
+        seconds, made = time.monotonic() - self._start[0], session.iteration - self._start[1]
         parts = [f"{session.iteration:>7,}/{session.iterations:,}"]
         if made and seconds > 0:
             rate = made / seconds

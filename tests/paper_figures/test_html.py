@@ -235,14 +235,14 @@ def test_claims_say_their_verdict_in_words(source: str) -> None:
 def test_conditions_are_folded_away(source: str) -> None:
     section = source.split('<section id="convergence"')[1].split("</section>")[0]
     shown, folded = section.split('<details class="conditions">')
-    assert "Left: mean PSNR" in shown and "Budget, equal for all" not in shown
+    assert "Above: mean PSNR" in shown and "Budget, equal for all" not in shown
     assert "<p>Budget, equal for all" in folded and "<p>Data: synthetic" in folded
 
 
 def test_gaps_are_listed_by_the_command_that_fills_them(tmp_path: Path) -> None:
     source = page(make_run(tmp_path, FEW, ocr=False))
     section = source.split('<section id="missing"')[1].split("</section>")[0]
-    assert "no result of ESPCN" in section
+    assert "no result of MSRN, ESPCN" in section
     command = re.search(r'<code class="command">(.*?)</code>', section, re.DOTALL)
     assert command and re.sub("<.*?>", "", command[1]).startswith("python -m benchmark run --methods msrn,espcn,")
 
