@@ -86,7 +86,15 @@ def prepare_plates(config: Config, results: Path, say: Callable[[str], None]) ->
         if folder is None:
             folder = _draw_plates(config, cache, say)
         counts = Counts(data.train_plates, data.val_plates, data.test_plates)
-        plates = pack.prepare(folder, cache, counts=counts, protocol=data.protocol, seed=data.seed, say=say)
+        plates = pack.prepare(
+            folder,
+            cache,
+            counts=counts,
+            protocol=data.protocol,
+            seed=data.seed,
+            follow_links=data.follow_links,
+            say=say,
+        )
     except CannotWrite:
         raise
     except OSError as error:

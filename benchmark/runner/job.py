@@ -260,6 +260,7 @@ def common_facts(context: RunContext) -> dict[str, Any]:
             "protocol": context.config.data.protocol,
             "grown": info["grown"],
             "skipped": info["skipped"],
+            "misfits": info.get("misfits", 0),  # packs made before annotations were checked do not say
             **({"leaks": info["leaks"]} if "leaks" in info else {}),
         },
         "judge": context.ocr_facts[0],

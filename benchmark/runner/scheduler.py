@@ -39,6 +39,8 @@ from benchmark.results.store import (
 from benchmark.runner.activity import Activity, working
 from benchmark.runner.context import RunContext, configure_torch, make_ocr_engines, prepare_plates, resolve_device
 from benchmark.runner.job import common_facts, create, rescore, score_upper_bound, train_and_score, upper_bound_facts
+from benchmark.runner.run_names import refuse_taken_name
+from benchmark.scoring.plausibility import flat_plates, unread_plates
 from benchmark.scoring.version import SCORING_VERSION
 from benchmark.training import checkpoint
 from benchmark.training.progress import Progress
@@ -85,13 +87,20 @@ class Job:
 
 
 def run_jobs(
-    config: Config, entries: list[Registration], run: Run, say: Callable[[str], None] = say_plainly
+    config: Config,
+    entries: list[Registration],
+    run: Run,
+    say: Callable[[str], None] = say_plainly,
+    named: bool = True,
 ) -> list[str]:
     """Train and score what is missing in ``run``. Returns the names of the jobs that failed.
 
     Other processes may work in the run at the same time, on other methods or the same ones: each takes jobs that
     nobody holds, and waits at the end for those that somebody does. Raises UserError if one of them has another
     configuration.
+
+    Where nobody has ``named`` the run, it goes by its default name, and replaces no finished results of other plates,
+    nor longer trainings: raises UserError.
 
     A failing method is stored as a failure and does not take the others along. Raises :class:`Interrupted` after
     Ctrl-C or SIGTERM, and OSError where nothing can be written; the same call then goes on where it stopped.
@@ -106,6 +115,10 @@ def run_jobs(
                 activity = Activity(tell, [job.key for job in todo])
                 plates, name = prepare_plates(config, run.folder.parent, say)
                 say(f"{overview(plates, name)}; device {device}")
+                for remark in filter(None, (flat_plates(plates.split(split)) for split in ("val", "test"))):
+                    say(remark)
+                if not named:
+                    refuse_taken_name(run, config, entries, plates)
                 engines = make_ocr_engines(config)
                 context = RunContext(config, run, device, plates, name, *engines, stop, started, activity)
                 queue = list(todo)
@@ -115,12 +128,21 @@ def run_jobs(
                         queue.append(job)
                     elif not complete:
                         failed.add(job.key)
+                    elif job.entry is None:
+                        _warn_of_unread_plates(run, say)
         except KeyboardInterrupt:
             if not stop():
                 raise
             say("stopped; the same command goes on from here")
             raise Interrupted(stop.signal) from None
     return [job.label for job in todo if job.key in failed]
+
+
+def _warn_of_unread_plates(run: Run, say: Callable[[str], None]) -> None:
+    """Say at once if the HR plates themselves are hardly read."""
+    bound = run.result(UPPER_BOUND, 0)
+    if bound is not None and (remark := unread_plates(bound.info["scores"]["best"])):
+        say(remark)
 
 
 def jobs(config: Config, entries: list[Registration]) -> list[Job]:
@@ -152,9 +174,10 @@ def overview(plates: Plates, name: str) -> str:
     info, splits = plates.info, plates.info["splits"]
     test = plates.split("test").table
     seen = f" ({test['seen'].sum()} of them seen in training)" if test["seen"].any() else ""
+    misfits = f" ({info['misfits']} of them: ANNOTATION DOES NOT FIT THE PICTURE)" if info.get("misfits") else ""
     return (
         f"{name}: {splits.get('train', 0)} training, {splits.get('val', 0)} validation, {splits['test']} test plates"
-        f"{seen}; {info['grown']} under 64 px grown, {info['skipped']} skipped"
+        f"{seen}; {info['grown']} under 64 px grown, {info['skipped']} skipped{misfits}"
     )
 
 

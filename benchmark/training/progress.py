@@ -5,6 +5,7 @@ On a terminal the line is redrawn in place; elsewhere a line is printed at every
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Protocol, TextIO
@@ -67,9 +68,13 @@ class Progress:
         if "total" in session.losses:
             parts.append(f"loss {session.losses['total'].item():.5f}")
         if session.history:
-            parts.append(f"val {session.history[-1]['val_psnr']:.2f} dB")
-            parts.append(f"best {session.best_psnr:.2f} dB @ {session.best_iteration:,}")
+            parts.append(f"val {_decibel(session.history[-1]['val_psnr'])}")
+            parts.append(f"best {_decibel(session.best_psnr)} @ {session.best_iteration:,}")
         return f"{self.name:<{_COLUMN}}" + "  ".join(parts)
+
+
+def _decibel(psnr: float) -> str:
+    return "EXACT (a plate without content?)" if psnr == math.inf else f"{psnr:.2f} dB"
 
 
 def _clock(seconds: float) -> str:
