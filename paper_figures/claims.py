@@ -25,6 +25,7 @@ from paper_figures.common.evidence import (
     Undecidable,
 )
 from paper_figures.common.results import Results
+from paper_figures.common.tables import Cell, Column, Table
 
 NAME = "claims"
 TITLE = "The paper's claims"
@@ -78,15 +79,13 @@ def _find(results: Results, claim: Claim, reading: Reading) -> Finding:
 
 
 def draw(results: Results) -> Drawing:
-    """The table of verdicts; below it what would decide the open ones, and how each claim is tested."""
+    """The table of verdicts, and how they came about."""
     verdicts = evaluate(results)
-    sentences = caption(results)
-    body = _markdown(verdicts, sentences)
     return Drawing(
         data=frame(verdicts),
-        caption=" ".join(sentences),
-        body=body,
-        texts={"md": f"# {TITLE}\n\n{body}", "tex": _latex(verdicts, sentences)},
+        caption=caption(results),
+        conditions=[conventions.data(results), conventions.budget(results), conventions.judge(results)],
+        tables=tables(verdicts),
     )
 
 
@@ -106,19 +105,35 @@ def open_questions(verdicts: list[Verdict]) -> dict[str, list[str]]:
 
 # -- files -----------------------------------------------------------------------------------------
 
-
 _HEADERS = ("Claim", "The paper's own numbers", "Verdict", "Evidence", "As printed (Eq. 17–19)", "See")
 
 
-def _cells(verdict: Verdict) -> tuple[str, ...]:
+def tables(verdicts: list[Verdict]) -> list[Table]:
+    """The verdicts, what would decide the open ones, and how the claims are tested."""
+    rows = [_cells(verdict) for verdict in verdicts]
+    questions = open_questions(verdicts)
+    parts = [
+        Table("", [Column(name, list(cells), prose=True) for name, cells in zip(_HEADERS, zip(*rows), strict=True)])
+    ]
+    if questions:
+        reasons = Column("Undecided", [Cell("; ".join(whys)) for whys in questions.values()], prose=True)
+        commands = Column("Command", [Cell(command) for command in questions], code=True)
+        parts.append(Table("What would decide the rest", [reasons, commands]))
+    ruled = zip(("Claim", "Rule"), zip(*rules(), strict=True), strict=True)
+    columns = [Column(name, [Cell(each) for each in cells], prose=True) for name, cells in ruled]
+    return [*parts, Table("How each is tested", columns)]
+
+
+def _cells(verdict: Verdict) -> tuple[Cell, ...]:
     claim, finding, printed = verdict.claim, verdict.finding, verdict.printed
+    why = f" Undecided: {finding.reason}." if finding.reason and finding.outcome == OPEN else ""
     return (
-        f"{claim.number}. {claim.sentence} ({claim.source})",
-        claim.printed or text.DASH,
-        finding.outcome,
-        finding.evidence + (f" Undecided: {finding.reason}." if finding.reason and finding.outcome == OPEN else ""),
-        text.DASH if printed is None else ". ".join(filter(None, (printed.outcome, _decided(printed).evidence))),
-        ", ".join(claim.figures),
+        Cell(f"{claim.number}. {claim.sentence} ({claim.source})"),
+        Cell(claim.printed or text.DASH, rank=int(contradicted(claim))),
+        Cell(finding.outcome, rank=int(verdict.decided)),
+        Cell(f"{finding.evidence}{why}".strip()),
+        Cell(text.DASH if printed is None else ". ".join(filter(None, (printed.outcome, _decided(printed).evidence)))),
+        Cell(", ".join(claim.figures)),
     )
 
 
@@ -127,59 +142,13 @@ def _decided(finding: Finding) -> Finding:
     return finding if finding.outcome in (HOLDS, FAILS) else replace(finding, evidence="")
 
 
-def _markdown(verdicts: list[Verdict], sentences: list[str]) -> str:
-    lines = ["| " + " | ".join(_HEADERS) + " |", "|" + ":---|" * len(_HEADERS)]
-    for verdict in verdicts:
-        claim, printed, outcome, *others = (text.inline_markdown(cell) for cell in _cells(verdict))
-        printed = f"**{printed}**" if contradicted(verdict.claim) else printed
-        decided = f"**{outcome}**" if verdict.decided else outcome
-        lines.append("| " + " | ".join([claim, printed, decided, *others]) + " |")
-    blocks = ["\n".join(lines)]
-    questions = open_questions(verdicts)
-    if questions:
-        items = [
-            f"- {text.markdown('; '.join(whys))}" + (f": `{command.replace('`', '')}`" if command else "")
-            for command, whys in questions.items()
-        ]
-        blocks.append("**What would decide the rest**\n\n" + "\n".join(items))
-    blocks += ["**How each is tested**\n\n" + "\n".join(f"- {text.markdown(rule)}" for rule in rules())]
-    blocks += ["**Notes**\n\n" + "\n".join(f"- {text.markdown(sentence)}" for sentence in sentences)]
-    return "\n\n".join(blocks) + "\n"
-
-
-def _latex(verdicts: list[Verdict], sentences: list[str]) -> str:
-    widths = (0.2, 0.16, 0.1, 0.28, 0.2)
-    columns = "".join(rf">{{\raggedright\arraybackslash}}p{{{width}\linewidth}}" for width in widths)
-    lines = [
-        "% needs \\usepackage{array,booktabs}, and \\usepackage[T1]{fontenc} with pdflatex",
-        r"\begin{table*}",
-        r"\centering\scriptsize\setlength{\tabcolsep}{3pt}",
-        rf"\caption{{{text.latex(TITLE)}.}}",
-        r"\label{tab:claims}",
-        rf"\begin{{tabular}}{{@{{}}{columns}@{{}}}}",
-        r"\toprule",
-        " & ".join(text.latex(header) for header in _HEADERS[:-1]) + r" \\",
-        r"\midrule",
-    ]
-    for verdict in verdicts:
-        claim, printed, outcome, *others = (text.latex(cell) for cell in _cells(verdict)[:-1])
-        printed = rf"\textbf{{{printed}}}" if contradicted(verdict.claim) else printed
-        decided = rf"\textbf{{{outcome}}}" if verdict.decided else outcome
-        lines.append(" & ".join([claim, printed, decided, *others]) + r" \\[2pt]")
-    lines += [r"\bottomrule", r"\end{tabular}", r"\par\smallskip\begin{minipage}{\linewidth}\scriptsize"]
-    lines += [text.latex(" ".join([*rules(), *sentences])), r"\end{minipage}", r"\end{table*}"]
-    return "\n".join(lines) + "\n"
-
-
-def rules() -> list[str]:
-    """How the claims are tested: each rule once, with the numbers of its claims."""
+def rules() -> list[tuple[str, str]]:
+    """How the claims are tested: each rule once, behind the numbers of its claims."""
     found: dict[str, list[int]] = {}
     for claim in CLAIMS:
         if claim.rule:
             found.setdefault(claim.rule, []).append(claim.number)
-    return [
-        f"Claim{'s' * (len(numbers) > 1)} {', '.join(map(str, numbers))}: {rule}" for rule, numbers in found.items()
-    ]
+    return [(", ".join(map(str, numbers)), rule) for rule, numbers in found.items()]
 
 
 def frame(verdicts: list[Verdict]) -> pd.DataFrame:
@@ -252,5 +221,4 @@ def caption(results: Results) -> list[str]:
     found = grid.find(results, DESCRIBED.term)
     if found is not None and len({d for _, d in found.cells}) > 1:
         sentences.append(f"Claims 15 to 26: {grid.confound(found)}")
-    sentences += [*conventions.marks(results), conventions.data(results), conventions.budget(results)]
-    return [sentence for sentence in [*sentences, conventions.judge(results)] if sentence]
+    return [*sentences, *conventions.marks(results)]

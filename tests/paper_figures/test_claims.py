@@ -21,6 +21,7 @@ from paper_figures.claims import CLAIMS
 from paper_figures.common import commands, evidence, paper, statistics
 from paper_figures.common.evidence import EARLY, FAILS, HOLDS, OPEN
 from paper_figures.common.results import Results, load
+from paper_figures.report import latex, markdown
 
 
 @pytest.fixture(autouse=True)
@@ -181,8 +182,10 @@ def test_below_a_share_of_the_papers_budget_the_observed_order_is_shown_and_noth
     assert "best first: PECL 21." in found.evidence and "--preset paper" in found.command
     assert not {HOLDS, FAILS} & {v.outcome for v in claims.evaluate(results)}
     drawing = claims.draw(results)
-    assert "**holds**" not in drawing.body and "**does not hold**" not in drawing.body
-    assert r"\textbf{does not hold}" not in drawing.texts["tex"] and "no claim is decided" in drawing.caption
+    body = markdown.body(drawing)
+    assert "**holds**" not in body and "**does not hold**" not in body
+    assert r"\textbf{does not hold}" not in latex.document(drawing, "name", "Title")
+    assert "no claim is decided" in drawing.words
     lab.batch_size = math.ceil(claims.SHARE * paper.PATCHES / BUDGET)
     assert verdict(lab.results(), 1).outcome == HOLDS
 
@@ -478,18 +481,17 @@ def test_the_table_says_everything() -> None:
     drawing = claims.draw(lab.results())
     assert list(drawing.data["verdict"])[:3] == [HOLDS, HOLDS, OPEN] and len(drawing.data) == 30
     assert set(drawing.data["verdict"]) <= {HOLDS, FAILS, OPEN}
-    assert "| 1. PECL is first in PSNR. (Table 1) | Table 1 has this order. | **holds** | PSNR (median)" in drawing.body
-    assert "| **Contradicted by Table 1: OCR confidence: PECL 0.852 &lt; TBSRN 0.855.** |" in drawing.body
-    assert "What would decide the rest" in drawing.body and "- Claims 1 as printed, 2 as printed" in drawing.body
-    assert "- Claim 12: A judgement of pictures by people" in drawing.body
-    assert (
-        "One seed (seed 0)" in drawing.caption
-        and "A verdict needs 30 % of the paper's 1,000,000 × 128" in drawing.caption
-    )
-    assert "Tested is the reading pecl of PECL" in drawing.caption and "pecl-printed: Eq. 17–19" in drawing.caption
-    latex = drawing.texts["tex"]
-    assert latex.count("{") == latex.count("}") and latex.count(r"\textbf{holds}") >= 3
-    assert re.search(r"[^\x00-\x7f“”ßäöüé]", latex.replace("²", "")) is None
+    body = markdown.body(drawing)
+    assert "| 1. PECL is first in PSNR. (Table 1) | Table 1 has this order. | **holds** | PSNR (median)" in body
+    assert "| **Contradicted by Table 1: OCR confidence: PECL 0.852 &lt; TBSRN 0.855.** |" in body
+    assert "**What would decide the rest**" in body and "| Claims 1 as printed, 2 as printed" in body
+    assert "Claim 12: A judgement of pictures by people" in body
+    assert "One seed (seed 0)" in drawing.words
+    assert "A verdict needs 30 % of the paper's 1,000,000 × 128" in drawing.words
+    assert "Tested is the reading pecl of PECL" in drawing.words and "pecl-printed: Eq. 17–19" in drawing.words
+    source = latex.document(drawing, "name", "Title")
+    assert source.count("{") == source.count("}") and source.count(r"\textbf{holds}") >= 3
+    assert re.search(r"[^\x00-\x7f“”ßäöüé]", source.replace("²", "")) is None
 
 
 def test_every_figure_a_claim_names_is_one_of_the_report() -> None:
@@ -500,7 +502,7 @@ def test_every_figure_a_claim_names_is_one_of_the_report() -> None:
 
 def test_from_the_papers_budget_on_nothing_is_said_of_how_far_it_is() -> None:
     results = Lab(3, batch_size=10**6).table1().results()
-    assert "Here each method saw" not in claims.budget(results) and "One seed" not in claims.draw(results).caption
+    assert "Here each method saw" not in claims.budget(results) and "One seed" not in claims.draw(results).words
 
 
 HOSTILE = "<script>a|b_c & $x$ 50% [l](http://e) `q`\n皖"
@@ -518,9 +520,9 @@ def test_stored_results_are_drawn_whatever_they_hold(tmp_path: Path) -> None:
     results = load(run)
     drawings = [module.draw(results) for module in (claims, comparisons, forest)]
     for drawing in drawings:
-        assert "<script>" not in drawing.body and "http://e" not in drawing.body
+        assert "<script>" not in markdown.body(drawing) and "http://e" not in markdown.body(drawing)
         assert len(drawing.data)
-    assert "pairs without a finite difference are left out: SRCNN and PECL" in drawings[1].caption
+    assert "pairs without a finite difference are left out: SRCNN and PECL" in drawings[1].words
 
 
 def test_one_method_alone_has_claims_but_no_comparisons(tmp_path: Path) -> None:
