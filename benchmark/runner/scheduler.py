@@ -1,4 +1,4 @@
-"""From a configuration to stored results: one job per (method, seed), shared out among processes by locks."""
+"""From a configuration to stored results: one job per (method, seed); locks share them out among processes."""
 
 from __future__ import annotations
 
@@ -56,7 +56,7 @@ from methods import Registration
 
 @dataclass(frozen=True)
 class Job:
-    """What is computed at a time: a method with a seed, or (without a method) the upper bound."""
+    """A method to train and score with a seed, or (without a method) the upper bound to score."""
 
     entry: Registration | None
     seed: int = 0
@@ -75,7 +75,7 @@ class Job:
 
     @property
     def facts(self) -> dict[str, Any]:
-        """What ``result.json`` says of the method, whatever becomes of it."""
+        """The fields of ``result.json`` that describe the method, also if it fails."""
         if self.entry is None:
             return upper_bound_facts()
         return {
@@ -153,11 +153,11 @@ def jobs(config: Config, entries: list[Registration]) -> list[Job]:
 
 
 def shared_settings(config: Config) -> tuple[dict[str, Any], str]:
-    """What all processes that work in a run have in common (each of two that differ would compute anew what the
-    other has made), and which settings they need not."""
+    """The settings that all processes working in a run must share (or each would recompute the results of the other),
+    and the options that may differ."""
     settings = identity_fields(config)
     data, families = config.data.folder, settings.pop("methods")
-    del settings["preset"]  # a name for what the others say
+    del settings["preset"]  # its fields count, not its name
     settings["data"]["folder"] = str(data.resolve()) if data else None
     versions = {"training": TRAINING_VERSION, "scoring": SCORING_VERSION}
     fields = sorted(f"{section}.{name}" for section, names in NON_IDENTITY_FIELDS.items() for name in names)
@@ -294,18 +294,18 @@ def outcome(scores: dict[str, Any]) -> str:
 
 
 def store_failure(context: RunContext, job: Job, identity: str, error: BaseException, progress: Progress) -> None:
-    """Say why a job failed and store it as a failure, unless there is a result: that is worth more than an error.
+    """Say why a job failed and store the failure, unless there is a complete result, which is worth more.
 
-    A failure is listed in the report and tried again by the next run. Raises OSError where the folder takes not
-    even the failure: the jobs to come could not store anything either.
+    A failure is listed in the report, and the next run tries again. Raises OSError if not even the failure can be
+    stored: the next jobs could not store anything either.
     """
     reason = first_line(error)
     if not isinstance(error, Exception):
         reason = f"{type(error).__name__} ({reason}): a method must not end the process"
     progress.note(f"FAILED: {reason}")
     folder = context.run.place(job.name, job.seed)
-    now = context.run.result(job.name, job.seed)
-    if linked(folder) or ((folder / "result.json").exists() and (now is None or now.complete)):
+    stored = context.run.result(job.name, job.seed)
+    if linked(folder) or ((folder / "result.json").exists() and (stored is None or stored.complete)):
         return
     info = common_facts(context) | {
         **job.facts,

@@ -19,7 +19,7 @@ _COLUMN = 27
 
 
 class TrainingState(Protocol):
-    """Where a training stands, as :class:`benchmark.training.session.TrainingSession` says."""
+    """What :class:`benchmark.training.session.TrainingSession` shows of a training."""
 
     iterations: int
     """The budget."""
@@ -31,7 +31,7 @@ class TrainingState(Protocol):
 
 
 class Progress:
-    """Tells the user how one training is going; hand ``update`` to the session. What it calls ``also`` is told, too."""
+    """The progress line of one training. ``update`` is for the session to call; it calls ``also``, too."""
 
     def __init__(
         self, name: str, stream: TextIO | None = None, also: Callable[[TrainingState], object] | None = None

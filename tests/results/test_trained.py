@@ -127,7 +127,7 @@ def test_weights_are_not_read_through_links_or_pipes(tmp_path: Path) -> None:
         load_method(folder, CPU)
     (folder / "weights.safetensors").unlink()
     os.mkfifo(folder / "weights.safetensors")
-    with pytest.raises(UserError, match="is no ordinary file"):
+    with pytest.raises(UserError, match="is not an ordinary file"):
         load_method(folder, CPU)
 
 

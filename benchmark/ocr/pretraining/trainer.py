@@ -29,7 +29,7 @@ from benchmark.util.errors import UserError
 from benchmark.util.files import write_bytes
 from benchmark.util.live_line import LiveLine
 from benchmark.util.names import partial_path
-from methods.blocks.pretrained import PLATES_FILE
+from methods.blocks.pretrained import PLATES_FILE, MissingWeights, weights_folder
 
 PRETRAINING_VERSION = 1
 """Rises when a network trained here comes out different: plates, augmentation, network or loop (learning.py)."""
@@ -84,8 +84,11 @@ EMBEDDER = Kind(
 
 
 def embedder_path() -> Path:
-    """Where methods look for the embedder's weights: in torch's cache."""
-    return Path(torch.hub.get_dir()) / "checkpoints" / PLATES_FILE
+    """Where methods look for the embedder's weights: in torch's cache. Raises UserError without a home directory."""
+    try:
+        return weights_folder() / PLATES_FILE
+    except MissingWeights as error:
+        raise UserError(str(error)) from None
 
 
 def fingerprint(kind: Kind, recipe: PretrainingRecipe) -> str:
