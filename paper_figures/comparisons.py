@@ -8,7 +8,6 @@ import pandas as pd
 
 from benchmark.scoring.metrics import METRICS
 from paper_figures.common import conventions, statistics, text
-from paper_figures.common.documents import to_float, to_page
 from paper_figures.common.drawing import Drawing, NothingToDraw
 from paper_figures.common.paired import UNKNOWN, Comparison, compare, probability, shown
 from paper_figures.common.results import Results, Row
@@ -47,16 +46,11 @@ def draw(results: Results) -> Drawing:
     by_reference: dict[str, list[Comparison]] = {}
     for reference, comparison in compared:
         by_reference.setdefault(reference.name, []).append(comparison)
-    parts = [part for found in by_reference.values() for part in _tables(results, found)]
-    sentences = caption(results, list(by_reference.values()))
     return Drawing(
         data=frame([comparison for _, comparison in compared]),
-        caption=" ".join(sentences),
-        body=to_page(parts, sentences),
-        texts={
-            "md": f"# {TITLE}\n\n{to_page(parts, sentences)}",
-            "tex": to_float(TITLE, NAME, parts, sentences),
-        },
+        caption=caption(results, list(by_reference.values())),
+        conditions=[conventions.data(results)],
+        tables=[part for found in by_reference.values() for part in _tables(results, found)],
     )
 
 
@@ -139,7 +133,7 @@ def caption(results: Results, by_reference: list[list[Comparison]]) -> list[str]
         sentences.append(f"* pairs without a finite difference are left out: {listed}.")
     if any(c.verdict == UNKNOWN for c in everything):
         sentences.append(f"{text.DASH}: fewer than two plate texts in common, so nothing can be said.")
-    return [*sentences, *conventions.marks(results), conventions.data(results)]
+    return [*sentences, *conventions.marks(results)]
 
 
 def frame(compared: list[Comparison]) -> pd.DataFrame:

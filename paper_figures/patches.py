@@ -28,7 +28,12 @@ def draw(results: Results) -> Drawing:
     ]
     with style.style():
         figure = pictures.draw(blocks, columns=len(data), tallest=1.0)
-    return Drawing(data=data, caption=caption(results, lost), figure=figure)
+    return Drawing(
+        data=data,
+        caption=caption(lost),
+        conditions=[conventions.data(results)],
+        figure=figure,
+    )
 
 
 def _picture(results: Results, file: str, lost: list[str]) -> np.ndarray | None:
@@ -44,13 +49,12 @@ def _size(found: list[np.ndarray | None]) -> str:
     return sizes.pop() if len(sizes) == 1 else ""
 
 
-def caption(results: Results, lost: list[str]) -> str:
+def caption(lost: list[str]) -> list[str]:
     """Where the patches come from."""
-    found = [
+    return [
         "The first training patches of seed 0, which every method sees in the same order (the CSV has the iteration, "
         "and the place in its batch): random windows of HR plates, not flipped or turned, and their LR patches.",
         conventions.DEGRADATION.replace("plates", "patches"),
         pictures.NOTICE,
-        conventions.data(results),
+        *pictures.not_shown(lost),
     ]
-    return " ".join([*found, *pictures.not_shown(lost)])

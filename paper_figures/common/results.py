@@ -21,7 +21,7 @@ from benchmark.results.store import Result, Run
 from benchmark.scoring.metrics import METRICS
 from benchmark.util.errors import UserError
 from paper_figures.common import statistics
-from paper_figures.common.mixture import differences, refusal, setting
+from paper_figures.common.comparability import differences, refusal, setting
 from paper_figures.common.statistics import Interval, Statistic, Test
 
 READING = tuple(name for name, metric in METRICS.items() if metric.engine == "first")
