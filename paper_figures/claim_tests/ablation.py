@@ -42,7 +42,7 @@ def rises(metric: str) -> Test:
 
     def test(results: Results, reading: Reading) -> Finding:
         cells = whole_grid(results, reading).cells
-        suffixes = ("", SECOND) if METRICS[metric].judge else ("",)
+        suffixes = ("", SECOND) if METRICS[metric].engine else ("",)
         names = [m for s in suffixes if all((m := metric + s) in row.scores for row in cells.values())]
         if not names:
             again = run_command(results, [row.name for row in cells.values()], {"--ocr": "rapid"})

@@ -81,14 +81,14 @@ def _rows(results: Results, reading: Reading, pairs: Iterable[Above]) -> tuple[d
 
 def _engines(rows: Iterable[Row], pairs: Sequence[Above]) -> list[str]:
     """Suffixes of the OCR engines that read all rows; one empty one where no pair is about reading."""
-    read = {pair.metric for pair in pairs if METRICS[pair.metric].judge}
+    read = {pair.metric for pair in pairs if METRICS[pair.metric].engine}
     if not read:
         return [""]
     return [s for s in ("", SECOND) if all(metric + s in row.scores for row in rows for metric in read)]
 
 
 def _order(results: Results, rows: dict[str, Row], pairs: Sequence[Above], suffix: str) -> Finding:
-    named = [(pair, pair.metric + suffix if METRICS[pair.metric].judge else pair.metric) for pair in pairs]
+    named = [(pair, pair.metric + suffix if METRICS[pair.metric].engine else pair.metric) for pair in pairs]
     lacking = {metric for pair, metric in named for name in (pair.better, pair.worse)
                if metric not in rows[name].scores}  # fmt: skip
     if lacking:
