@@ -255,7 +255,7 @@ def list_methods(plugin: Plugins = None, as_json: AsJson = False) -> None:
 
 @app.command()
 def validate(names: Names, plugin: Plugins = None, assignments: Assignments = None) -> None:
-    """Check that methods keep the contract. It is about sizes, range, training, weights and resume."""
+    """Check that methods keep the contract. It is about sizes, range, training, weights, resume and precision."""
     from methods.contract import CHECKS
 
     entries, lost = select_methods(names, plugin)
