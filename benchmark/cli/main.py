@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Optional
 
 import typer
 
+from benchmark.cli.config import config
 from benchmark.cli.data import data_app
 from benchmark.cli.options import (
     AsJson,
@@ -251,6 +252,9 @@ def list_methods(plugin: Plugins = None, as_json: AsJson = False) -> None:
         text = ", ".join(row["groups"]) if row["available"] else f"unavailable: {row['reason']}"
         say(f"{row['name']:<28}{ours:>12}{paper:>12}  {text}")
     say(f"--methods takes names, groups, and all ({len(methods.names('all'))} of these {len(rows)})")
+
+
+app.command("config")(config)
 
 
 @app.command()
