@@ -1,7 +1,8 @@
 """Short loss curves of every method, kept in ``loss_curves.json``: a refactor must not move them.
 
 ``python tests/loss_curves.py`` prints how far the curves are from the stored ones, ``--write`` stores them anew,
-which is for changes that are meant to change numbers. ``tests/test_determinism.py`` holds them against the file.
+which is for changes that are meant to change numbers. ``tests/training/test_determinism.py`` compares them with the
+file.
 
 With the torch and the processor that the file names, the values are the same to the last bit (on one thread). With
 others sums come out in another order. How far that moves a curve is measured when the file is written, by computing

@@ -43,7 +43,7 @@ def train(
     Goes on from the checkpoint in ``folder`` if it is of this ``identity``; a training that has finished is not
     repeated. Leaves there :data:`HISTORY`, the weights (:data:`BEST`, :data:`LAST`), and what
     :func:`checkpoint.remove` removes once they are scored. Raises whatever the method raises (history and best
-    weights so far are in their files then), and :class:`Interrupted`.
+    weights so far are in their files then), and :class:`benchmark.training.session.Interrupted`.
     """
     sampler = PatchSampler(plates, config.batch_size, seed, validation.device)
     while True:

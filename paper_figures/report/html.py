@@ -1,7 +1,7 @@
 """The report as one HTML file: no network, opens from disk, everything in it.
 
 Templates, style and script lie in ``html_parts/``. Text that comes from results is escaped by jinja2 and by
-:mod:`paper_figures.markup`; besides, the page forbids itself (Content-Security-Policy) to load anything and
+:mod:`paper_figures.report.markup`; besides, the page forbids itself (Content-Security-Policy) to load anything and
 to run any script or style but its own, which it names by their hashes.
 """
 
