@@ -163,7 +163,7 @@ def check_precision(make: Make) -> None:
     for native in (False, True):
         method = make().accelerate(Acceleration(precision="bf16"))
         if not isinstance(method, NetworkMethod):
-            return  # one that trains in its own way has its own way to take over an acceleration
+            return  # without a shared loop there is no runner to pass over
         with without_autocast() as direct_calls:
             method.train(PracticeSession(2, lr_size=(2, 3), native=native))
         names = ", ".join(sorted(set(direct_calls)))
