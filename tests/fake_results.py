@@ -15,7 +15,8 @@ import numpy as np
 import pandas as pd
 
 from benchmark.results.identity import current_source
-from benchmark.results.store import SCHEMA, Run, write_result
+from benchmark.results.record import SCHEMA
+from benchmark.results.store import Run, write_result
 from benchmark.scoring import plate_scores
 
 _SHAPE = np.array([-3.0, -2.0, -2.0, -1.0, -0.5, 0.5, 1.0, 2.0, 2.0, 3.0])

@@ -6,7 +6,7 @@ A pack is a folder::
     plates.parquet   one row a plate, see SCHEMA
     skipped.csv      files that could not be used, with the reason
     dropped.csv      plates left out of their split because another split has a near-duplicate
-    pack.json        version, fingerprint, counts, leaks
+    pack.json        version, fingerprint, counts, leaks (since checks of annotations: their misfits)
 
 It may come from a stranger, or from a disk that loses bits: nothing in it is believed before it has
 been checked, and nothing in it is ever executed (Parquet and JSON hold values only).

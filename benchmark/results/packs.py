@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from benchmark.data.synthetic.generator import MANIFEST
+from benchmark.data.folders import MANIFEST
 from benchmark.results.store import runs
 from benchmark.util.errors import UserError
 from benchmark.util.files import read_plain, refuse_links

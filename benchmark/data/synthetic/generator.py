@@ -24,6 +24,7 @@ from pathlib import Path
 import numpy as np
 
 from benchmark.data.ccpd import ALPHANUMERICS, LETTERS, PROVINCES, PlateName, Point, format_name, parse_name
+from benchmark.data.folders import MANIFEST
 from benchmark.data.synthetic.camera import View
 from benchmark.data.synthetic.scene import draw_photo
 from benchmark.util.errors import UserError
@@ -31,7 +32,6 @@ from benchmark.util.files import write_bytes, write_text
 
 GENERATOR_VERSION = 1
 """Goes up with every change that alters a byte of a picture."""
-MANIFEST = "synthetic.json"
 
 HOME_PROVINCE, HOME_SHARE = "皖", 0.90
 _NEIGHBOURS = "苏苏苏浙浙沪京豫鲁鄂赣粤"
