@@ -185,10 +185,11 @@ def _draw_report(
     with Console(stderr=True).status("loading what draws", spinner="line") as line:
         from benchmark.results.store import find_run
         from paper_figures.report import builder as pages
+        from paper_figures.report import terminal
 
         run = find_run(results, run_name)
         built = pages.build(run, only, allow_mixed, pictures, begin=lambda step: line.update(Text(step)))
-    pages.show(built)
+    terminal.show(built)
     if built.broken:
         sys.exit(1)
 

@@ -17,7 +17,7 @@ from PIL import Image
 
 from benchmark.data.degradation import SCALE
 from benchmark.data.plates import Plates
-from benchmark.data.training_examples import save_exhibits
+from benchmark.data.training_examples import save_training_examples
 from benchmark.results.identity import current_source, current_versions
 from benchmark.results.provenance import provenance
 from benchmark.results.record import SCHEMA, UPPER_BOUND
@@ -203,7 +203,7 @@ def score_upper_bound(context: RunContext) -> dict[str, Any]:
     clear(folder)  # only now: what was there is kept where scoring fails
     write_text(folder / "plates.csv", frame.to_csv(index=False))
     with writing(folder / "exhibits"):
-        save_exhibits(folder / "exhibits", context.plates.split("train"), context.config.train.batch_size)
+        save_training_examples(folder / "exhibits", context.plates.split("train"), context.config.train.batch_size)
     scores = summaries(frame, frame)
     seconds = time.perf_counter() - start
     info = common_facts(context) | {
