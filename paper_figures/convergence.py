@@ -32,7 +32,7 @@ def draw(results: Results) -> Drawing:
     if not rows:
         raise NothingToDraw("no trained method has a result")
     looks = style.row_looks(results.competitors)
-    names = [*(_name(row) for row in rows), *(label.name for label in _paper_labels())]
+    names = [*(style.label(row) for row in rows), *(label.name for label in _paper_labels())]
     with style.style():
         right = style.label_width(names)
         line = max(1.9, 0.128 * len(rows))
@@ -46,7 +46,12 @@ def draw(results: Results) -> Drawing:
         _curves(panel(LEFT, height - TOP - line, style.PAGE - LEFT - right), rows, results, looks)
         _scatter(panel(LEFT, BOTTOM, half - LEFT - right), rows, results, looks)
         _paper(panel(half + LEFT, BOTTOM, half - LEFT - right), results)
-    return Drawing(data=frame(results, rows), caption=caption(results, rows), figure=figure)
+    return Drawing(
+        data=frame(results, rows),
+        caption=caption(results, rows),
+        conditions=[conventions.budget(results), conventions.data(results), conventions.selection(results)],
+        figure=figure,
+    )
 
 
 def _curves(axes: Axes, rows: list[Row], results: Results, looks: dict[str, Look]) -> None:
@@ -68,7 +73,7 @@ def _curves(axes: Axes, rows: list[Row], results: Results, looks: dict[str, Look
         best = curve[curve == curve.max()].head(1)
         axes.plot(best.index, best, marker=look.marker, color=look.colour, mec="white", ls="", clip_on=False, zorder=3)
         last = curve.dropna()
-        labels.append(Label(float(last.index[-1]), float(last.iloc[-1]), _name(row), look.colour))
+        labels.append(Label(float(last.index[-1]), float(last.iloc[-1]), style.label(row), look.colour))
         tops.append((float(curve.min()), float(curve.max())))
     if not labels:
         axes.text(0.5, 0.5, "no validations stored", transform=axes.transAxes, ha="center", color=style.GREY)
@@ -99,11 +104,6 @@ def _level(axes: Axes, title: str, level: float, below: bool = False) -> None:
         style.shorten(title), (0, level), xycoords=("axes fraction", "data"), xytext=(3, -9 if below else 2),
         textcoords="offset points", color=style.GREY, fontsize=style.FONT - 0.5,
     )  # fmt: skip
-
-
-def _name(row: Row) -> str:
-    """A row as the figure names it, with † and ‡."""
-    return style.shorten(row.title) + row.marks
 
 
 def _trained(results: Results) -> pd.DataFrame:
@@ -137,7 +137,7 @@ def _scatter(axes: Axes, rows: list[Row], results: Results, looks: dict[str, Loo
             ends = max(1, min(row.best_iterations)), max(1, *row.best_iterations)
             axes.plot(ends, (y, y), color=look.colour, lw=0.8, marker="|", mew=0.8)
         axes.plot(x, y, marker=look.marker, color=look.colour, mec="white", ls="", clip_on=False, zorder=3)
-    style.label_right(axes, [Label(x, y, _name(row), looks[row.name].colour) for row, x, y in points])
+    style.label_right(axes, [Label(x, y, style.label(row), looks[row.name].colour) for row, x, y in points])
 
 
 def printed() -> list[tuple[str, PaperValue, PaperValue]]:
@@ -189,7 +189,7 @@ def frame(results: Results, rows: list[Row]) -> pd.DataFrame:
     return pd.concat([points, curves, theirs], ignore_index=True)[["panel", "method", "seed", "iteration", "psnr"]]
 
 
-def caption(results: Results, rows: list[Row]) -> str:
+def caption(results: Results, rows: list[Row]) -> list[str]:
     """What is drawn, and the conditions it was made under."""
     found = [
         "Above: mean PSNR of the plates that choose the weights, during training, and the best of it (marker). The "
@@ -209,12 +209,4 @@ def caption(results: Results, rows: list[Row]) -> str:
         found.append(f"Never better than untrained, so drawn at iteration 1: {', '.join(never)}.")
     if not np.isfinite(_trained(results)["val_psnr"]).all():
         found.append("Gaps are validations whose PSNR is not a number.")
-    return " ".join(
-        [
-            *found,
-            *conventions.marks(results),
-            conventions.budget(results),
-            conventions.data(results),
-            conventions.selection(results),
-        ]
-    )
+    return [*found, *conventions.marks(results)]

@@ -32,12 +32,17 @@ def draw(results: Results) -> Drawing:
         raise NothingToDraw("fewer than two methods share two plates or more")
     names = {comparison.row.name for comparison in known}
     figure = _figure(results, [row for row in rows if row.name in names], known)
-    return Drawing(comparisons.frame(compared), caption(results, reference, known), figure)
+    return Drawing(
+        data=comparisons.frame(compared),
+        caption=caption(results, reference, known),
+        conditions=[conventions.data(results)],
+        figure=figure,
+    )
 
 
 def _figure(results: Results, rows: list[Row], found: list[Comparison]) -> Any:
     metrics = [metric for metric in comparisons.METRICS_SHOWN if any(c.metric == metric for c in found)]
-    names = [style.shorten(row.title) + row.marks for row in rows]
+    names = [style.label(row) for row in rows]
     left = style.label_width(names) - style.STRIP / 72 + 0.08
     panel = (style.PAGE - left - 0.1) / max(2, len(metrics))
     width, height = left + panel * len(metrics) + 0.1, 0.75 + 0.155 * len(rows)
@@ -65,19 +70,19 @@ def _panel(axes: Axes, found: list[Comparison | None], metric: str, looks: dict[
         axes.plot((low, high), (y, y), color=look.colour, lw=1.3, solid_capstyle="butt")
         axes.plot(value, y, marker=look.marker, color=look.colour, mew=0.9, mfc=look.colour if differs else "white")
     unit = "points" if kind.unit == "%" else kind.unit
-    reference = style.shorten(next(c for c in found if c is not None).reference.title)
+    reference = style.label(next(c for c in found if c is not None).reference)
     axes.set(title=kind.label, xlabel=f"method minus {reference} ({unit})", ylim=(len(found) - 0.4, -0.6))
     axes.tick_params(axis="y", length=0)
     axes.grid(axis="y", visible=False)
 
 
-def caption(results: Results, reference: Row, found: list[Comparison]) -> str:
+def caption(results: Results, reference: Row, found: list[Comparison]) -> list[str]:
     """What is drawn and what was resampled; the tests are in the table."""
     most = max((c.found for c in found), key=lambda one: (one.seeds, one.clusters))
-    sentences = [
+    return [
         f"Mean of the paired differences to {reference.title} on the same plates and seeds, with 95 % intervals. "
         "Filled: better or worse (the interval leaves out 0, and the test agrees after Holm's correction); hollow: a "
         "tie.",
         statistics.resampled(most),
+        *conventions.marks(results),
     ]
-    return " ".join([*sentences, *conventions.marks(results), conventions.data(results)])

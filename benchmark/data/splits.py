@@ -41,7 +41,7 @@ def assign(names: list[str], texts: list[str], protocol: Protocol, counts: Count
 
     ``disjoint``: a plate number never appears in two splits; pictures of a number that would do so
     are left out. ``paper``: pictures are drawn at random whatever they show, and there is no
-    validation split, since the paper selected its weights on the test set.
+    validation split: weights are selected on the test set. The paper states neither.
     Raises UserError where there are too few plates for three splits.
     """
     if protocol == "paper":
@@ -82,7 +82,7 @@ def number_leaks(texts: list[str], chosen: dict[int, Split]) -> dict[str, Any]:
         pictures[split] += 1
     return {
         "pictures": pictures,
-        "plates": {split: len(known) for split, known in numbers.items()},
+        "plates": {split: len(texts_in_split) for split, texts_in_split in numbers.items()},
         "shared_plates": {f"{a}-{b}": len(numbers[a] & numbers[b]) for a, b in combinations(numbers, 2)},
         "test_plates_seen": sum(split == "test" and texts[i] in numbers["train"] for i, split in chosen.items()),
     }

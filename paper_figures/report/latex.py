@@ -1,0 +1,77 @@
+"""Tables as booktabs LaTeX."""
+
+from __future__ import annotations
+
+import re
+import string
+
+from paper_figures.common import text
+from paper_figures.common.drawing import Drawing
+from paper_figures.common.tables import Cell, Column, Table
+
+_NEEDS = r"% needs \usepackage{array,booktabs}, and \usepackage[T1]{fontenc} with pdflatex"
+_CHARACTERS = 122
+"""Of \\scriptsize, about so many stand in a line across both columns of a page, two for each gap included."""
+
+
+def document(drawing: Drawing, name: str, title: str) -> str:
+    """A float ``table*`` for each table, so that each fits on a page; notes and sentences stand below the last."""
+    title = re.sub(r"^(Table|Figure) \d+\. ", "", title)  # LaTeX counts for itself
+    floats = []
+    for letter, part in zip(string.ascii_lowercase, drawing.tables, strict=False):
+        size = r"\scriptsize" if _natural_width(part) <= _CHARACTERS else r"\tiny"
+        lines = [r"\begin{table*}", rf"\centering{size}\setlength{{\tabcolsep}}{{3pt}}"]
+        lines.append(rf"\caption{{{' '.join(text.latex(words) + '.' for words in (title, part.title) if words)}}}")
+        lines += [rf"\label{{tab:{name}-{letter}}}", table(part)]
+        lines += _below(drawing) if part is drawing.tables[-1] else []
+        floats.append("\n".join([*lines, r"\end{table*}"]))
+    words = [] if floats else [text.latex(drawing.words)]
+    return "\n".join([_NEEDS, *floats, *words]) + "\n"
+
+
+def _below(drawing: Drawing) -> list[str]:
+    notes = [rf"\textsuperscript{{{i}}} {text.latex(note)}\par" for i, note in enumerate(drawing.footnotes, 1)]
+    sentences = text.latex(drawing.words)
+    return [r"\par\smallskip\begin{minipage}{\linewidth}", *notes, sentences, r"\end{minipage}"]
+
+
+def table(shown: Table) -> str:
+    """A booktabs ``tabular``; sentences and commands are broken into lines."""
+    lines = [rf"\begin{{tabular}}{{@{{}}{''.join(_kinds(shown))}@{{}}}}", r"\toprule"]
+    lines += [" & ".join(text.latex(column.header) for column in shown.columns) + r" \\", r"\midrule"]
+    for i, row in enumerate(shown.rows):
+        lines += [r"\midrule"] * (i in shown.rules)
+        lines.append(" & ".join(map(_cell, row, shown.columns)) + r" \\")
+    return "\n".join([*lines, r"\bottomrule", r"\end{tabular}"])
+
+
+def _is_broken(column: Column) -> bool:
+    return column.prose or column.code
+
+
+def _natural_width(shown: Table) -> int:
+    """Characters that the columns take that are not broken into lines, with the gaps between them."""
+    natural = [column for column in shown.columns if not _is_broken(column)]
+    return sum(2 + max(len(words) for words in (column.header, *(cell.text + cell.marks for cell in column.cells)))
+               for column in natural)  # fmt: skip
+
+
+def _kinds(shown: Table) -> list[str]:
+    """How each column is set: columns of sentences share what the others leave of the line, by their length."""
+    left = max(0.3, 0.97 - _natural_width(shown) / _CHARACTERS - 0.013 * len(shown.columns))
+    weights = [sum(len(cell.text) for cell in column.cells) ** 0.5 * _is_broken(column) for column in shown.columns]
+    return [
+        rf">{{\raggedright\arraybackslash}}p{{{left * max(weight / sum(weights), 0.1):.3f}\linewidth}}"
+        if _is_broken(column)
+        else "l" if i == 0 else "r"
+        for i, (column, weight) in enumerate(zip(shown.columns, weights, strict=True))
+    ]  # fmt: skip
+
+
+def _cell(cell: Cell, column: Column) -> str:
+    words = text.latex(cell.text)
+    if column.code:
+        words = words.replace("--", "-{}-").replace(",", r",\allowbreak{}")
+        return rf"\texttt{{{words}}}" if words else ""
+    words = {0: words, 1: rf"\textbf{{{words}}}", 2: rf"\underline{{{words}}}"}[cell.rank]
+    return words + (rf"\textsuperscript{{{text.latex(cell.marks)}}}" if cell.marks else "")
