@@ -115,6 +115,7 @@ def test_two_workers_leave_what_one_process_leaves_though_one_is_killed(bench: B
     assert fingerprint(bench.folder / "two") == expected
 
 
+@pytest.mark.slow
 def test_a_job_that_kills_its_worker_again_and_again_is_one_stored_failure(bench: Bench) -> None:
     (bench.folder / "first").write_text(KILL)
     code, output = bench.run("loop", "--workers", "2")
@@ -144,6 +145,7 @@ def test_ctrl_c_stops_all_workers_with_checkpoints_and_the_command_goes_on(
     assert code == 0 and fingerprint(bench.folder / "stop") == expected, output
 
 
+@pytest.mark.slow
 def test_workers_stop_when_their_command_is_killed(bench: Bench) -> None:
     for name in ("first", "second"):
         note = "Path(__file__).with_name(f'{self.name}-at-work').write_text(str(os.getpid())); time.sleep(0.5)"

@@ -225,10 +225,7 @@ class _Crew:
 
 @contextmanager
 def _environment(threads: int) -> Iterator[None]:
-    """The environment of a worker: its threads, which sleep while they wait. Libraries read it when they are loaded.
-
-    Threads that spin take the cores from other processes: see the measurement in the tests.
-    """
+    """The environment of a worker: its threads, which sleep while they wait. Libraries read it when they are loaded."""
     wanted = {"OMP_NUM_THREADS": str(threads), "OMP_WAIT_POLICY": os.environ.get("OMP_WAIT_POLICY", "PASSIVE")}
     before = {name: os.environ.get(name) for name in wanted}
     os.environ.update(wanted)
