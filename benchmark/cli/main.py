@@ -104,7 +104,7 @@ def run(
     results: Results = Path("results"),
     run_name: NewRunName = None,
     plugin: Plugins = None,
-    executor: Annotated[str, typer.Option(help="What runs the jobs: local (this machine), slurm or ray.")] = "local",
+    executor: Annotated[str, typer.Option(help="What runs the jobs: local (this machine).")] = "local",
     workers: Annotated[
         Optional[int],
         typer.Option(
@@ -114,7 +114,6 @@ def run(
         ),
     ] = None,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Say what would be started, and start nothing.")] = False,
-    wait: Annotated[bool, typer.Option("--wait", help="With slurm: stay until all jobs have ended.")] = False,
     assignments: Assignments = None,
 ) -> None:
     """Train and score methods. Stored results are kept, and what was stopped goes on.
@@ -137,10 +136,10 @@ def run(
     entries, lost = select_methods(names, plugin)
     config = make_config(preset, options, assignments, entries)
     folder = run_folder(results, run_name or default_run_name(config, results))
-    from benchmark.runner.executors import executor as engines
+    from benchmark.runner.executors import engines
     from benchmark.runner.executors.order import WorkOrder
 
-    engine = engines.make(executor, workers, wait)
+    engine = engines.make(executor, workers)
     engine.check(config)
     order = WorkOrder.make(config, entries, plugin or [], folder, named=run_name is not None)
     if dry_run:
