@@ -32,7 +32,7 @@ from paper_figures.report.missing import Missing, missing_methods
 
 # First things first; a file that is not named here follows in alphabetical order.
 _ORDER = (
-    "claims", "table1", "comparisons", "forest", "paper_comparison", "convergence", "qualitative",
+    "claims", "table1", "comparisons", "forest", "paper_comparison", "left_open", "convergence", "qualitative",
     "ablation", "ablation_psnr", "ablation_reading", "contrast_euclidean", "contrast_manhattan", "qualitative_ablation",
     "distortion_maps", "distortion_scores", "readings", "loss_weights", "calibration", "calibration_table",
     "plate_height", "leaks", "cost", "training_plates", "patches",
