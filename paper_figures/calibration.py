@@ -124,10 +124,10 @@ def caption(results: Results, found: list[Engine]) -> list[str]:
     only = [] if len(found) > 1 else ["One OCR engine only: another one may be calibrated otherwise."]
     return [
         f"Share of plates read completely against the confidence of the OCR engine: test plates{seeds} in {BINS} "
-        "bins of equal width, each point at its bin's mean confidence, its area growing with the bin's share of plates. Bars: "
-        "Wilson's 95 % interval, n the number of different plate texts in the bin. On the dashed line confidence is "
-        "accuracy; below it readings are less often right than the engine is sure. ECE: expected calibration error "
-        "over these bins (Guo et al. 2017). A plate of which nothing is read has confidence 0.",
+        "bins of equal width, each point at its bin's mean confidence, its area growing with the bin's share of "
+        "plates. Bars: Wilson's 95 % interval, n the number of different plate texts in the bin. On the dashed line "
+        "confidence is accuracy; below it readings are less often right than the engine is sure. ECE: expected "
+        "calibration error over these bins (Guo et al. 2017). A plate of which nothing is read has confidence 0.",
         *only,
         *conventions.marks(results),
     ]
