@@ -40,6 +40,9 @@ PIECE = 160
 """Side in LR pixels of the square that is enlarged at a time; larger pictures go in pieces. Bounds memory: 64
 channels at its eightfold size are 0.4 GB. The largest plates of CCPD are a tenth of it."""
 
+Phase = tuple[float, float]
+"""Begin and end of a part of the budget, as shares of it: 0 ≤ begin < end ≤ 1."""
+
 Losses = dict[str, Tensor]
 """Scalar tensors by name. ``total`` is minimised, the others are written to the history."""
 
@@ -56,7 +59,7 @@ class Batch:
 class Recipe:
     """How a network is optimised: Adam, its rate over time, and what is done to loss and gradient.
 
-    ``milestones`` are fractions of the budget (not iterations), so that one recipe serves every
+    ``milestones`` are fractions of the optimiser's phase (not iterations), so that one recipe serves every
     budget; at each one the rate is multiplied by ``gamma`` when ``schedule`` is ``steps``.
     """
 
@@ -90,10 +93,13 @@ class Session(Protocol):
     def recipe(self, native: Recipe) -> Recipe:
         """The recipe to train with: one common to all methods, or ``native`` if the user asked for it."""
 
-    def optimizer(self, groups: list[dict[str, Any]], recipe: Recipe) -> torch.optim.Optimizer:
+    def optimizer(
+        self, groups: list[dict[str, Any]], recipe: Recipe, phase: Phase = (0.0, 1.0)
+    ) -> torch.optim.Optimizer:
         """Adam over parameter groups; the session sets its rate before every iteration.
 
-        A group may carry ``lr_scale``, a constant factor on its learning rate.
+        A group may carry ``lr_scale``, a constant factor on its learning rate. ``phase``: the part of the budget that
+        the optimiser steps in; warm-up and schedule run over it.
         """
 
     def batches(self, method: Method) -> Iterator[tuple[int, Batch]]:
@@ -215,6 +221,8 @@ class NetworkMethod(Method):
         self.recipe = self.native_recipe
         self.optimizer: torch.optim.Optimizer | None = None
         self.average: MovingAverage | None = None
+        self.phase: Phase = (0.0, 1.0)
+        """The part of the budget in which ``optimizer`` steps."""
         self._runners: dict[nn.Module, Runner] = {}
 
     @abstractmethod
@@ -272,7 +280,7 @@ class NetworkMethod(Method):
         self._runners.clear()
         self._forget_compiled()
         self.recipe = session.recipe(self.native_recipe)
-        self.optimizer = session.optimizer(self.parameter_groups(), self.recipe)
+        self.optimizer = session.optimizer(self.parameter_groups(), self.recipe, self.phase)
         if self.recipe.ema is not None:
             self.average = MovingAverage(self.network, self.recipe.ema)
 

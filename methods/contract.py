@@ -14,7 +14,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from methods.base import SCALE, Batch, Losses, Method, Recipe
+from methods.base import SCALE, Batch, Losses, Method, Phase, Recipe
 
 Make = Callable[[], Method]
 """Makes a new, untrained method; equal ones where torch's generator is seeded equally."""
@@ -65,7 +65,9 @@ class PracticeSession:
     def recipe(self, native: Recipe) -> Recipe:
         return native if self.native else Recipe()
 
-    def optimizer(self, groups: list[dict[str, Any]], recipe: Recipe) -> torch.optim.Optimizer:
+    def optimizer(
+        self, groups: list[dict[str, Any]], recipe: Recipe, phase: Phase = (0.0, 1.0)
+    ) -> torch.optim.Optimizer:
         rated = [{**g, "lr": recipe.learning_rate * g.get("lr_scale", 1.0)} for g in groups]
         optimizer = torch.optim.Adam(rated, betas=recipe.betas)
         self.optimizers.append((optimizer, recipe))

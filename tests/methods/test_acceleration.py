@@ -74,7 +74,9 @@ class NoWaiting(TorchDispatchMode):
 class Unwatched(PracticeSession):
     """Reads no loss, and takes Adam as the real session does."""
 
-    def optimizer(self, groups: list[dict[str, Any]], recipe: Recipe) -> torch.optim.Optimizer:
+    def optimizer(
+        self, groups: list[dict[str, Any]], recipe: Recipe, phase: base.Phase = (0.0, 1.0)
+    ) -> torch.optim.Optimizer:
         return torch.optim.Adam(groups, lr=recipe.learning_rate, betas=recipe.betas, fused=True)
 
     def check(self, losses: Losses) -> None:
