@@ -135,6 +135,8 @@ class Method(ABC):
     """Parameter count printed in the PECL paper's Table 1."""
     deterministic: ClassVar[bool] = False
     """True when the result does not depend on a seed (nothing is learnt)."""
+    version: ClassVar[int] = 1
+    """Rises when the method trains to other weights than before; part of every result's identity."""
 
     @dataclass(frozen=True)
     class Options(MethodOptions):

@@ -12,9 +12,9 @@ from paper_figures.common import conventions, statistics, text
 from paper_figures.common.documents import left_out, to_float, to_page
 from paper_figures.common.drawing import Drawing
 from paper_figures.common.grid import Grid, grids, remarks
+from paper_figures.common.paired import TIE, UNKNOWN, Comparison, compare, probability, shown
 from paper_figures.common.results import Results, Row
 from paper_figures.common.tables import Cell, Column, Table, ranks
-from paper_figures.comparisons import TIE, UNKNOWN, Comparison, compare, probability, shown
 from paper_figures.table1 import shown as score
 
 NAME = "ablation"

@@ -11,6 +11,7 @@ from benchmark import config
 from paper_figures.claim_tests import tests
 from paper_figures.claim_tests.tests import ENOUGH_METHODS, ENOUGH_VALIDATIONS, MARGIN
 from paper_figures.common import conventions, grid, statistics, text
+from paper_figures.common.commands import patches
 from paper_figures.common.drawing import Drawing
 from paper_figures.common.evidence import (
     DESCRIBED,
@@ -22,7 +23,6 @@ from paper_figures.common.evidence import (
     Finding,
     Reading,
     Undecidable,
-    patches,
 )
 from paper_figures.common.results import Results
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
 
 import pandas as pd
 
@@ -11,8 +10,8 @@ from benchmark.scoring.metrics import METRICS
 from paper_figures.common import conventions, statistics, text
 from paper_figures.common.documents import to_float, to_page
 from paper_figures.common.drawing import Drawing, NothingToDraw
+from paper_figures.common.paired import UNKNOWN, Comparison, compare, probability, shown
 from paper_figures.common.results import Results, Row
-from paper_figures.common.statistics import Interval, Test
 from paper_figures.common.tables import Cell, Column, Table
 
 NAME = "comparisons"
@@ -21,42 +20,6 @@ NEEDS = "table1"
 
 PECL = "pecl"
 METRICS_SHOWN = ("psnr", "plate_correct", "plate_correct_second")
-
-BETTER, WORSE, TIE, UNKNOWN = "better", "worse", "tie", text.DASH
-
-
-@dataclass(frozen=True)
-class Comparison:
-    """``row`` minus ``reference`` in one score, over the plates and seeds that both have."""
-
-    row: Row
-    reference: Row
-    metric: str
-    found: Interval
-    """In the unit of the stored scores."""
-    test: Test
-    corrected: float
-    """The test's p-value after Holm's correction; NaN where nothing could be tested."""
-
-    @property
-    def verdict(self) -> str:
-        """``better`` or ``worse`` where interval and corrected test agree, ``tie`` where they do not, else a dash."""
-        if not self.found.known or math.isnan(self.corrected):
-            return UNKNOWN
-        if self.corrected >= 1 - statistics.LEVEL or not (self.found.above() or self.found.below()):
-            return TIE
-        return BETTER if self.found.above() == METRICS[self.metric].higher_is_better else WORSE
-
-
-def compare(results: Results, rows: list[Row], reference: Row, metric: str) -> list[Comparison]:
-    """Every row but the reference against it, Holm-corrected over these; rows without the score are left out."""
-    rows = [row for row in rows if row.name != reference.name and metric in row.scores and metric in reference.scores]
-    differences = [results.difference(row, reference, metric) for row in rows]
-    corrected = statistics.holm([test.p for _, test in differences])
-    return [
-        Comparison(row, reference, metric, found, test, p)
-        for row, (found, test), p in zip(rows, differences, corrected, strict=True)
-    ]
 
 
 def best(results: Results) -> Row | None:
@@ -104,26 +67,6 @@ def contenders(results: Results) -> list[Row]:
     return competitors + [row for row in results.rows if not row.is_bound and row.name not in names]
 
 
-# -- numbers as text -------------------------------------------------------------------------------
-
-
-def shown(found: Interval, metric: str, unit: bool = False) -> str:
-    """``+0.31 [+0.10, +0.52]`` in the unit of tables, accuracies in percentage points; ``unit`` adds it."""
-    kind = METRICS[metric]
-
-    def one(value: float) -> str:
-        return text.number(kind.factor * value, kind.decimals, sign=True)
-
-    name = ("points" if kind.unit == "%" else kind.unit) if unit else ""
-    value = one(found.value) + (f" {name}" if name else "")
-    return f"{value} [{one(found.low)}, {one(found.high)}]" if found.known else value
-
-
-def probability(p: float) -> str:
-    """``0.012``, ``< 0.001``, or a dash."""
-    return "< 0.001" if p < 0.001 else text.number(p, 3)
-
-
 # -- the table -------------------------------------------------------------------------------------
 
 
@@ -159,7 +102,7 @@ def _table(results: Results, found: list[Comparison], whose: str) -> Table:
 
 def _rank(comparison: Comparison | None) -> int:
     """Bold for what differs."""
-    return int(comparison is not None and comparison.verdict in (BETTER, WORSE))
+    return int(comparison is not None and comparison.decided)
 
 
 def caption(results: Results, by_reference: list[list[Comparison]]) -> list[str]:

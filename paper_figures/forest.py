@@ -10,8 +10,8 @@ from benchmark.scoring.metrics import METRICS
 from paper_figures import comparisons
 from paper_figures.common import conventions, statistics, style
 from paper_figures.common.drawing import Drawing, NothingToDraw
+from paper_figures.common.paired import BETTER, WORSE, Comparison, compare
 from paper_figures.common.results import Results, Row
-from paper_figures.comparisons import BETTER, WORSE, Comparison
 
 NAME = "forest"
 TITLE = "Differences to PECL with their intervals"
@@ -25,7 +25,7 @@ def draw(results: Results) -> Drawing:
     compared = [
         comparison
         for metric in comparisons.METRICS_SHOWN
-        for comparison in (comparisons.compare(results, rows, reference, metric) if reference else [])
+        for comparison in (compare(results, rows, reference, metric) if reference else [])
     ]
     known = [comparison for comparison in compared if comparison.found.known]
     if reference is None or not known:

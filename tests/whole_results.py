@@ -51,13 +51,15 @@ _THIRD: dict[str, Any] = {
     "files": {"plates.csv": {"size": 12, "sha256": "0" * 64}, "samples/0001.png": {"size": 3, "sha256": "1" * 64}},
 }  # fmt: skip
 
+_FOURTH: dict[str, Any] = {**_THIRD, "schema": 4, "versions": {"training": 1, "method": 1, "scoring": 1}}
 
-def whole(schema: int = 3, **changes: Any) -> dict[str, Any]:
+
+def whole(schema: int = 4, **changes: Any) -> dict[str, Any]:
     """A result of this version of the schema; ``changes`` replace fields."""
-    return {**copy.deepcopy({1: _FIRST, 2: _SECOND, 3: _THIRD}[schema]), **changes}
+    return {**copy.deepcopy({1: _FIRST, 2: _SECOND, 3: _THIRD, 4: _FOURTH}[schema]), **changes}
 
 
-def failed(schema: int = 3, **changes: Any) -> dict[str, Any]:
+def failed(schema: int = 4, **changes: Any) -> dict[str, Any]:
     """A failure, as it is stored."""
     kept = ("schema", "method", "seed", "title", "groups", "config", "data", "judge", "provenance", "notes", "identity")
     both = (*kept, "second_judge", "files")

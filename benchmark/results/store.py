@@ -24,10 +24,6 @@ from benchmark.util.errors import UserError
 from benchmark.util.files import checksum, refuse_links, write_text
 from benchmark.util.locks import members
 
-SCHEMA = 3
-"""Version of ``result.json`` as it is written now; all from 1 on can be read."""
-UPPER_BOUND = "hr"
-"""Name under which the HR plates themselves are scored: what a perfect method would reach."""
 RESERVED = {"packs", "report"}
 """Folders in a results folder that are no runs, or in a run that are no methods."""
 TABLES = ("history.csv", "plates.csv")
@@ -61,14 +57,6 @@ class Result:
     def complete(self) -> bool:
         """False for a stored failure."""
         return self.info["status"] == "complete"
-
-    @property
-    def stale(self) -> bool | None:
-        """Whether the source the result was computed with has changed since; None where that is unknown."""
-        from benchmark.results.identity import current_source  # only the report asks: torch need not be imported
-
-        now = current_source(self.method)
-        return None if now is None or "source" not in self.info else now != self.info["source"]
 
     def changed(self, *names: str) -> list[str]:
         """Which of the files that ``result.json`` lists (of these ``names``, or of all) are not there as listed.

@@ -17,7 +17,8 @@ from safetensors import SafetensorError, safe_open
 from torch import Tensor
 
 import methods
-from benchmark.results.store import UPPER_BOUND, Result, read_result
+from benchmark.results.record import UPPER_BOUND
+from benchmark.results.store import Result, read_result
 from benchmark.util.errors import UserError, first_line, out_of_memory
 from benchmark.util.files import open_plain
 from methods import Method, Registration

@@ -1,7 +1,7 @@
 """Whether stored results are what they say: schema, files, weights, identity, scores, history, clocks, data.
 
-Everything is worked out from the results folder; nothing is trained and nothing is changed. That the source has
-changed since is no fault: it is said, and everything else is checked all the same. Nor is it one that weights and
+Everything is worked out from the results folder; nothing is trained and nothing is changed. That source or versions
+have changed since is no fault: it is said, and everything else is checked all the same. Nor is it one that weights and
 pictures were left out of a copy (tables are needed), unless a complete one is asked for.
 """
 
@@ -14,6 +14,7 @@ from collections import Counter
 from collections.abc import Callable, Collection, Iterator
 from dataclasses import asdict, dataclass, field
 from functools import partial
+from importlib.metadata import version
 from typing import Any
 
 import numpy as np
@@ -21,9 +22,18 @@ import pandas as pd
 
 import methods
 from benchmark.data.plates import BadPack, open_pack
-from benchmark.results.identity import current_source, scoring_identity, training_identity
+from benchmark.results.identity import (
+    current_source,
+    current_versions,
+    identity_before_versions,
+    scoring_identity,
+    stored_options,
+    stored_versions,
+    training_identity,
+)
 from benchmark.results.packs import claimed_fingerprint
-from benchmark.results.store import TABLES, UPPER_BOUND, WEIGHTS, Key, Result, Run
+from benchmark.results.record import UPPER_BOUND
+from benchmark.results.store import TABLES, WEIGHTS, Key, Result, Run
 from benchmark.results.trained import BadWeights, make, read_weights
 from benchmark.scoring import plate_scores
 from benchmark.util.errors import first_line
@@ -33,6 +43,8 @@ from benchmark.util.terminal import plain
 CLOCKS = ("training", "validation", "checkpoint", "scoring")
 UNTIMED_SHARE, UNTIMED_SECONDS = 0.1, 30.0
 """What a job may spend between its clocks: on making the method, moving it to a device, counting what it costs."""
+LIBRARIES = ("torch", "torchvision", "timm")
+"""What supplies networks and arithmetic. The identity leaves their versions out."""
 TOLERANCE = 1e-12
 """Relative difference between two sums of the same numbers that says nothing."""
 _ANEW = "run the same command again: what does not fit is computed anew"
@@ -109,6 +121,7 @@ def verify_run(
     problems += _one_data_set(scored)
     if scored:
         _pack(run, scored, problems, notes)
+        notes += _libraries(scored)
     if table1 is not None and (run.folder / "report" / "table1.csv").is_file():
         problems += _report(run, table1)
     return Verified(str(run.folder), results, problems, notes)
@@ -174,41 +187,41 @@ def _weights(result: Result) -> Faults:
 
 
 def _source(result: Result) -> str:
-    """Whether the result was made with the source at hand, as a phrase."""
-    now, then = current_source(result.method), result.info.get("source")
-    provenance = result.info.get("provenance")
+    """Whether the result was made with the versions and the source at hand, as a phrase."""
+    info = result.info
+    now, then = current_versions(result.method), stored_versions(info)
+    provenance = info.get("provenance")
     commit = provenance.get("commit") if isinstance(provenance, dict) else None
     made = f"commit {str(commit)[:12]}" if commit else "no commit recorded"
     if now is None:
         return f"its method is not registered here ({made}); a plug-in is named with --plugin"
-    if now == then:
-        return "same source"
-    parts = [name for name in now if not isinstance(then, dict) or then.get(name) != now[name]]
-    return f"made with other source of {' and '.join(parts)} ({made})"
+    if then is None:
+        return f"made before versions were declared ({made})"
+    if changed := [name for name in now if then.get(name) != now[name]]:
+        return f"made with another version of {' and '.join(changed)} ({made})"
+    return "same source" if current_source(result.method) == info.get("source") else "source differs, same version"
 
 
 def _identity(result: Result) -> Faults:
-    """The identities must follow from what ``result.json`` says, with the source it names."""
-    info, source = result.info, result.info.get("source")
-    if not isinstance(source, dict):
-        return  # schema 1: one hash over everything
-    now = current_source(result.method) or {}
+    """The identities must follow from what ``result.json`` says."""
+    info, fingerprint = result.info, result.info["data"]["fingerprint"]
     remedy = "it was edited, or copied together from several: " + _RESTORE
-    fingerprint = info["data"]["fingerprint"]
-    judged = scoring_identity(fingerprint, [info["judge"], info["second_judge"]], source["scoring"])
-    if judged != info["scoring_identity"] and now.get("scoring") == source["scoring"]:
-        yield "scoring_identity does not follow from its data, judges and source", remedy
-    if result.method == UPPER_BOUND or now.get("training") != source["training"]:
-        return  # what goes into an identity is itself part of the source
-    entry, options = methods.get(result.method), info["config"]["methods"].get(info["family"], {})
-    known = training_identity(
-        entry, options, result.seed, info["config"], fingerprint, info["ingredients"], source["training"]
-    )
-    if known != info["identity"]:
-        yield "identity does not follow from its configuration, seed, data and source", remedy
-    if json.dumps(asdict(entry.create({**options, **entry.fixed}).options), sort_keys=True) != json.dumps(
-        info["options"], sort_keys=True
-    ):
+    now, then = current_versions(result.method), stored_versions(info)
+    if info["schema"] < 3 or now is None or then is None:
+        return  # nothing that can be worked out here
+    training, scoring = identity_before_versions(info) if info["schema"] == 3 else ("", "")
+    if info["schema"] > 3 and then["scoring"] == now["scoring"]:
+        scoring = scoring_identity(fingerprint, [info["judge"], info["second_judge"]])
+    if scoring and scoring != info["scoring_identity"]:
+        yield "scoring_identity does not follow from its data, judges and version", remedy
+    if result.method == UPPER_BOUND:
+        return
+    entry = methods.get(result.method)
+    if info["schema"] > 3 and then == {**now, "scoring": then["scoring"]}:
+        training = training_identity(entry, result.seed, info["config"], fingerprint, info["ingredients"])
+    if training and training != info["identity"]:
+        yield "identity does not follow from its configuration, seed, data and version", remedy
+    if json.dumps(stored_options(entry, info["config"]), sort_keys=True) != json.dumps(info["options"], sort_keys=True):
         yield "options are not those of its configuration", remedy
 
 
@@ -320,6 +333,15 @@ def _pack(run: Run, results: list[Result], problems: list[Problem], notes: list[
         problems.append(Problem(f"packs/{found.name}", what, "remove the folder: the next run makes it anew"))
     else:
         notes.append(f"plates: all pixels of packs/{found.name} are those of the fingerprint")
+
+
+def _libraries(results: list[Result]) -> Iterator[str]:
+    """Libraries that supply numbers and are of another version here: no fault, but they may move a number."""
+    for name in LIBRARIES:
+        here = version(name)
+        versions = (result.info.get("provenance", {}).get("versions", {}).get(name) for result in results)
+        for other, count in Counter(other for other in versions if other not in (None, here)).items():
+            yield f"{count} of {len(results)} results were made with {name} {other}, here is {here}"
 
 
 def _report(run: Run, table1: Callable[[Run], str]) -> Iterator[Problem]:

@@ -18,9 +18,10 @@ from PIL import Image
 from benchmark.data.degradation import SCALE
 from benchmark.data.plates import Plates
 from benchmark.data.training_examples import save_exhibits
-from benchmark.results.identity import current_source
+from benchmark.results.identity import current_source, current_versions
 from benchmark.results.provenance import provenance
-from benchmark.results.store import SCHEMA, UPPER_BOUND, Result, clear, write_result
+from benchmark.results.record import SCHEMA, UPPER_BOUND
+from benchmark.results.store import Result, clear, write_result
 from benchmark.runner.context import RunContext
 from benchmark.scoring import plate_scores, upscaling
 from benchmark.scoring.cost import macs
@@ -73,7 +74,7 @@ def compute(
     return store_scores(context, entry, method, folder, info, session.clocks, session.resumed, begun)
 
 
-def rescore(context: RunContext, entry: Registration, present: Result) -> dict[str, Any]:
+def rescore(context: RunContext, entry: Registration, identity: str, present: Result) -> dict[str, Any]:
     """Score the stored weights of a result again, with what scores now. Returns the new ``result.json``.
 
     Raises RuntimeError where the weights are not those that were stored.
@@ -87,7 +88,9 @@ def rescore(context: RunContext, entry: Registration, present: Result) -> dict[s
     earlier = clocks.get("total", sum(clocks.values())) - clocks.get("scoring", 0.0)
     info = present.info | {
         "schema": SCHEMA,
-        "source": current_source(entry.name),
+        "identity": identity,
+        "versions": current_versions(entry.name),
+        "source": present.info["source"] | (current_source(UPPER_BOUND) or {}),
         "config": context.config.model_dump(mode="json"),
         "judge": context.ocr_facts[0],
         "second_judge": context.ocr_facts[1],
@@ -205,6 +208,7 @@ def score_upper_bound(context: RunContext) -> dict[str, Any]:
     info = common_facts(context) | {
         **upper_bound_facts(),
         "scoring_identity": context.scoring_identity,
+        "versions": current_versions(UPPER_BOUND),
         "source": current_source(UPPER_BOUND),
         "scores": {name: scores[name] for name in scores if name.startswith("best")},
         "clocks": {"scoring": seconds, "total": seconds},
@@ -232,6 +236,7 @@ def describe(context: RunContext, entry: Registration, seed: int, identity: str,
         "paper_parameters": entry.method.paper_parameters,
         "identity": identity,
         "ingredients": method.ingredients(),
+        "versions": current_versions(entry.name),
         "source": current_source(entry.name),
         "facts": method.facts,
         "notes": method.notes(),

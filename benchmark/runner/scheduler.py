@@ -14,10 +14,16 @@ import torch
 
 from benchmark.config import Config
 from benchmark.data.plates import Plates
-from benchmark.results.identity import FREE, SCORING, TRAINING, settled, source_hash, training_identity
+from benchmark.results.identity import (
+    NON_IDENTITY_FIELDS,
+    identity_fields,
+    stored_scoring_identity,
+    stored_training_identity,
+    training_identity,
+)
+from benchmark.results.record import UPPER_BOUND
 from benchmark.results.store import (
     LOCKS,
-    UPPER_BOUND,
     Result,
     Run,
     clear,
@@ -31,9 +37,11 @@ from benchmark.results.store import (
 from benchmark.runner.activity import Activity, working
 from benchmark.runner.context import RunContext, configure_torch, make_ocr_engines, prepare_plates, resolve_device
 from benchmark.runner.job import common_facts, compute, create, rescore, score_upper_bound, upper_bound_facts
+from benchmark.scoring.version import SCORING_VERSION
 from benchmark.training import checkpoint
 from benchmark.training.progress import Progress
 from benchmark.training.session import Interrupted
+from benchmark.training.version import TRAINING_VERSION
 from benchmark.util.errors import first_line, writing
 from benchmark.util.files import write_text
 from benchmark.util.locks import LockHeld, hold
@@ -115,17 +123,17 @@ def jobs(config: Config, entries: list[Registration]) -> list[Job]:
 def common_work(config: Config) -> tuple[dict[str, Any], str]:
     """What all processes that work in a run have in common (each of two that differ would compute anew what the
     other has made), and which settings they need not."""
-    settings = settled(config)
+    settings = identity_fields(config)
     data, families = config.data.folder, settings.pop("methods")
     del settings["preset"]  # a name for what the others say
     settings["data"]["folder"] = str(data.resolve()) if data else None
-    source = {"training": source_hash(*TRAINING)[:12], "scoring": source_hash(*SCORING)[:12]}
-    fields = sorted(f"{section}.{name}" for section, names in FREE.items() for name in names)
+    versions = {"training": TRAINING_VERSION, "scoring": SCORING_VERSION}
+    fields = sorted(f"{section}.{name}" for section, names in NON_IDENTITY_FIELDS.items() for name in names)
     free = [field for field in fields if field not in ("data.folder", "train.seeds", "train.device")]
     return {
         **settings,
         **families,
-        "source": source,
+        "versions": versions,
     }, f"--methods, --seeds, --device and (with --set) {', '.join(free)}"
 
 
@@ -207,9 +215,8 @@ def run_job(context: RunContext, job: Job, progress: Progress, started: int) -> 
 
 
 def _identity(context: RunContext, entry: Registration, seed: int) -> str:
-    options = context.config.options(entry.family)
-    ingredients = create(context, entry).ingredients()
-    return training_identity(entry, options, seed, context.config, context.plates.fingerprint, ingredients)
+    external_weights = create(context, entry).ingredients()
+    return training_identity(entry, seed, context.config, context.plates.fingerprint, external_weights)
 
 
 def _taken_back(
@@ -219,7 +226,7 @@ def _taken_back(
     folder = context.run.place(job.name, job.seed)
     old = replaced(folder)
     kept = present.complete if present is not None else (folder / "result.json").exists()
-    if old is None or kept or old.info.get("identity", "") != identity:
+    if old is None or kept or stored_training_identity(old.info) != identity:
         return present
     progress.note(f"goes back to the result in {old.folder}")
     take_back(folder)
@@ -228,15 +235,15 @@ def _taken_back(
 
 def _failed_since(started: int, present: Result, identity: str) -> bool:
     """Whether another process has tried this very job since this one began: it is not tried again at once."""
-    if present.complete or present.info.get("identity", "") != identity:
+    if present.complete or stored_training_identity(present.info) != identity:
         return False
     return (present.folder / "result.json").stat().st_mtime_ns > started
 
 
 def _is_there(context: RunContext, present: Result, identity: str) -> bool:
-    info = present.info
-    scored = info.get("scoring_identity") == context.scoring_identity and not present.changed("plates.csv")
-    return present.complete and info.get("identity", "") == identity and scored
+    trained = not identity or stored_training_identity(present.info) == identity
+    scored = stored_scoring_identity(present.info) == context.scoring_identity
+    return present.complete and trained and scored and not present.changed("plates.csv")
 
 
 def _do(context: RunContext, job: Job, identity: str, present: Result | None, progress: Progress) -> dict[str, Any]:
@@ -248,11 +255,11 @@ def _do(context: RunContext, job: Job, identity: str, present: Result | None, pr
     if job.entry is None:
         return score_upper_bound(context)
     if present is not None and present.complete:
-        if present.info["identity"] == identity:
+        if stored_training_identity(present.info) == identity:
             progress.note("scoring the weights that are there: OCR engine, metrics or test plates changed")
-            return rescore(context, job.entry, present)
+            return rescore(context, job.entry, identity, present)
         aside = set_aside(folder)
-        progress.note("made with another configuration, data or source: computing it anew")
+        progress.note("configuration, data or version changed: training again")
         progress.note(f"the old result is kept in {aside} until the new one is complete")
     if not checkpoint.present(folder):
         clear(folder)  # nothing there to go on from

@@ -105,9 +105,8 @@ def _outcome(
 
     A training's folder is named after its identity, so that a wider search finds it again.
     """
-    options = config.options(entry.family)
-    ingredients = entry.create(config.options_for(entry)).ingredients()
-    identity = training_identity(entry, options, seed, config, plates.fingerprint, ingredients)
+    external_weights = entry.create(config.options_for(entry)).ingredients()
+    identity = training_identity(entry, seed, config, plates.fingerprint, external_weights)
     place = folder / "trainings" / identity[:16]
     done = place / "outcome.json"
     if done.is_file():

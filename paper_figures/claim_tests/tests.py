@@ -17,6 +17,7 @@ from scipy import stats
 import methods
 from benchmark.scoring.metrics import METRICS, SECOND
 from paper_figures.common import contrast, statistics, text
+from paper_figures.common.commands import larger_budget, patches, remedy, run_command
 from paper_figures.common.evidence import (
     FAILS,
     HOLDS,
@@ -26,11 +27,8 @@ from paper_figures.common.evidence import (
     Undecidable,
     allowance,
     anew,
-    larger_budget,
     mse_alone,
     need,
-    patches,
-    remedy,
     rivals,
     room,
     title,
@@ -38,10 +36,9 @@ from paper_figures.common.evidence import (
     whole_grid,
 )
 from paper_figures.common.grid import DIMENSIONS, DISTANCES, keys
+from paper_figures.common.paired import BETTER, UNKNOWN, WORSE, Comparison, compare, probability, shown
 from paper_figures.common.results import Results, Row
 from paper_figures.common.statistics import Interval
-from paper_figures.comparisons import BETTER, UNKNOWN, WORSE, Comparison, compare, probability, shown
-from paper_figures.report.missing import run_command
 
 Test = Callable[[Results, Reading], Finding]
 

@@ -152,7 +152,7 @@ def marks(results: Results) -> list[str]:
     """What † and ‡ mean, where they occur."""
     found = []
     if any(row.stale for row in results.rows):
-        found.append("† Made by source code that has changed since; run again to bring it up to date.")
+        found.append("† Made by another version of method, training or scoring; run again to bring it up to date.")
     odd = [f"{row.title} ({', '.join(row.differs)})" for row in results.rows if row.differs]
     if odd:
         found.append(f"‡ Made under other conditions than the rest, not comparable: {'; '.join(odd)}.")

@@ -10,26 +10,22 @@ seed a difference counts only beyond that movement (:func:`allowance`).
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable
 from dataclasses import dataclass
 
 import numpy as np
 
 import methods
-from benchmark import config
 from benchmark.scoring.metrics import METRICS
 from paper_figures.common import grid, statistics, text
+from paper_figures.common.commands import run_command
 from paper_figures.common.grid import Grid
+from paper_figures.common.paired import TIE, UNKNOWN, Comparison
 from paper_figures.common.results import Results, Row
-from paper_figures.comparisons import TIE, UNKNOWN, Comparison
-from paper_figures.report.missing import run_command
 
 HOLDS, FAILS, OPEN = "holds", "does not hold", "not decidable here"
 
 FLOOR = 0.05
 """With one seed no difference below this many standard deviations over plates counts (0.1 dB at 2 dB)."""
-SEEDS = 3
-"""What "more seeds" asks for first."""
 
 
 @dataclass(frozen=True)
@@ -160,38 +156,6 @@ def anew(change: float, comparison: Comparison) -> str:
         return f"{start}, which does not say how much training anew changes this score"
     unit = {"%": " points", "": ""}.get(kind.unit, f" {kind.unit}")
     return f"{start}, and training anew may change {text.number(kind.factor * change, kind.decimals)}{unit}"
-
-
-# -- what would decide it --------------------------------------------------------------------------
-
-
-def remedy(results: Results, rows: Iterable[Row]) -> str:
-    """The command for more of the same: seeds first, then the next larger budget, then seeds again."""
-    names = [row.name for row in rows]
-    seeds = len(results.seeds)
-    larger = larger_budget(results)
-    if seeds < SEEDS:
-        return run_command(results, names, {"--seeds": str(SEEDS)})
-    return run_command(results, names, larger or {"--seeds": str(seeds + 2)})
-
-
-def larger_budget(results: Results) -> dict[str, str]:
-    """Options of the smallest preset with a larger budget than this run's; empty where there is none."""
-    presets = {name: config.load(name).train for name in config.presets()}
-    sizes = {name: train.iterations * train.batch_size for name, train in presets.items()}
-    larger = [name for name in sorted(sizes, key=lambda name: sizes[name]) if sizes[name] > patches(results) > 0]
-    if not larger:
-        return {}
-    own = presets.get(str(results.setting("preset")))
-    by_hand = own is not None and own.iterations != results.setting("train.iterations")
-    return {"--preset": larger[0]} | ({"--iterations": str(presets[larger[0]].iterations)} if by_hand else {})
-
-
-def patches(results: Results) -> int:
-    """Patches that a training saw, iterations × batch size; 0 where nothing was trained or it is not known."""
-    iterations = max((row.iterations for row in results.rows if row.trained), default=0)
-    batch = results.setting("train.batch_size")
-    return iterations * batch if isinstance(batch, int) else 0
 
 
 def title(row: Row) -> str:

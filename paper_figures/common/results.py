@@ -16,6 +16,7 @@ import numpy as np
 import pandas as pd
 
 import methods
+from benchmark.results.identity import is_stale
 from benchmark.results.store import Result, Run
 from benchmark.scoring.metrics import METRICS
 from benchmark.util.errors import UserError
@@ -267,7 +268,7 @@ class _Entry:
         if len(history) and {"iteration", "val_psnr"} - set(history):
             raise ValueError("history.csv lacks the columns iteration and val_psnr")
         keys = {"method": name, "seed": seed}
-        return cls(name, seed, info, plates.assign(**keys), history.assign(**keys), bool(result.stale))
+        return cls(name, seed, info, plates.assign(**keys), history.assign(**keys), bool(is_stale(info)))
 
     @property
     def problems(self) -> list[str]:

@@ -29,10 +29,11 @@ from benchmark.util.errors import UserError, first_line
 from benchmark.util.files import refuse_links
 from paper_figures import table1
 from paper_figures.common import style, tables, text
+from paper_figures.common.commands import run_command
 from paper_figures.common.drawing import Drawing, NothingToDraw
 from paper_figures.common.results import Results, load
 from paper_figures.report import html, provenance
-from paper_figures.report.missing import Missing, by_command, missing_methods, run_command
+from paper_figures.report.missing import Missing, by_command, missing_methods
 
 FOLDER = "report"
 """Where a run's report is written, below the run."""

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import shlex
 from collections.abc import Iterable
 from typing import NamedTuple
 
 import methods
+from paper_figures.common.commands import run_command
 from paper_figures.common.results import Results, Row
 
 
@@ -47,31 +47,3 @@ def by_command(missing: Iterable[Missing]) -> dict[str, list[str]]:
     for what, command in missing:
         found.setdefault(command, []).append(what)
     return found
-
-
-def run_command(results: Results, wanted: Iterable[str], options: dict[str, str] | None = None) -> str:
-    """The command behind the results at hand, with ``--methods`` replaced by ``wanted``, and ``options`` set."""
-    provenance = results.reference.get("provenance")
-    recorded = provenance.get("command") if isinstance(provenance, dict) else None
-    start = ["python", "-m", "benchmark", "run"]
-    try:
-        words = shlex.split(str(recorded))
-    except ValueError:  # an unbalanced quote: not a command this program recorded
-        words = start
-    words = _set_option(words if words[:4] == start else start, "--methods", ",".join(wanted))
-    if max(results.seeds) > 0:
-        words = _set_option(words, "--seeds", str(max(results.seeds) + 1))
-    for option, value in (options or {}).items():
-        words = _set_option(words, option, value)
-    return shlex.join(words)
-
-
-def _set_option(words: list[str], option: str, value: str) -> list[str]:
-    """The command with ``option value`` right behind ``run`` and nowhere else."""
-    kept, skip = [], False
-    for word in words:
-        if skip or word == option:
-            skip = not skip
-        elif not word.startswith(option + "="):
-            kept.append(word)
-    return [*kept[:4], option, value, *kept[4:]]

@@ -14,10 +14,9 @@ import pytest
 from fake_plates import BUDGET, RIVALS, Lab
 from fake_results import ABLATION, METHODS, Fake, make_run, pecl_options
 
-from benchmark.results.store import Result
 from paper_figures import claims, comparisons, forest
 from paper_figures.claims import CLAIMS
-from paper_figures.common import evidence, statistics
+from paper_figures.common import commands, evidence, statistics
 from paper_figures.common.evidence import FAILS, HOLDS, OPEN
 from paper_figures.common.results import Results, load
 
@@ -143,16 +142,16 @@ def test_seeds_that_disagree_leave_a_claim_open() -> None:
 def test_what_is_asked_for_next() -> None:
     def remedy(lab: Lab) -> str:
         results = lab.add("pecl").results()
-        return evidence.remedy(results, results.rows)
+        return commands.remedy(results, results.rows)
 
     assert remedy(Lab(1)) == "python -m benchmark run --seeds 3 --methods pecl"
     by_hand = "python -m benchmark run --iterations 50000 --preset standard --seeds 3 --methods pecl"
     assert remedy(Lab(3)) == by_hand  # 1,000 iterations is not the preset's own budget
     results = Lab(3).add("pecl").results()
     results.infos[0]["config"]["train"]["batch_size"] = 10**9
-    assert evidence.remedy(results, results.rows) == "python -m benchmark run --seeds 5 --methods pecl"
+    assert commands.remedy(results, results.rows) == "python -m benchmark run --seeds 5 --methods pecl"
     results.infos[0]["config"]["train"]["batch_size"] = None  # not known: no larger one can be named
-    assert evidence.larger_budget(results) == {}
+    assert commands.larger_budget(results) == {}
 
 
 def test_first_needs_all_of_table_1() -> None:
@@ -307,8 +306,7 @@ def test_at_the_papers_budget_nothing_is_said_of_it() -> None:
 HOSTILE = "<script>a|b_c & $x$ 50% [l](http://e) `q`\n皖"
 
 
-def test_stored_results_are_drawn_whatever_they_hold(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(Result, "stale", False)  # comparing sources takes longer than all the rest
+def test_stored_results_are_drawn_whatever_they_hold(tmp_path: Path) -> None:
     kept = ("bicubic", "srcnn", "espcn", "msrn", "tbsrn", "pecl", "hr")
     methods = [replace(fake, title=HOSTILE) if fake.name == "msrn" else fake for fake in METHODS if fake.name in kept]
     run = make_run(tmp_path, (*methods, *ABLATION[:2]))

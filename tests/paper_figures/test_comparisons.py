@@ -11,9 +11,9 @@ from fake_plates import Lab
 from fake_results import METHODS, make_run
 
 from paper_figures import comparisons, forest
-from paper_figures.common import statistics
+from paper_figures.common import paired, statistics
+from paper_figures.common.paired import compare
 from paper_figures.common.results import load
-from paper_figures.comparisons import compare
 
 
 @pytest.fixture(autouse=True)
@@ -83,8 +83,8 @@ def test_too_few_plates_are_no_comparison(tmp_path: Path) -> None:
 
 
 def test_numbers_as_text() -> None:
-    found = comparisons.Interval(0.1234, -0.05, math.nan, 3, 1, 1)
-    assert comparisons.shown(found, "psnr", unit=True) == "+0.12 dB"
-    found = comparisons.Interval(-0.1234, -0.15, 0.051, 3, 2, 1)
-    assert comparisons.shown(found, "plate_correct", unit=True) == "−12.3 points [−15.0, +5.1]"
-    assert [comparisons.probability(p) for p in (0.0001, 0.0456, math.nan)] == ["< 0.001", "0.046", "—"]
+    found = statistics.Interval(0.1234, -0.05, math.nan, 3, 1, 1)
+    assert paired.shown(found, "psnr", unit=True) == "+0.12 dB"
+    found = statistics.Interval(-0.1234, -0.15, 0.051, 3, 2, 1)
+    assert paired.shown(found, "plate_correct", unit=True) == "−12.3 points [−15.0, +5.1]"
+    assert [paired.probability(p) for p in (0.0001, 0.0456, math.nan)] == ["< 0.001", "0.046", "—"]

@@ -20,7 +20,7 @@ from rich.console import Console
 from test_figures_pictures import make_exhibits, with_samples
 
 import methods
-from benchmark.results.store import Result, Run, find_run
+from benchmark.results.store import Run, find_run
 from benchmark.util.errors import UserError
 from paper_figures import convergence, plate_height, table1
 from paper_figures.common import paper, statistics, style, tables, text
@@ -485,11 +485,11 @@ def test_a_broken_method_file_is_named(tmp_path: Path, monkeypatch: pytest.Monke
 
 def test_stale_rows_get_a_dagger(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     run = make_run(tmp_path)
-    monkeypatch.setattr(Result, "stale", property(lambda self: self.method == "esrgan"), raising=False)
+    monkeypatch.setattr("paper_figures.common.results.is_stale", lambda info: info["method"] == "esrgan")
     built = build(run)
     markdown = (tmp_path / "report" / "table1.md").read_text(encoding="utf-8")
     assert built.stale == ["ESRGAN"] and cells(markdown, "ESRGAN")[0] == "ESRGAN<sup>1,†</sup>"
-    assert "† Made by source code that has changed since" in markdown
+    assert "† Made by another version of method, training or scoring" in markdown
 
 
 # -- convergence -----------------------------------------------------------------------------------

@@ -17,7 +17,8 @@ import pytest
 from whole_results import whole
 
 from benchmark.cli.main import status
-from benchmark.results.store import SCHEMA, Run, check_writable, clear, find_run, find_runs, run_folder, write_result
+from benchmark.results.record import SCHEMA
+from benchmark.results.store import Run, check_writable, clear, find_run, find_runs, run_folder, write_result
 from benchmark.runner.activity import Activity, differences, working
 from benchmark.runner.status import status_rows
 from benchmark.util.errors import UserError
@@ -47,7 +48,7 @@ def test_a_result_is_there_once_its_json_is(tmp_path: Path) -> None:
         ("[]", "is no object"),
         ("null", "is no object"),
         ('{"schema": 1}', "lacks 'status', 'method', 'seed'"),
-        (json.dumps(whole(schema=3) | {"schema": SCHEMA + 1}), "a newer version of this benchmark wrote it (schema 4)"),
+        (json.dumps(whole(schema=3) | {"schema": SCHEMA + 1}), "a newer version of this benchmark wrote it (schema 5)"),
         (json.dumps(whole(seed=1)), "it says srcnn seed 1, which is not the folder it is in"),
         (json.dumps(whole(method="espcn")), "it says espcn seed 0"),
         (json.dumps(whole()).replace("23.7", "NaN"), "NaN is no number"),

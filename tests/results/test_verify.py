@@ -6,6 +6,7 @@ import json
 import shutil
 import sys
 from collections.abc import Callable
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +18,7 @@ from safetensors.torch import load_file, save_file
 import methods
 from benchmark.cli import main
 from benchmark.results import schema
+from benchmark.results.identity import identity_before_versions
 from benchmark.results.store import Run, read_result, write_result
 from benchmark.results.verify import Verified, verify_run
 
@@ -33,6 +35,9 @@ class Failing(Method):
     def upscale(self, lr):
         return lr
 """
+
+SIZES = ("data.train_plates=16", "data.val_plates=4", "data.test_plates=6", "train.validations=4")
+RUN = ("--iterations", 12, "--ocr", "none", "--run", "small", *(part for size in SIZES for part in ("--set", size)))
 
 
 def call(*arguments: object) -> int:
@@ -55,11 +60,8 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
     plugin = folder / "plugin.py"
     plugin.write_text(FAILING)
     before = dict(methods._registry) if methods.names() else {}
-    counts = [f"data.{name}={count}" for name, count in (("train_plates", 16), ("val_plates", 4), ("test_plates", 6))]
-    options = [part for count in [*counts, "train.validations=4"] for part in ("--set", count)]
-    code = call("run", "--methods", "bicubic,espcn,failing", "--plugin", plugin, "--iterations", 12, "--ocr", "none",
-                "--results", folder / "results", "--run", "small", *options)  # fmt: skip
-    assert code == 1  # the failure
+    names = ("--methods", "bicubic,espcn,failing", "--plugin", plugin)
+    assert call("run", *names, *RUN, "--results", folder / "results") == 1  # the failure
     assert call("report", "--results", folder / "results", "--only", "table1") == 0
     methods._registry.clear()
     methods._registry.update(before)
@@ -106,7 +108,7 @@ def test_what_was_computed_fits(made: Path) -> None:
     verified = check(made)
     assert verified.faults == []
     assert {(r.method, r.status, r.schema) for r in verified.results} == {
-        ("hr", "complete", 3), ("bicubic", "complete", 3), ("espcn", "complete", 3), ("failing", "failed", 3),
+        ("hr", "complete", 4), ("bicubic", "complete", 4), ("espcn", "complete", 4), ("failing", "failed", 4),
     }  # fmt: skip
     assert {r.source for r in verified.results if r.method != "failing"} == {"same source"}
     assert all(r.absent == [] for r in verified.results)
@@ -161,7 +163,7 @@ def test_the_commands_answer(made: Path, capfd: pytest.CaptureFixture[str]) -> N
     assert call("verify", made / "small") == 0
     capfd.readouterr()
     assert call("verify", "--schema") == 0
-    assert Path(capfd.readouterr().out.strip()).name == "result-3.json"
+    assert Path(capfd.readouterr().out.strip()).name == "result-4.json"
     assert call("verify", made, "--run", "other") == 2
     assert "there are: small" in capfd.readouterr().err
 
@@ -271,10 +273,48 @@ def test_what_was_edited_is_named(results: Path, changes: dict[str, Any], expect
 
 
 def test_other_source_is_said_and_is_no_fault(results: Path) -> None:
-    change(results, source__training="0" * 64, provenance__commit="abcdef0123456789")
+    change(results, source__training="0" * 64)
     verified = check(results)
     espcn = next(result for result in verified.results if result.method == "espcn")
-    assert verified.faults == [] and espcn.source == "made with other source of training (commit abcdef012345)"
+    assert verified.faults == [] and espcn.source == "source differs, same version"
+
+
+def test_another_version_is_said_and_is_no_fault(results: Path) -> None:
+    change(results, versions={"training": 1, "method": 7, "scoring": 1}, provenance__commit="abcdef0123456789")
+    verified = check(results)
+    espcn = next(result for result in verified.results if result.method == "espcn")
+    assert verified.faults == [] and espcn.source == "made with another version of method (commit abcdef012345)"
+
+
+def test_a_library_of_another_version_is_a_note(results: Path) -> None:
+    change(results, provenance__versions__timm="0.9.2")
+    verified = check(results)
+    assert verified.faults == []
+    assert f"1 of 3 results were made with timm 0.9.2, here is {version('timm')}" in verified.notes
+
+
+def as_schema_3(results: Path, which: str) -> Path:
+    """Make a result what it was before versions were declared: identities over hashes of the source."""
+    file = results / "small" / which / "seed0" / "result.json"
+    info = json.loads(file.read_text())
+    del info["versions"]
+    info |= {"schema": 3, "source": {"training": "a" * 64, "scoring": "b" * 64}}
+    training, scoring = identity_before_versions(info)
+    file.write_text(json.dumps(info | {"scoring_identity": scoring} | ({"identity": training} if training else {})))
+    return file
+
+
+def test_results_from_before_versions_fit_and_are_not_computed_again(results: Path) -> None:
+    files = [as_schema_3(results, name) for name in ("hr", "bicubic", "espcn")]
+    verified = check(results)
+    assert verified.faults == []
+    sources = {result.source for result in verified.results if result.method != "failing"}
+    assert sources == {"source differs, same version"}
+    before = [file.read_bytes() for file in files]
+    assert call("run", "--methods", "bicubic,espcn", *RUN, "--results", results) == 0
+    assert [file.read_bytes() for file in files] == before
+    change(results, config__train__learning_rate=0.5)
+    assert "identity does not follow from its configuration" in words(results)[0]
 
 
 def test_a_plugin_that_was_not_named_is_no_fault(results: Path) -> None:

@@ -12,7 +12,7 @@ from importlib import resources
 from pathlib import Path
 from typing import Any
 
-NAME = "result-3.json"
+NAME = "result-4.json"
 _RELATIONS = {"enum": "not one of", "const": "not", "minimum": "less than", "maximum": "more than"}
 
 

@@ -1,0 +1,69 @@
+"""The commands that would supply what results lack."""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Iterable
+
+from benchmark import config
+from paper_figures.common.results import Results, Row
+
+SEEDS = 3
+"""What "more seeds" asks for first."""
+
+
+def run_command(results: Results, wanted: Iterable[str], options: dict[str, str] | None = None) -> str:
+    """The command behind the results at hand, with ``--methods`` replaced by ``wanted``, and ``options`` set."""
+    provenance = results.reference.get("provenance")
+    recorded = provenance.get("command") if isinstance(provenance, dict) else None
+    start = ["python", "-m", "benchmark", "run"]
+    try:
+        words = shlex.split(str(recorded))
+    except ValueError:  # an unbalanced quote: not a command this program recorded
+        words = start
+    words = _set_option(words if words[:4] == start else start, "--methods", ",".join(wanted))
+    if max(results.seeds) > 0:
+        words = _set_option(words, "--seeds", str(max(results.seeds) + 1))
+    for option, value in (options or {}).items():
+        words = _set_option(words, option, value)
+    return shlex.join(words)
+
+
+def _set_option(words: list[str], option: str, value: str) -> list[str]:
+    """The command with ``option value`` right behind ``run`` and nowhere else."""
+    kept, skip = [], False
+    for word in words:
+        if skip or word == option:
+            skip = not skip
+        elif not word.startswith(option + "="):
+            kept.append(word)
+    return [*kept[:4], option, value, *kept[4:]]
+
+
+def remedy(results: Results, rows: Iterable[Row]) -> str:
+    """The command for more of the same: seeds first, then the next larger budget, then seeds again."""
+    names = [row.name for row in rows]
+    seeds = len(results.seeds)
+    larger = larger_budget(results)
+    if seeds < SEEDS:
+        return run_command(results, names, {"--seeds": str(SEEDS)})
+    return run_command(results, names, larger or {"--seeds": str(seeds + 2)})
+
+
+def larger_budget(results: Results) -> dict[str, str]:
+    """Options of the smallest preset with a larger budget than this run's; empty where there is none."""
+    presets = {name: config.load(name).train for name in config.presets()}
+    sizes = {name: train.iterations * train.batch_size for name, train in presets.items()}
+    larger = [name for name in sorted(sizes, key=lambda name: sizes[name]) if sizes[name] > patches(results) > 0]
+    if not larger:
+        return {}
+    own = presets.get(str(results.setting("preset")))
+    by_hand = own is not None and own.iterations != results.setting("train.iterations")
+    return {"--preset": larger[0]} | ({"--iterations": str(presets[larger[0]].iterations)} if by_hand else {})
+
+
+def patches(results: Results) -> int:
+    """Patches that a training saw, iterations × batch size; 0 where nothing was trained or it is not known."""
+    iterations = max((row.iterations for row in results.rows if row.trained), default=0)
+    batch = results.setting("train.batch_size")
+    return iterations * batch if isinstance(batch, int) else 0

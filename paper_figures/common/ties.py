@@ -1,0 +1,67 @@
+"""Ranks of methods that share a place where the test plates cannot tell them apart.
+
+Every pair of methods is compared plate by plate (paired difference with its interval, a test, Holm's correction over
+all pairs). A method's rank is 1 + the number of methods that are clearly better. So every method that nobody clearly
+beats has rank 1, and a rank is never better than the evidence.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
+from itertools import combinations
+
+import numpy as np
+from scipy.stats import norm
+
+from paper_figures.common import statistics
+from paper_figures.common.paired import BETTER, WORSE, Comparison
+from paper_figures.common.results import Results, Row
+from paper_figures.common.statistics import Interval
+
+
+@dataclass(frozen=True)
+class Ranking:
+    """``ranks`` by method, of those that have the score; ``smallest`` is :func:`smallest_difference` of their pairs."""
+
+    ranks: Mapping[str, int]
+    smallest: float
+
+    def place(self, name: str) -> int:
+        """1 for the methods of the best rank, 2 for those of the second best, else 0; 0 for all where all are tied."""
+        levels = sorted(set(self.ranks.values()))
+        found = self.ranks.get(name)
+        return levels.index(found) + 1 if len(levels) > 1 and found in levels[:2] else 0
+
+
+def rank(results: Results, rows: Sequence[Row], metric: str) -> Ranking:
+    """Compare every two of ``rows`` in ``metric``. The bound and rows without the score get no rank."""
+    rows = [row for row in rows if metric in row.scores and not row.is_bound]
+    pairs = list(combinations(rows, 2))
+    found = [results.difference(a, b, metric) for a, b in pairs]
+    corrected = statistics.holm([test.p for _, test in found])
+    better = set()
+    for (a, b), (interval, test), p in zip(pairs, found, corrected, strict=True):
+        verdict = Comparison(a, b, metric, interval, test, p).verdict
+        if verdict in (BETTER, WORSE):
+            better.add((a.name, b.name) if verdict == BETTER else (b.name, a.name))
+    return Ranking(ranks([row.name for row in rows], better), smallest_difference([one for one, _ in found]))
+
+
+def ranks(names: Sequence[str], better: Collection[tuple[str, str]]) -> dict[str, int]:
+    """1 + how many are better than each; ``better`` holds (better, worse)."""
+    return {name: 1 + sum(worse == name for _, worse in better) for name in names}
+
+
+def smallest_difference(intervals: Sequence[Interval]) -> float:
+    """The smallest paired difference that these plates and seeds can decide, in the unit of the stored scores.
+
+    Half the width of a 95 % interval, widened to the level of Holm's strictest step (0.05 over the number of pairs):
+    a difference beyond it is told apart whatever the other pairs show. The median over the pairs; NaN without any.
+    """
+    widths = [(one.high - one.low) / 2 for one in intervals if one.known]
+    if not widths:
+        return math.nan
+    alpha = 1 - statistics.LEVEL
+    return float(np.median(widths) * norm.ppf(1 - alpha / 2 / len(widths)) / norm.ppf(1 - alpha / 2))
