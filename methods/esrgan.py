@@ -134,6 +134,7 @@ class ESRGAN(NetworkMethod):
     )
     groups = ("table1",)
     paper_parameters = 16_000_000
+    version = 2  # 2: each phase has a schedule of its own
     # Halved every 200k of the 1,000k iterations for pixels, then after 50k, 100k, 200k and 300k of the 400k others.
     # Each phase has a schedule of its own, under the common recipe too.
     native_recipe = Recipe(learning_rate=2e-4, schedule="steps", milestones=(0.2, 0.4, 0.6, 0.8), gamma=0.5)
