@@ -84,6 +84,7 @@ class Pecl(NetworkMethod):
     groups = ("table1", "readings", "ablation")
     family = "pecl"
     paper_parameters = 2_000_000
+    version = 2  # 2: a fixed contrastive weight is used as given, not as 1 − (1 − w) in fp32
     # The publication's recipe (Adam 1e-4, cosine) is the benchmark's common one: Recipe's defaults.
 
     @dataclass(frozen=True)
@@ -255,6 +256,7 @@ register(
     title="PECL (as printed)",
     groups=("readings", "ablation-printed"),
     options=Pecl.Options(term="printed", weights="learned"),
+    version=1,
 )
 register(
     Pecl,
@@ -262,6 +264,7 @@ register(
     title="PECL (learned weights)",
     groups=("readings",),
     options=Pecl.Options(term="attract", weights="learned"),
+    version=1,
 )
 register(
     Pecl,
@@ -285,7 +288,12 @@ _DISTANCES: tuple[Distance, ...] = ("euclidean", "manhattan")
 _DIMENSIONS: tuple[Dimension, ...] = (64, 128, 256, 512)
 _GRID = [(d, n) for d in _DISTANCES for n in _DIMENSIONS if (d, n) != ("manhattan", 128)]
 register(
-    Pecl, name="pecl-mse", title="MSE", groups=("ablation", "sweep"), options=Pecl.Options(network="paper", term="none")
+    Pecl,
+    name="pecl-mse",
+    title="MSE",
+    groups=("ablation", "sweep"),
+    options=Pecl.Options(network="paper", term="none"),
+    version=1,
 )
 for _distance, _dimension in _GRID:
     register(
@@ -307,6 +315,7 @@ for _distance, _dimension in _GRID:
         options=Pecl.Options(
             network="paper", term="printed", weights="learned", distance=_distance, dimension=_dimension
         ),
+        version=1,
     )
 
 # What the contrastive term does: its weight from nothing (``pecl-mse``) to a tenth of the loss's weights.
