@@ -114,10 +114,10 @@ class Train(_Section):
 class Scoring(_Section):
     """How upscaled plates are judged."""
 
-    ocr: Literal["rapid", "paddle", "crnn", "none"] = "rapid"
-    """The judge: PP-OCRv4 through RapidOCR, PaddleOCR itself, this project's own reader, or nobody."""
-    second: Literal["rapid", "paddle", "crnn", "none"] = "crnn"
-    """A second judge, so that no verdict hangs on one; it does not read where ``ocr`` is none."""
+    ocr: Literal["rapid", "hyperlpr", "paddle", "crnn", "none"] = "rapid"
+    """The OCR engine: PP-OCRv4 through RapidOCR, HyperLPR's recognizer, PaddleOCR itself, our CRNN, or none."""
+    second: Literal["rapid", "hyperlpr", "paddle", "crnn", "none"] = "hyperlpr"
+    """A second OCR engine, so that no verdict hangs on one; none where ``ocr`` is none."""
     paddle_model: Place | None = None
     """Folder of a recognition model for ``ocr=paddle``; none: the one PaddleOCR downloads."""
     paddle_device: str = "cpu"

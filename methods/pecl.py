@@ -30,9 +30,10 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from methods import register
-from methods.base import Batch, Losses, NetworkMethod, Session
+from methods.base import Batch, Losses, Session
 from methods.blocks.pecl_networks import paper_network, release_network
 from methods.blocks.pretrained import ImageNetNormalise, plates_weights_hash, resnet18
+from methods.network import NetworkMethod
 from methods.options import MethodOptions
 
 Distance = Literal["manhattan", "euclidean"]
@@ -124,13 +125,14 @@ class Pecl(NetworkMethod):
         super().__init__(options)
         self.embedder: Embedder | None = None  # training needs it, upscaling does not
         kind = self.options.weights if self.options.term != "none" else "fixed"
-        self.w_pixel = nn.Parameter(torch.tensor(0.5), requires_grad=kind != "fixed")
-        self.w_contrastive = nn.Parameter(torch.tensor(0.5), requires_grad=kind == "renormalised")
+        given = self.options.w_contrastive if kind == "fixed" else 0.5
+        self.w_pixel = nn.Parameter(torch.tensor(1.0 - given), requires_grad=kind != "fixed")
+        self.w_contrastive = nn.Parameter(torch.tensor(given), requires_grad=kind == "renormalised")
 
     def build(self) -> nn.Module:
         return paper_network() if self.options.network == "paper" else release_network()
 
-    def ingredients(self) -> dict[str, str]:
+    def external_weights(self) -> dict[str, str]:
         if self.options.term == "none" or self.options.embedder_init != "plates":
             return {}
         return {"embedder": plates_weights_hash("--set pecl.embedder_init=random")}
@@ -140,7 +142,7 @@ class Pecl(NetworkMethod):
             weight.data = weight.data.to(self.device)
         if self.options.term != "none":
             self.embedder = Embedder(self.options.dimension, self.options.embedder_init)
-            self.settle(self.embedder)
+            self.to_device(self.embedder)
             self.embedder.train(self.options.batch_norm == "batch")
             self.embedder.requires_grad_(self.options.embedder == "trained")
         super().prepare(session)
@@ -180,15 +182,11 @@ class Pecl(NetworkMethod):
 
     def loss_weights(self) -> tuple[Tensor, Tensor]:
         """w_pixel and w_contrastive of Equation 19. Fixed ones are as given: 1 − (1 − 1e-8) would be 0 in fp32."""
-        if self.w_contrastive.requires_grad:
-            return self.w_pixel, self.w_contrastive
-        if self.w_pixel.requires_grad:
-            return self.w_pixel, 1.0 - self.w_pixel
-        given = self.options.w_contrastive
-        return torch.tensor(1.0 - given, device=self.device), torch.tensor(given, device=self.device)
+        one_parameter = self.w_pixel.requires_grad and not self.w_contrastive.requires_grad
+        return self.w_pixel, 1.0 - self.w_pixel if one_parameter else self.w_contrastive
 
-    def descend(self, total: Tensor) -> None:
-        super().descend(total)
+    def optimizer_step(self, total: Tensor) -> None:
+        super().optimizer_step(total)
         with torch.no_grad():
             if self.w_pixel.requires_grad:
                 self.w_pixel.clamp_(0.0, 1.0)
@@ -244,7 +242,7 @@ class Pecl(NetworkMethod):
 
     def _start(self) -> str:
         if self.options.embedder_init == "plates":
-            return f"weights that read synthetic plates (SHA-256 {self.ingredients()['embedder'][:12]})"
+            return f"weights that read synthetic plates (SHA-256 {self.external_weights()['embedder'][:12]})"
         return "ImageNet's weights" if self.options.embedder_init == "imagenet" else "random weights"
 
 

@@ -7,8 +7,9 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from methods import register
-from methods.base import Batch, Losses, NetworkMethod, Recipe, Session
+from methods.base import Batch, Losses, Recipe, Session
 from methods.blocks.resize import upsample_bicubic
+from methods.network import NetworkMethod
 
 
 def luma(rgb: Tensor) -> Tensor:
@@ -57,7 +58,7 @@ class SRCNN(NetworkMethod):
     # The publication descends with momentum from N(0, 0.001); Adam at the same two rates is the usual retraining. Under
     # the common recipe Adam starts from PyTorch's default, as those retrainings do.
     native_recipe = Recipe(learning_rate=1e-4, schedule="constant", layer_rates=(("reconstruct.", 0.1),))
-    context = 8  # it reaches 8 pixels at full size, and bicubic interpolation 2 at the LR's
+    halo = 8  # it reaches 8 pixels at full size, and bicubic interpolation 2 at the LR's
 
     def build(self) -> SRCNNNetwork:
         return SRCNNNetwork()

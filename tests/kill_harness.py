@@ -26,7 +26,7 @@ PHASES = ("start", "packing", "training", "validation", "checkpointing", "files"
 """``start``: all that is no other phase. ``files``: in and between writing history, weights and what says that they
 are finished."""
 _CONTEXT = multiprocessing.get_context("forkserver")
-_METHODS = ("bicubic", "srcnn", "espcn", "msrn", "esrgan", "tbsrn", "swinir", "pecl")
+_METHODS = ("bicubic", "srcnn", "msrn", "espcn", "esrgan", "tbsrn", "swinir", "pecl")
 _CONTEXT.set_forkserver_preload(
     [
         "benchmark.cli.main",

@@ -128,7 +128,7 @@ def data_embedder(
     device: Device = "auto",
     iterations: Annotated[Optional[int], typer.Option(min=1, help="Optimiser iterations.")] = None,
     plates: Annotated[Optional[int], typer.Option(min=1, help="Synthetic plates to draw.")] = None,
-    force: Annotated[bool, typer.Option("--force", help="Train anew what is there already.")] = False,
+    force: Annotated[bool, typer.Option("--force", help="Train again even if it exists.")] = False,
 ) -> None:
     """Train the ResNet-18 of embedder_init=plates. It learns to read synthetic plates: minutes on a GPU."""
     from benchmark.ocr.pretraining.trainer import EMBEDDER, embedder_path
@@ -142,9 +142,9 @@ def data_reader(
     device: Device = "auto",
     iterations: Annotated[Optional[int], typer.Option(min=1, help="Optimiser iterations.")] = None,
     plates: Annotated[Optional[int], typer.Option(min=1, help="Synthetic plates to draw.")] = None,
-    force: Annotated[bool, typer.Option("--force", help="Train anew what is there already.")] = False,
+    force: Annotated[bool, typer.Option("--force", help="Train again even if it exists.")] = False,
 ) -> None:
-    """Train the second judge, crnn, anew. The package brings its weights along."""
+    """Train the OCR engine crnn anew. The package contains its weights."""
     from benchmark.ocr.pretraining.trainer import READER
 
     _train_reader(READER, out, device, iterations, plates, force)

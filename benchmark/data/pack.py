@@ -30,8 +30,9 @@ from benchmark.data.pictures import Box, Source, cut, in_chunks, load_crop, scan
 from benchmark.data.plates import PACK_VERSION, SCHEMA, BadPack, Plate, Plates, fingerprint, open_pack
 from benchmark.data.splits import Counts, Protocol, Split, assign
 from benchmark.util.errors import UserError, amount
-from benchmark.util.files import write_text
+from benchmark.util.files import sync, write_text
 from benchmark.util.locks import hold
+from benchmark.util.names import fit_name
 
 __all__ = ["Plate", "Plates", "Source", "load_crop", "prepare", "scan"]
 
@@ -62,7 +63,7 @@ def prepare(
     chosen = assign([s.path for s in sources], [s.name.text for s in sources], protocol, counts, seed)
     picked = sorted(chosen, key=lambda i: (_ORDER.index(chosen[i]), sources[i].path))
     jobs = [(sources[i], chosen[i]) for i in picked]
-    target = cache / f"{_slug(folder)}-{_key(folder, jobs, protocol)}"
+    target = cache / fit_name(_slug(folder), cache, f"-{_key(folder, jobs, protocol)}")
     try:
         return open_pack(target)
     except BadPack:
@@ -112,7 +113,7 @@ def _make(
             pixels.flush()
             done += [plate for plate, _ in chunk]
             write_entry(journal, done[-len(chunk) :])
-        os.fsync(pixels.fileno())
+        sync(pixels.fileno())
     table, hashes = _table(jobs, done)
     skipped = [(source.path, plate) for (source, _), plate in zip(jobs, done) if isinstance(plate, str)]
     _write_csv(target / "skipped.csv", ["file", "reason"], [*odd, *skipped])
@@ -188,7 +189,7 @@ def _finish(target: Path, table: pd.DataFrame, hashes: np.ndarray, protocol: Pro
     with open(target / "plates.parquet", "wb") as file:
         pq.write_table(pa.Table.from_pandas(table, SCHEMA, preserve_index=False).replace_schema_metadata(), file)
         file.flush()
-        os.fsync(file.fileno())
+        sync(file.fileno())
     info = {
         "version": PACK_VERSION,
         "fingerprint": fingerprint(table),

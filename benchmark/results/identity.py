@@ -46,7 +46,7 @@ def training_identity(
     """Hash of everything the weights of one method and seed depend on (64 hexadecimal digits).
 
     ``config`` may be one that a result has stored. ``fingerprint``: of the plates; ``external_weights``:
-    :meth:`methods.Method.ingredients`.
+    :meth:`methods.Method.external_weights`.
     """
     fields = identity_fields(config)
     return _hash({

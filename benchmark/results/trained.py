@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import os
 import warnings
 from collections.abc import Iterable
@@ -20,7 +21,8 @@ import methods
 from benchmark.results.record import UPPER_BOUND
 from benchmark.results.store import Result, read_result
 from benchmark.util.errors import UserError, first_line, out_of_memory
-from benchmark.util.files import open_plain
+from benchmark.util.files import open_plain, write_bytes
+from benchmark.util.names import fit_name
 from methods import Method, Registration
 
 LARGEST = 1_000_000
@@ -118,7 +120,7 @@ def targets(pictures: Iterable[Path], out: Path) -> dict[Path, Path]:
     """
     places: dict[Path, Path] = {}
     for path in pictures:
-        target = out / f"{path.stem}.png"
+        target = out / fit_name(path.stem, out, ".png")
         other = next((p for p, place in places.items() if place == target and p != path), None)
         if other is not None:
             raise UserError(f"{other} and {path} would both become {target}: upscale them with another --out each")
@@ -138,12 +140,11 @@ def upscale_file(method: Method, path: Path, target: Path) -> None:
         if not out_of_memory(error):
             raise
         raise UserError(f"out of memory in upscaling {path}: cut the picture, or take another --device") from None
-    partial = target.with_name(target.name + ".partial")
+    png = io.BytesIO()
+    Image.fromarray(sr).save(png, format="PNG")
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
-        partial.unlink(missing_ok=True)
-        Image.fromarray(sr).save(partial, format="PNG")
-        partial.replace(target)
+        write_bytes(target, png.getvalue())
     except OSError as error:
         raise UserError(f"cannot write {target}: {error.strerror or error} (choose a folder with --out)") from None
 

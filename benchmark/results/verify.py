@@ -173,7 +173,7 @@ def _weights(result: Result) -> Faults:
         return
     try:
         method = make(methods.get(result.method), result.info["options"])
-        parameters = method.parameters()
+        parameters = method.num_parameters()
         if parameters != result.info["parameters"]:
             stored = f"{result.info['parameters']:,}"
             yield f"the method has {parameters:,} parameters and not {stored}", "look at the commit it was made with"

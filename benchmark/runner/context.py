@@ -20,6 +20,7 @@ from benchmark.ocr.engines import make_engine
 from benchmark.ocr.reading import OcrEngine
 from benchmark.results.identity import scoring_identity
 from benchmark.results.store import Run
+from benchmark.runner.activity import Activity
 from benchmark.scoring import upscaling
 from benchmark.training import determinism
 from benchmark.util.errors import CannotWrite, UserError, fault_of_place
@@ -39,6 +40,9 @@ class RunContext:
     ocr_engine: OcrEngine | None
     second_engine: OcrEngine | None
     stop: Stop
+    started: int
+    """When this process began, by the clock of the file system (nanoseconds)."""
+    activity: Activity
 
     @cached_property
     def ocr_facts(self) -> list[dict[str, Any] | None]:

@@ -50,11 +50,12 @@ def create(context: RunContext, entry: Registration) -> Method:
     return entry.create(context.config.options_for(entry))
 
 
-def compute(
-    context: RunContext, entry: Registration, seed: int, folder: Path, identity: str, progress: Progress
+def train_and_score(
+    context: RunContext, entry: Registration, seed: int, identity: str, progress: Progress
 ) -> dict[str, Any]:
     """Train, choose the best weights on validation plates, score, store. Returns the content of ``result.json``."""
     begun = time.perf_counter()
+    folder = context.run.place(entry.name, seed)
     with context.stop.between_iterations(), _memory_for_training(context):
         method, session = trainer.train(
             lambda: create(context, entry),
@@ -232,10 +233,10 @@ def describe(context: RunContext, entry: Registration, seed: int, identity: str,
         "citation": entry.method.citation,
         "seed": seed,
         "options": asdict(method.options),
-        "parameters": method.parameters(),
+        "parameters": method.num_parameters(),
         "paper_parameters": entry.method.paper_parameters,
         "identity": identity,
-        "ingredients": method.ingredients(),
+        "ingredients": method.external_weights(),
         "versions": current_versions(entry.name),
         "source": current_source(entry.name),
         "facts": method.facts,

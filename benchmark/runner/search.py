@@ -105,7 +105,7 @@ def _outcome(
 
     A training's folder is named after its identity, so that a wider search finds it again.
     """
-    external_weights = entry.create(config.options_for(entry)).ingredients()
+    external_weights = entry.create(config.options_for(entry)).external_weights()
     identity = training_identity(entry, seed, config, plates.fingerprint, external_weights)
     place = folder / "trainings" / identity[:16]
     done = place / "outcome.json"

@@ -41,8 +41,8 @@ class Progress:
     ) -> None:
         self.name = name
         self.also = also
-        self.stream = stream or sys.stdout
-        self.live = self.stream.isatty()
+        self.stream: TextIO | None = stream or sys.stdout  # None where the process was started without one
+        self.live = self.stream is not None and self.stream.isatty()
         self._drawn = 0.0
         self._validations = -1
         self._start: tuple[float, int] | None = None
@@ -69,9 +69,10 @@ class Progress:
 
     def _write(self, text: str) -> None:
         # A terminal that has been closed, or a log on a disk that is full: no reason to lose a training.
-        with suppress(OSError):
-            self.stream.write(text)
-            self.stream.flush()
+        with suppress(OSError, ValueError):
+            if self.stream is not None:
+                self.stream.write(text)
+                self.stream.flush()
 
     def _line(self, session: TrainingState, now: float) -> str:
         assert self._start is not None

@@ -46,10 +46,10 @@ def train(
     weights so far are in their files then), and :class:`Interrupted`.
     """
     sampler = PatchSampler(plates, config.batch_size, seed, validation.device)
-
-    def make() -> tuple[Method, TrainingSession]:
+    while True:
         torch.manual_seed(seed)
-        return create().accelerate(config.acceleration).to(validation.device), TrainingSession(
+        method = create().accelerate(config.acceleration).to(validation.device)
+        session = TrainingSession(
             config,
             sampler,
             lambda method: upscaling.validate(method.upscale, validation),
@@ -58,15 +58,20 @@ def train(
             report=report,
             should_stop=should_stop,
         )
-
-    while True:
-        method, session = make()
         try:
-            if not _finished_before(method, session):
-                _train(method, session)
-            return method, session
+            if _finished_before(method, session):
+                return method, session
+            _remove_partial_files(folder)
+            method.train(session)
+            if not session.history:
+                session.record(method)  # a method without training has a validation score all the same
         except CheckpointMismatch:
             continue  # with the checkpoint before that one, or anew
+        except Exception:
+            _keep(session)
+            raise
+        _finish(method, session)
+        return method, session
 
 
 def _finished_before(method: Method, session: TrainingSession) -> bool:
@@ -85,19 +90,17 @@ def _finished_before(method: Method, session: TrainingSession) -> bool:
     return True
 
 
-def _train(method: Method, session: TrainingSession) -> None:
-    for partial in session.folder.glob("*.partial"):  # of a run that was killed
+def _remove_partial_files(folder: Path) -> None:
+    """Remove what a killed run left half written."""
+    for partial in folder.glob("*.partial"):
         if partial.is_dir() and not partial.is_symlink():
             shutil.rmtree(partial)
         else:
             partial.unlink()
-    try:
-        method.train(session)
-        if not session.history:
-            session.record(method)  # a method without training has a validation score all the same
-    except Exception:
-        _keep(session)
-        raise
+
+
+def _finish(method: Method, session: TrainingSession) -> None:
+    """Store what a training leaves, and that it has ended."""
     _keep(session)
     files = [HISTORY, BEST]
     if session.best_iteration != session.iteration:

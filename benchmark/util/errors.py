@@ -9,6 +9,10 @@ import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
+from typing import Any
+
+from benchmark.util.names import partial_path
+from benchmark.util.terminal import cell
 
 _NO_ROOM = {errno.ENOSPC, errno.EDQUOT}
 _NOT_ALLOWED = {errno.EROFS, errno.EACCES, errno.EPERM}
@@ -25,6 +29,9 @@ class CannotWrite(OSError):
     def __init__(self, path: Path, number: int, need: int = 0, option: str = "--results FOLDER") -> None:
         super().__init__(number, os.strerror(number), str(path))
         self.need, self.free, self.option = need, free_bytes(path), option
+
+    def __reduce__(self) -> tuple[Any, ...]:  # as it may come from another process
+        return CannotWrite, (Path(self.filename), self.errno, self.need, self.option)
 
     def __str__(self) -> str:
         room = ""
@@ -55,7 +62,7 @@ def writing(path: Path, need: int = 0) -> Iterator[None]:
         with suppress(OSError):
             need = need or (path.stat().st_size if path.is_file() else 0)
         failure = CannotWrite(path, number, need)  # asks for the free room as it was
-        partial = path.with_name(path.name + ".partial")
+        partial = partial_path(path)
         if partial.is_dir() and not partial.is_symlink():
             shutil.rmtree(partial, ignore_errors=True)
         with suppress(OSError):
@@ -122,6 +129,5 @@ def first_line(error: BaseException) -> str:
     except Exception:  # a __str__ that raises is the plug-in's, and no reason to lose the others
         lines = []
     text = lines[0] if lines else type(error).__name__
-    # Neither half characters (of file names that are no UTF-8) nor what a terminal would obey.
-    text = "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
+    text = cell(text)
     return text if len(text) <= _LONGEST_LINE else text[: _LONGEST_LINE - 1] + "…"

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import difflib
 import importlib
-import os
 import pkgutil
 import traceback
 from collections.abc import Callable, Iterable
@@ -26,7 +25,7 @@ import methods
 import paper_figures
 from benchmark.results.store import Run
 from benchmark.util.errors import UserError, first_line
-from benchmark.util.files import refuse_links
+from benchmark.util.files import refuse_links, write_bytes
 from paper_figures import table1
 from paper_figures.common import style, tables, text
 from paper_figures.common.commands import run_command
@@ -215,10 +214,7 @@ def _write(folder: Path, name: str, contents: dict[str, bytes], error: Exception
 
 
 def _write_file(path: Path, content: bytes) -> Path:
-    partial = path.with_name(path.name + ".partial")
-    partial.unlink(missing_ok=True)  # it may be a link
-    partial.write_bytes(content)
-    os.replace(partial, path)
+    write_bytes(path, content, durable=False)
     return path
 
 

@@ -264,7 +264,7 @@ def test_methods_at_the_edge_of_the_budget_have_not_converged() -> None:
     for name in RIVALS[:3]:
         del lab.methods[name]
     found = verdict(lab.results(), 8).finding
-    assert found.reason == "only 4 trained methods of Table 1" and "srcnn,espcn,msrn" in found.command
+    assert found.reason == "only 4 trained methods of Table 1" and "srcnn,msrn,espcn" in found.command
 
 
 def test_scores_of_an_older_version_are_asked_for_again() -> None:

@@ -248,7 +248,7 @@ def test_gaps_are_listed_by_the_command_that_fills_them(tmp_path: Path) -> None:
     section = source.split('<section id="missing"')[1].split("</section>")[0]
     assert "no result of ESPCN" in section
     command = re.search(r'<code class="command">(.*?)</code>', section, re.DOTALL)
-    assert command and re.sub("<.*?>", "", command[1]).startswith("python -m benchmark run --methods espcn,msrn,")
+    assert command and re.sub("<.*?>", "", command[1]).startswith("python -m benchmark run --methods msrn,espcn,")
 
 
 def test_provenance_has_fingerprints_versions_hardware_and_clocks(tmp_path: Path) -> None:

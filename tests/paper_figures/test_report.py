@@ -400,7 +400,7 @@ def test_half_written_results_are_named_and_the_rest_is_shown(tmp_path: Path) ->
         "tbsrn seed 0 cannot be used: history.csv lacks the columns iteration and val_psnr",
     ]
     assert set(csv(run).index) == {"bicubic", "esrgan", "swinir", "pecl-printed", "hr"}
-    assert "SRCNN, ESPCN, MSRN, TBSRN, PECL" in built.missing[0].what
+    assert "SRCNN, MSRN, ESPCN, TBSRN, PECL" in built.missing[0].what
 
 
 def test_nothing_to_show_is_one_clear_line(tmp_path: Path) -> None:

@@ -69,7 +69,7 @@ def test_a_result_is_found_by_its_folder_wherever_it_lies(tmp_path: Path, monkey
     folder = put(tmp_path / "downloaded")
     assert load_method(folder, CPU).name == "espcn"
     monkeypatch.chdir(folder)
-    assert load_method(Path("."), CPU).parameters() == 78_816
+    assert load_method(Path("."), CPU).num_parameters() == 78_816
 
 
 @pytest.mark.parametrize(

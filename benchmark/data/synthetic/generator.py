@@ -11,6 +11,7 @@ encoder, its font renderer) and not on the processor.
 from __future__ import annotations
 
 import dataclasses
+import io
 import json
 import math
 import multiprocessing
@@ -26,6 +27,7 @@ from benchmark.data.ccpd import ALPHANUMERICS, LETTERS, PROVINCES, PlateName, Po
 from benchmark.data.synthetic.camera import View
 from benchmark.data.synthetic.scene import draw_photo
 from benchmark.util.errors import UserError
+from benchmark.util.files import write_bytes, write_text
 
 GENERATOR_VERSION = 1
 """Goes up with every change that alters a byte of a picture."""
@@ -187,9 +189,9 @@ def _draw(out: Path, seed: int, index: int) -> None:
     named = dataclasses.replace(name, brightness=brightness, blur=blur)
     folder = out / ("ccpd_green" if name.style == "green" else "ccpd_base")
     final = folder / format_name(named)
-    partial_file = final.with_suffix(".part")
-    picture.save(partial_file, "JPEG", quality=_JPEG_QUALITY, subsampling="4:2:0")
-    os.replace(partial_file, final)
+    jpeg = io.BytesIO()
+    picture.save(jpeg, "JPEG", quality=_JPEG_QUALITY, subsampling="4:2:0")
+    write_bytes(final, jpeg.getvalue(), durable=False)
 
 
 def _claim(out: Path, plates: int, seed: int) -> None:
@@ -210,9 +212,7 @@ def _claim(out: Path, plates: int, seed: int) -> None:
         raise UserError(f"{out} holds other files than synthetic plates: name another folder")
     for folder in ("ccpd_base", "ccpd_green"):
         (out / folder).mkdir(parents=True, exist_ok=True)
-    written = out / f"{MANIFEST}.part"
-    written.write_text(json.dumps(wanted) + "\n")
-    os.replace(written, manifest)
+    write_text(manifest, json.dumps(wanted) + "\n")
 
 
 def _index(file: Path) -> int:

@@ -27,6 +27,8 @@ from benchmark.ocr.pretraining.dataset import draw_held_out, draw_windows
 from benchmark.ocr.pretraining.embedder import PlateResNet
 from benchmark.ocr.pretraining.learning import HELD_OUT_SEED, PretrainingRecipe, accuracy, learn
 from benchmark.util.errors import UserError
+from benchmark.util.files import write_bytes
+from benchmark.util.names import partial_path
 from methods.blocks.pretrained import PLATES_FILE
 
 PRETRAINING_VERSION = 1
@@ -170,9 +172,7 @@ def _write(out: Path, tensors: dict[str, Tensor], facts: dict[str, str]) -> None
     end = 8 + int.from_bytes(content[:8], "little")
     header = json.dumps(json.loads(content[8:end]), sort_keys=True, separators=(",", ":")).encode()
     header += b" " * (-len(header) % 8)
-    part = out.with_name(f"{out.name}.part")
-    part.write_bytes(len(header).to_bytes(8, "little") + header + content[end:])
-    os.replace(part, out)
+    write_bytes(out, len(header).to_bytes(8, "little") + header + content[end:])
 
 
 def _check_place(out: Path) -> None:
@@ -181,9 +181,8 @@ def _check_place(out: Path) -> None:
         out.parent.mkdir(parents=True, exist_ok=True)
         if out.is_dir():
             raise IsADirectoryError(0, "it is a folder")
-        part = out.with_name(f"{out.name}.part")
-        part.touch()
-        part.unlink()
+        partial_path(out).touch()
+        partial_path(out).unlink()
     except OSError as error:
         raise UserError(f"cannot write {out}: {error.strerror}") from None
 
