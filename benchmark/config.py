@@ -62,6 +62,8 @@ class Data(_Section):
     val_plates: Positive = 1_000
     test_plates: Positive = 1_000
     """Plates per split. A folder with fewer is shared out in the same proportion."""
+    follow_links: bool = False
+    """Whether symbolic links below the folder are followed (to other disks, or into a hub's cache)."""
     seed: Annotated[int, Field(ge=0, lt=2**32)] = 0
     """Seed of the split, and of the synthetic plates. Training seeds are counted from 0 apart from it."""
     cache: Place | None = None

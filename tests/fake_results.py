@@ -14,8 +14,9 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from benchmark.results.identity import current_source
-from benchmark.results.store import SCHEMA, Run, write_result
+from benchmark.results.identity import current_versions
+from benchmark.results.record import SCHEMA
+from benchmark.results.store import Run, write_result
 from benchmark.scoring import plate_scores
 
 _SHAPE = np.array([-3.0, -2.0, -2.0, -1.0, -0.5, 0.5, 1.0, 2.0, 2.0, 3.0])
@@ -189,7 +190,8 @@ def describe(method: Fake, seed: int, ocr: bool) -> dict[str, Any]:
     info: dict[str, Any] = {
         "schema": SCHEMA, "status": "complete", "method": method.name, "title": method.title, "seed": seed,
         "groups": ["bound"] if method.name == "hr" else list(method.groups), "notes": list(method.notes),
-        "scoring_identity": "5" * 64, "source": current_source(method.name) or {"scoring": "5" * 64}, "clocks": {},
+        "scoring_identity": "5" * 64, "source": {"training": "7" * 64, "scoring": "8" * 64}, "clocks": {},
+        "versions": current_versions(method.name) or {"scoring": 1},
         "config": {
             "preset": "quick",
             "data": {"folder": None, "protocol": "disjoint"},

@@ -197,8 +197,8 @@ def _watch_phases(phases: _Phases) -> None:
     around(pack, "prepare", lambda *_: "packing")
     around(upscaling, "validate", lambda *_: "validation")
     around(checkpoint, "_write", lambda path, *_: "checkpointing" if path.name == checkpoint.CURRENT else "files")
-    around(trainer, "_keep", lambda *_: "files")
-    around(trainer, "_save", lambda *_: "files")
+    around(trainer, "_store_best", lambda *_: "files")
+    around(trainer, "_save_weights", lambda *_: "files")
     around(job, "store_scores", lambda *_: "scoring")
     around(scheduler, "score_upper_bound", lambda *_: "scoring")
     batch = PatchSampler.batch

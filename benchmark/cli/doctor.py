@@ -57,6 +57,9 @@ def _pretrained() -> list[tuple[str, str]]:
     for name, pattern in _WEIGHTS.items():
         file = next(cache.glob(pattern), None)
         rows.append((name, str(file) if file else f"no ImageNet weights in {cache} yet"))
-    plates = embedder_path()
-    state = str(plates) if plates.is_file() else "not trained yet: python -m benchmark data embedder"
+    try:
+        plates = embedder_path()
+        state = str(plates) if plates.is_file() else "not trained yet: python -m benchmark data embedder"
+    except UserError as error:
+        state = str(error)
     return [*rows, ("ResNet-18 (plates)", state)]

@@ -21,6 +21,7 @@ from benchmark.cli.options import (
     Assignments,
     Device,
     Folder,
+    FollowLinks,
     Names,
     NewRunName,
     Plugins,
@@ -93,6 +94,7 @@ def run(
     preset: Preset = "quick",
     data: Folder = None,
     protocol: Protocol = None,
+    follow_links: FollowLinks = False,
     seeds: Annotated[Optional[int], typer.Option(help="Trainings per method, with seeds 0, 1, ….")] = None,
     iterations: Annotated[Optional[int], typer.Option(help="Optimiser iterations of every method.")] = None,
     batch_size: Annotated[Optional[int], typer.Option(help="Patches per iteration.")] = None,
@@ -116,6 +118,7 @@ def run(
     options = {
         "data.folder": data,
         "data.protocol": protocol,
+        "data.follow_links": follow_links or None,
         "train.seeds": seeds,
         "train.iterations": iterations,
         "train.batch_size": batch_size,
@@ -129,7 +132,7 @@ def run(
     from benchmark.runner.scheduler import run_jobs
 
     try:
-        failed = run_jobs(config, entries, Run(folder))
+        failed = run_jobs(config, entries, Run(folder), named=run_name is not None)
     except Interrupted as stopped:
         sys.exit(128 + (stopped.args[0] or signal.SIGINT))
     say(f"results: {folder}")
@@ -181,10 +184,11 @@ def _draw_report(
     with Console(stderr=True).status("loading what draws", spinner="line") as line:
         from benchmark.results.store import find_run
         from paper_figures.report import builder as pages
+        from paper_figures.report import terminal
 
         run = find_run(results, run_name)
         built = pages.build(run, only, allow_mixed, pictures, begin=lambda step: line.update(Text(step)))
-    pages.show(built)
+    terminal.show(built)
     if built.broken:
         sys.exit(1)
 
@@ -324,17 +328,17 @@ def search(
 @app.command()
 def upscale(
     result: Annotated[Path, typer.Argument(help="A finished result: results/RUN/METHOD/seedK.")],
-    images: Annotated[list[Path], typer.Argument(help="Low-resolution pictures.")],
+    images: Annotated[list[Path], typer.Argument(help="Low-resolution pictures, or folders of them.")],
     out: Annotated[Path, typer.Option(help="Folder for the upscaled pictures.")] = Path("upscaled"),
     device: Device = "auto",
     plugin: Plugins = None,
 ) -> None:
     """Upscale pictures eight times with a trained method. One that cannot be read does not cost the others."""
     need_plugins(plugin)
-    from benchmark.results.trained import load_method, targets, upscale_file
+    from benchmark.results.trained import load_method, pictures_in, targets, upscale_file
     from benchmark.runner.context import resolve_device
 
-    places = targets(images, out)
+    places = targets(pictures_in(images), out)
     method = load_method(result, resolve_device(device))
     codes = []
     for path, target in places.items():

@@ -3,6 +3,9 @@
 It shares neither architecture nor authors with PP-OCR. The package is MIT-licensed by its metadata (the project
 HyperLPR: Apache-2.0); its authors do not say which plates it was trained on. The package is not imported: its code
 wants OpenCV's Caffe reader, which OpenCV 5 no longer has. Only the file of weights is read.
+
+Measured: it reads 97 % of 500 blue HR plates of CCPD and 6 of 11 green ones (it takes digits there for letters: 0 for
+D, 6 for G), and 64 % of the synthetic plates (it takes the 3 of their font for an 8).
 """
 
 from __future__ import annotations

@@ -80,7 +80,8 @@ def load_caffe(model: bytes) -> HyperLprNetwork:
         weights[f"{name}.weight"] = torch.from_numpy(kernel).float()
         weights[f"{name}.bias"] = torch.from_numpy(bias).float()
     network.load_state_dict(weights, assign=True)
-    return network.eval().requires_grad_(False)
+    # A third less time than with channels first.
+    return network.eval().requires_grad_(False).to(memory_format=torch.channels_last)
 
 
 def read_blobs(model: bytes) -> dict[str, list[np.ndarray]]:

@@ -27,7 +27,7 @@ from benchmark.training.version import TRAINING_VERSION
 from methods import Registration
 
 NON_IDENTITY_FIELDS = {
-    "data": {"folder", "cache"},  # the fingerprint of the pack stands for them
+    "data": {"folder", "cache", "follow_links"},  # the fingerprint of the pack stands for them
     "train": {"seeds", "device", "threads", "checkpoint_seconds", "checkpoint_iterations"},
 }
 """Fields that change the weights of one (method, seed) by rounding alone, or not at all; provenance records them."""

@@ -1,4 +1,4 @@
-"""From a configuration to stored results: one job per (method, seed), shared out among processes by locks."""
+"""From a configuration to stored results: one job per (method, seed); locks share them out among processes."""
 
 from __future__ import annotations
 
@@ -39,6 +39,8 @@ from benchmark.results.store import (
 from benchmark.runner.activity import Activity, working
 from benchmark.runner.context import RunContext, configure_torch, make_ocr_engines, prepare_plates, resolve_device
 from benchmark.runner.job import common_facts, create, rescore, score_upper_bound, train_and_score, upper_bound_facts
+from benchmark.runner.run_names import refuse_taken_name
+from benchmark.scoring.plausibility import flat_plates, unread_plates
 from benchmark.scoring.version import SCORING_VERSION
 from benchmark.training import checkpoint
 from benchmark.training.progress import Progress
@@ -54,7 +56,7 @@ from methods import Registration
 
 @dataclass(frozen=True)
 class Job:
-    """What is computed at a time: a method with a seed, or (without a method) the upper bound."""
+    """A method to train and score with a seed, or (without a method) the upper bound to score."""
 
     entry: Registration | None
     seed: int = 0
@@ -73,7 +75,7 @@ class Job:
 
     @property
     def facts(self) -> dict[str, Any]:
-        """What ``result.json`` says of the method, whatever becomes of it."""
+        """The fields of ``result.json`` that describe the method, also if it fails."""
         if self.entry is None:
             return upper_bound_facts()
         return {
@@ -85,13 +87,20 @@ class Job:
 
 
 def run_jobs(
-    config: Config, entries: list[Registration], run: Run, say: Callable[[str], None] = say_plainly
+    config: Config,
+    entries: list[Registration],
+    run: Run,
+    say: Callable[[str], None] = say_plainly,
+    named: bool = True,
 ) -> list[str]:
     """Train and score what is missing in ``run``. Returns the names of the jobs that failed.
 
     Other processes may work in the run at the same time, on other methods or the same ones: each takes jobs that
     nobody holds, and waits at the end for those that somebody does. Raises UserError if one of them has another
     configuration.
+
+    Where nobody has ``named`` the run, it goes by its default name, and replaces no finished results of other plates,
+    nor longer trainings: raises UserError.
 
     A failing method is stored as a failure and does not take the others along. Raises :class:`Interrupted` after
     Ctrl-C or SIGTERM, and OSError where nothing can be written; the same call then goes on where it stopped.
@@ -106,6 +115,10 @@ def run_jobs(
                 activity = Activity(tell, [job.key for job in todo])
                 plates, name = prepare_plates(config, run.folder.parent, say)
                 say(f"{overview(plates, name)}; device {device}")
+                for remark in filter(None, (flat_plates(plates.split(split)) for split in ("val", "test"))):
+                    say(remark)
+                if not named:
+                    refuse_taken_name(run, config, entries, plates)
                 engines = make_ocr_engines(config)
                 context = RunContext(config, run, device, plates, name, *engines, stop, started, activity)
                 queue = list(todo)
@@ -115,12 +128,21 @@ def run_jobs(
                         queue.append(job)
                     elif not complete:
                         failed.add(job.key)
+                    elif job.entry is None:
+                        _warn_of_unread_plates(run, say)
         except KeyboardInterrupt:
             if not stop():
                 raise
             say("stopped; the same command goes on from here")
             raise Interrupted(stop.signal) from None
     return [job.label for job in todo if job.key in failed]
+
+
+def _warn_of_unread_plates(run: Run, say: Callable[[str], None]) -> None:
+    """Say at once if the HR plates themselves are hardly read."""
+    bound = run.result(UPPER_BOUND, 0)
+    if bound is not None and (remark := unread_plates(bound.info["scores"]["best"])):
+        say(remark)
 
 
 def jobs(config: Config, entries: list[Registration]) -> list[Job]:
@@ -131,11 +153,11 @@ def jobs(config: Config, entries: list[Registration]) -> list[Job]:
 
 
 def shared_settings(config: Config) -> tuple[dict[str, Any], str]:
-    """What all processes that work in a run have in common (each of two that differ would compute anew what the
-    other has made), and which settings they need not."""
+    """The settings that all processes working in a run must share (or each would recompute the results of the other),
+    and the options that may differ."""
     settings = identity_fields(config)
     data, families = config.data.folder, settings.pop("methods")
-    del settings["preset"]  # a name for what the others say
+    del settings["preset"]  # its fields count, not its name
     settings["data"]["folder"] = str(data.resolve()) if data else None
     versions = {"training": TRAINING_VERSION, "scoring": SCORING_VERSION}
     fields = sorted(f"{section}.{name}" for section, names in NON_IDENTITY_FIELDS.items() for name in names)
@@ -152,9 +174,10 @@ def overview(plates: Plates, name: str) -> str:
     info, splits = plates.info, plates.info["splits"]
     test = plates.split("test").table
     seen = f" ({test['seen'].sum()} of them seen in training)" if test["seen"].any() else ""
+    misfits = f" ({info['misfits']} of them: ANNOTATION DOES NOT FIT THE PICTURE)" if info.get("misfits") else ""
     return (
         f"{name}: {splits.get('train', 0)} training, {splits.get('val', 0)} validation, {splits['test']} test plates"
-        f"{seen}; {info['grown']} under 64 px grown, {info['skipped']} skipped"
+        f"{seen}; {info['grown']} under 64 px grown, {info['skipped']} skipped{misfits}"
     )
 
 
@@ -271,18 +294,18 @@ def outcome(scores: dict[str, Any]) -> str:
 
 
 def store_failure(context: RunContext, job: Job, identity: str, error: BaseException, progress: Progress) -> None:
-    """Say why a job failed and store it as a failure, unless there is a result: that is worth more than an error.
+    """Say why a job failed and store the failure, unless there is a complete result, which is worth more.
 
-    A failure is listed in the report and tried again by the next run. Raises OSError where the folder takes not
-    even the failure: the jobs to come could not store anything either.
+    A failure is listed in the report, and the next run tries again. Raises OSError if not even the failure can be
+    stored: the next jobs could not store anything either.
     """
     reason = first_line(error)
     if not isinstance(error, Exception):
         reason = f"{type(error).__name__} ({reason}): a method must not end the process"
     progress.note(f"FAILED: {reason}")
     folder = context.run.place(job.name, job.seed)
-    now = context.run.result(job.name, job.seed)
-    if linked(folder) or ((folder / "result.json").exists() and (now is None or now.complete)):
+    stored = context.run.result(job.name, job.seed)
+    if linked(folder) or ((folder / "result.json").exists() and (stored is None or stored.complete)):
         return
     info = common_facts(context) | {
         **job.facts,

@@ -1,8 +1,7 @@
-"""Choose a method's options on validation plates; the test plates are never looked at.
+"""Choose a method's options on validation plates; test plates are not used.
 
-Every combination of the values to try is trained with every seed under the same budget, and its
-best validation PSNR is recorded. What has been trained is kept: the same command goes on where it
-stopped, and repeats nothing.
+Every combination of the values to try is trained with every seed under the same budget, and its best validation
+PSNR is recorded. Trainings are kept: the same command goes on where it stopped, and repeats none.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Files that others may have made: read without following links, written completely or not at all."""
+"""Files: read without following links, as others may have made them; written completely or not at all."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ def open_plain(path: Path) -> BinaryIO:
         raise
     if not stat.S_ISREG(os.fstat(number).st_mode):
         os.close(number)
-        raise OSError(errno.EINVAL, "is no ordinary file", str(path))
+        raise OSError(errno.EINVAL, "is not an ordinary file", str(path))
     return os.fdopen(number, "rb")
 
 
@@ -72,7 +72,7 @@ def write_bytes(path: Path, content: bytes, durable: bool = True) -> None:
 
 
 def new_file(path: Path, fill: Callable[[BinaryIO], object], durable: bool = True) -> Path:
-    """What is to become ``path``, under a temporary name beside it: filled by ``fill``, and safe on disk."""
+    """Have ``fill`` write the content of ``path`` under a temporary name beside it. Returns that."""
     partial = partial_path(path)
     partial.unlink(missing_ok=True)  # of a run that was killed; or a link
     with open(partial, "xb") as file:

@@ -1,4 +1,4 @@
-"""Text from outside made safe to print: a terminal obeys some characters instead of showing them."""
+"""Text made safe to print (a terminal obeys some characters instead of showing them), and output that never raises."""
 
 from __future__ import annotations
 

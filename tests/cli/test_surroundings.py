@@ -14,9 +14,14 @@ from unittest import mock
 import pytest
 from fault_bench import OPTIONS, ROOT, Bench
 
+from benchmark.cli.data import data_embedder
+from benchmark.cli.doctor import _pretrained
+from benchmark.cli.options import path_option
+from benchmark.results.trained import targets
 from benchmark.util import files, locks, names
 from benchmark.util.errors import UserError
 from benchmark.util.terminal import say
+from methods.blocks.pretrained import MissingWeights, imagenet_weights
 
 CHINESE = "车牌 Δ−😀"
 
@@ -84,6 +89,12 @@ def test_a_foreign_package_in_the_working_folder_is_named(tmp_path: Path) -> Non
     assert ran.returncode == 2 and len(lines) == 1 and str(tmp_path / "methods") in lines[0] and "plate-sr" in lines[0]
 
 
+def test_the_console_script_is_the_command_line() -> None:
+    from benchmark.__main__ import start
+
+    assert 'plate-sr = "benchmark.__main__:start"' in (ROOT / "pyproject.toml").read_text() and callable(start)
+
+
 def test_a_file_system_that_cannot_sync_folders_is_written_to(tmp_path: Path) -> None:
     for number in (errno.EINVAL, errno.EBADF, errno.EACCES, 524):
         with mock.patch("os.fsync", side_effect=OSError(number, os.strerror(number))):
@@ -121,6 +132,13 @@ def test_names_that_are_too_long_are_cut_and_stay_apart(tmp_path: Path) -> None:
     assert (tmp_path / ("y" * 255)).read_text() == "text"
 
 
+def test_upscaled_pictures_of_long_names_have_names_that_fit(tmp_path: Path) -> None:
+    pictures = [tmp_path / f"{'x' * 250}{number}.jpg" for number in range(2)]
+    places = targets(pictures, tmp_path / "out")
+    assert len({place.name for place in places.values()}) == 2
+    assert all(len(place.name) <= 255 and place.suffix == ".png" for place in places.values())
+
+
 @pytest.mark.parametrize("name", [b"x" * 245, "车".encode() * 80, b"\xb3\xb5\xc5\xc6", b"two\nlines"])
 def test_the_default_run_of_an_odd_data_folder_has_a_name_that_can_be_printed(tmp_path: Path, name: bytes) -> None:
     bench = Bench(tmp_path)
@@ -135,14 +153,19 @@ def test_the_default_run_of_an_odd_data_folder_has_a_name_that_can_be_printed(tm
 
 
 def test_without_a_home_directory_no_folder_is_called_tilde(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    from benchmark.cli.options import path_option
-
-    monkeypatch.delenv("HOME")
+    for name in ("HOME", "TORCH_HOME", "XDG_CACHE_HOME"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.chdir(tmp_path)
     with mock.patch("pwd.getpwuid", side_effect=KeyError):
+        with pytest.raises(UserError, match=r"no home directory .* set TORCH_HOME"):
+            data_embedder()
+        with pytest.raises(MissingWeights, match="set TORCH_HOME"):
+            imagenet_weights(mock.Mock(), "")
+        assert dict(_pretrained())["ResNet-18 (plates)"].startswith("no home directory")
         for path in ("~", "~/results"):
             with pytest.raises(UserError, match="no home directory"):
                 path_option(path)
-    assert path_option("a/~b") == Path("a/~b")
+    assert path_option("a/~b") == Path("a/~b") and not list(tmp_path.iterdir())
 
 
 def test_progress_without_a_standard_output_says_nothing() -> None:

@@ -24,6 +24,7 @@ from pathlib import Path
 import numpy as np
 
 from benchmark.data.ccpd import ALPHANUMERICS, LETTERS, PROVINCES, PlateName, Point, format_name, parse_name
+from benchmark.data.folders import MANIFEST
 from benchmark.data.synthetic.camera import View
 from benchmark.data.synthetic.scene import draw_photo
 from benchmark.util.errors import UserError
@@ -31,7 +32,6 @@ from benchmark.util.files import write_bytes, write_text
 
 GENERATOR_VERSION = 1
 """Goes up with every change that alters a byte of a picture."""
-MANIFEST = "synthetic.json"
 
 HOME_PROVINCE, HOME_SHARE = "皖", 0.90
 _NEIGHBOURS = "苏苏苏浙浙沪京豫鲁鄂赣粤"
@@ -199,13 +199,13 @@ def _claim(out: Path, plates: int, seed: int) -> None:
     manifest, wanted = out / MANIFEST, {"generator": GENERATOR_VERSION, "seed": seed, "plates": plates}
     if manifest.is_file():
         try:
-            found = json.loads(manifest.read_text())
-            fits = found | {"plates": plates} == wanted and found["plates"] <= plates
+            present = json.loads(manifest.read_text())
+            fits = present | {"plates": plates} == wanted and present["plates"] <= plates
         except (ValueError, TypeError, KeyError):
-            found, fits = "unreadable manifest", False
+            present, fits = "unreadable manifest", False
         if not fits:
             raise UserError(
-                f"{out} holds other synthetic plates ({found}) than asked for ({wanted}): "
+                f"{out} holds other synthetic plates ({present}) than asked for ({wanted}): "
                 "name another folder, or delete it"
             )
     elif out.is_dir() and any(out.iterdir()):
