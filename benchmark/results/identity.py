@@ -19,7 +19,7 @@ import json
 from typing import Any
 
 import methods
-from benchmark.config import Config
+from benchmark.config import Config, Scoring
 from benchmark.results.record import UPPER_BOUND
 from benchmark.results.source import of_project, plugin_hash, project_hash
 from benchmark.scoring.version import SCORING_VERSION
@@ -31,6 +31,9 @@ NON_IDENTITY_FIELDS = {
     "train": {"seeds", "device", "threads", "checkpoint_seconds", "checkpoint_iterations"},
 }
 """Fields that change the weights of one (method, seed) by rounding alone, or not at all; provenance records them."""
+
+SCORING_SETTINGS = ("inference",)
+"""Fields of the configuration's section ``scoring`` that move or add scores. (Engines describe themselves.)"""
 
 # Where training and scoring start; the source hashes follow their imports.
 _TRAINING = "benchmark.training.trainer"
@@ -58,12 +61,32 @@ def training_identity(
         "fingerprint": fingerprint,
         "external_weights": external_weights,
         "versions": training_versions(entry),
+        **_selection(fields),
     })  # fmt: skip
 
 
-def scoring_identity(fingerprint: str, judges: list[dict[str, Any] | None]) -> str:
-    """Hash of everything that scores depend on beside the weights: plates, OCR engines, version."""
-    return _hash({"fingerprint": fingerprint, "judges": judges, "version": SCORING_VERSION})
+def scoring_identity(
+    fingerprint: str, judges: list[dict[str, Any] | None], settings: dict[str, Any] | None = None
+) -> str:
+    """Hash of everything that scores depend on beside the weights: plates, OCR engines, version, and the ``settings``
+    that are not the default (:func:`scoring_settings`)."""
+    chosen = {"settings": settings} if settings else {}
+    return _hash({"fingerprint": fingerprint, "judges": judges, "version": SCORING_VERSION, **chosen})
+
+
+def scoring_settings(config: Config | dict[str, Any]) -> dict[str, Any]:
+    """The settings that move or add scores, which a stored configuration may lack, where they are not the default.
+
+    With the default nothing is hashed, so that scorings from before there was a setting stay valid.
+    """
+    fields = config.get("scoring", {}) if isinstance(config, dict) else config.scoring.model_dump(mode="json")
+    default = Scoring().model_dump(mode="json")
+    return {name: fields[name] for name in SCORING_SETTINGS if fields.get(name, default[name]) != default[name]}
+
+
+def _selection(config: dict[str, Any]) -> dict[str, str]:
+    """How the validation plates that choose the weights are upscaled, where that is not the default."""
+    return {"selection": "patches"} if config.get("scoring", {}).get("inference") == "patches" else {}
 
 
 def identity_fields(config: Config | dict[str, Any]) -> dict[str, Any]:
@@ -164,7 +187,8 @@ def stored_scoring_identity(info: dict[str, Any]) -> str:
         return info.get("scoring_identity", "")
     if info["schema"] < 3 or "scoring_identity" not in info or SCORING_VERSION != 1:
         return ""
-    return scoring_identity(info["data"]["fingerprint"], [info["judge"], info["second_judge"]])
+    engines = [info["judge"], info["second_judge"]]
+    return scoring_identity(info["data"]["fingerprint"], engines, scoring_settings(info["config"]))
 
 
 def is_stale(info: dict[str, Any]) -> bool | None:

@@ -27,6 +27,7 @@ from benchmark.results.identity import (
     current_versions,
     identity_before_versions,
     scoring_identity,
+    scoring_settings,
     stored_options,
     stored_versions,
     training_identity,
@@ -211,7 +212,7 @@ def _identity(result: Result) -> Faults:
         return  # nothing that can be worked out here
     training, scoring = identity_before_versions(info) if info["schema"] == 3 else ("", "")
     if info["schema"] > 3 and then["scoring"] == now["scoring"]:
-        scoring = scoring_identity(fingerprint, [info["judge"], info["second_judge"]])
+        scoring = scoring_identity(fingerprint, [info["judge"], info["second_judge"]], scoring_settings(info["config"]))
     if scoring and scoring != info["scoring_identity"]:
         yield "scoring_identity does not follow from its data, judges and version", remedy
     if result.method == UPPER_BOUND:

@@ -74,7 +74,7 @@ def whole(tmp_path_factory: pytest.TempPathFactory) -> builder.Report:
     """Everything there is to draw, from results that lack nothing."""
     run = with_samples(make_run(tmp_path_factory.mktemp("runs") / "demo", (*METHODS, *READINGS, *ABLATION)))
     make_exhibits(run)
-    return builder.build(with_texts(run))
+    return builder.build(with_patches(run))
 
 
 @pytest.fixture
