@@ -66,8 +66,8 @@ def contenders(results: Results) -> list[Row]:
 
 def _tables(results: Results, found: list[Comparison]) -> list[Table]:
     """One table, and one for the second judge: beside the first they would be wider than a page."""
-    first = [comparison for comparison in found if METRICS[comparison.metric].judge != "second"]
-    second = [comparison for comparison in found if METRICS[comparison.metric].judge == "second"]
+    first = [comparison for comparison in found if METRICS[comparison.metric].engine != "second"]
+    second = [comparison for comparison in found if METRICS[comparison.metric].engine == "second"]
     parts = ((first, ""), (second, ", second judge"))
     return [_table(results, part, whose) for part, whose in parts if part]
 

@@ -17,7 +17,7 @@ PICTURES = True
 
 def draw(results: Results) -> Drawing:
     """HR patches, and below each the LR patch that is made of it."""
-    data = samples.exhibits(results, "patches.csv", ("hr", "lr", "iteration", "position"))
+    data = samples.training_examples(results, "patches.csv", ("hr", "lr", "iteration", "position"))
     lost: list[str] = []
     high, low = ([_picture(results, file, lost) for file in data[column]] for column in ("hr", "lr"))
     if all(pixels is None for pixels in high):
@@ -38,7 +38,7 @@ def draw(results: Results) -> Drawing:
 
 def _picture(results: Results, file: str, lost: list[str]) -> np.ndarray | None:
     try:
-        return samples.exhibit(results, file)
+        return samples.training_example(results, file)
     except NothingToDraw as reason:
         lost.append(str(reason))
         return None

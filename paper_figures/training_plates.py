@@ -38,13 +38,13 @@ _VALUES: dict[str, tuple[str, tuple[str, ...], bool, str]] = {
 
 def draw(results: Results) -> Drawing:
     """One picture a condition, with the value it was chosen by and the plate's number."""
-    data = samples.exhibits(results, "exhibits.csv", ("file", "name", "text", "condition", *_NUMBERS))
+    data = samples.training_examples(results, "exhibits.csv", ("file", "name", "text", "condition", *_NUMBERS))
     for column in _NUMBERS:
         data[column] = pd.to_numeric(data[column], errors="coerce")
     tiles, lost = [], []
     for row in data.to_dict("records"):
         try:
-            pixels = samples.exhibit(results, row["file"])
+            pixels = samples.training_example(results, row["file"])
         except NothingToDraw as reason:
             pixels = None
             lost.append(str(reason))

@@ -1,7 +1,9 @@
-"""Short loss curves of every method, kept in ``loss_curves.json``: a refactor must not move them.
+"""Short loss curves of every method, kept in ``loss_curves.json``: they guard the versions that identities hold.
 
-``python tests/loss_curves.py`` prints how far the curves are from the stored ones, ``--write`` stores them anew,
-which is for changes that are meant to change numbers. ``tests/test_determinism.py`` holds them against the file.
+``python tests/loss_curves.py [CASE …]`` prints how far curves are from the stored ones. ``--write`` stores new ones,
+and those that have moved where ``TRAINING_VERSION``, ``Method.version`` or ``PRETRAINING_VERSION`` rose. It refuses
+others: under the same version a moved curve would let stored results pass for what they no longer are.
+``tests/training/test_determinism.py`` holds the curves against the file.
 
 With the torch and the processor that the file names, the values are the same to the last bit (on one thread). With
 others sums come out in another order. How far that moves a curve is measured when the file is written, by computing
@@ -18,6 +20,7 @@ import platform
 import subprocess
 import sys
 import tempfile
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -29,8 +32,14 @@ import torch
 import methods
 from benchmark.config import Train
 from benchmark.data.pack import Plate
+from benchmark.data.synthetic.generator import GENERATOR_VERSION
+from benchmark.ocr.pretraining.dataset import draw_windows
+from benchmark.ocr.pretraining.learning import PretrainingRecipe, learn
+from benchmark.ocr.pretraining.trainer import EMBEDDER, PRETRAINING_VERSION, READER
 from benchmark.scoring import upscaling
 from benchmark.training import trainer
+from benchmark.training.session import Interrupted
+from benchmark.training.version import TRAINING_VERSION
 
 FILE = Path(__file__).with_name("loss_curves.json")
 VARIANTS = (
@@ -54,10 +63,28 @@ class Case:
     recipe: str = "common"
     iterations: int = 4
     batch: int = 2
+    stop: int | None = None
+    """Stopped after this iteration, and gone on with from the checkpoint."""
+
+    @property
+    def versions(self) -> dict[str, int]:
+        return {"training": TRAINING_VERSION, "method": methods.get(self.method).method.version}
+
+
+@dataclass(frozen=True)
+class Pretraining:
+    """A stored curve of a network that is trained beforehand: ``reader`` or ``embedder``."""
+
+    network: str
+
+    @property
+    def versions(self) -> dict[str, int]:
+        return {"pretraining": PRETRAINING_VERSION, "generator": GENERATOR_VERSION}
 
 
 RANDOM = {"embedder_init": "random"}
-CASES = {
+GAN = {"perceptual": "random", "gan_share": 0.5}
+CASES: dict[str, Case] = {
     **{name: Case(name) for name in ("bicubic", "srcnn", "espcn", "msrn", "tbsrn")},
     # One iteration for pixels, two against a critic.
     "esrgan": Case("esrgan", {"perceptual": "random", "gan_share": 2 / 3}, iterations=3, batch=1),
@@ -73,7 +100,16 @@ CASES = {
     "espcn, native recipe": Case("espcn", recipe="native"),
     "tbsrn, native recipe": Case("tbsrn", recipe="native", iterations=3),
     "swinir, native recipe": Case("swinir", recipe="native", iterations=2, batch=1),
+    # Long enough for an error that grows, and both phases with a moving average and two optimizers.
+    "espcn, 50 iterations": Case("espcn", iterations=50),
+    "esrgan, both phases": Case("esrgan", GAN, iterations=4, batch=1),
+    # What a checkpoint restores gives the curve of a training that was never stopped.
+    "espcn, resumed": Case("espcn", stop=2),
+    "esrgan, both phases, resumed": Case("esrgan", GAN, iterations=4, batch=1, stop=3),
 }
+RESUMED = {name: name.removesuffix(", resumed") for name, case in CASES.items() if case.stop}
+"""Cases that were stopped, and those they must equal."""
+PRETRAINED = {f"pretraining, {name}": Pretraining(name) for name in ("reader", "embedder")}
 
 
 # -- plates ----------------------------------------------------------------------------------------
@@ -114,22 +150,52 @@ def draw(random: np.random.Generator, height: int, width: int) -> np.ndarray:
 
 def compute(case: Case, folder: Path) -> tuple[Curve, str]:
     """The curve of ``case`` and the hash of the weights it leads to. ``folder`` takes the files of the training."""
+    if case.stop is not None:
+        try:
+            _train(case, folder, case.stop)
+        except Interrupted:
+            pass
+        else:
+            raise RuntimeError("the training was not stopped")
+    session = _train(case, folder)
+    names = [name for name in session.history[-1] if name not in ("iteration", "seconds", "learning_rate")]
+    digest = hashlib.sha256()
+    for file in sorted(folder.glob("*.safetensors")):
+        digest.update(file.read_bytes())
+    return {name: [row[name] for row in session.history if name in row] for name in names}, digest.hexdigest()
+
+
+def _train(case: Case, folder: Path, stop: int | None = None) -> trainer.TrainingSession:
     entry = methods.get(case.method)
     config = Train(
         iterations=case.iterations, batch_size=case.batch, learning_rate=1e-3, warmup=1,
         validations=2 * case.iterations, recipe=case.recipe,
     )  # fmt: skip
     folder.mkdir(parents=True, exist_ok=True)
+    reached = 0
+
+    def report(session: trainer.TrainingSession) -> None:
+        nonlocal reached
+        reached = session.iteration
+
     _, session = trainer.train(
         lambda: entry.create(case.options), config, DrawnPlates(12, 1, ((64, 64), (72, 136), (64, 96))),
         upscaling.PlateBatches(DrawnPlates(2, 2, ((32, 32),)), "cpu"), 0, folder, "curve",
-        report=lambda _: None, should_stop=lambda: False,
+        report=report, should_stop=lambda: reached == stop,
     )  # fmt: skip
-    names = [name for name in session.history[-1] if name not in ("iteration", "seconds", "learning_rate")]
-    digest = hashlib.sha256()
-    for file in sorted(folder.glob("*.safetensors")):
-        digest.update(file.read_bytes())
-    return {name: [row[name] for row in session.history if name in row] for name in names}, digest.hexdigest()
+    return session
+
+
+def compute_pretraining(case: Pretraining) -> Curve:
+    """Losses of the first iterations, on three drawn plates."""
+    recipe = PretrainingRecipe(
+        seed=5, plates=3, iterations=4, batch_size=2, learning_rate=1e-3, weight_decay=1e-4, held_out=1
+    )
+    losses: list[float] = []
+    kind = {"reader": READER, "embedder": EMBEDDER}[case.network]
+    windows, texts = draw_windows(recipe.seed, recipe.plates, workers=1)
+    learn(kind.build, recipe, windows, texts, torch.device("cpu"), lambda _, loss: losses.append(loss))
+    return {"total": losses}
 
 
 def environment() -> dict[str, str]:
@@ -162,7 +228,8 @@ def _difference(a: float, b: float) -> float:
 
 
 def stored() -> dict[str, Any]:
-    """Content of the file: ``made_with``, ``curves``, and how far each loss of each ``moves`` with the arithmetic."""
+    """Content of the file: ``made_with``, ``versions`` and ``curves`` by case, and how far each loss of each ``moves``
+    with the arithmetic."""
     return json.loads(FILE.read_text(encoding="utf-8"))
 
 
@@ -173,16 +240,50 @@ def allowed(known: dict[str, Any], name: str) -> dict[str, float]:
     return {loss: max(10.0 * moves, FLOOR) for loss, moves in known["moves"][name].items()}
 
 
-def all_curves() -> dict[str, Curve]:
+def moved(name: str, curve: Curve, known: dict[str, Any]) -> dict[str, float]:
+    """By loss, how far a curve is from the stored one; empty where it is as near as it must be."""
+    limits = allowed(known, name)
+    return {loss: most for loss, most in distances(curve, known["curves"][name]).items() if most > limits[loss]}
+
+
+def risen(before: dict[str, Any], now: dict[str, Any]) -> bool:
+    """Whether some version rose and none fell: numbers may be others."""
+    return before != now and before.keys() == now.keys() and all(now[name] >= before[name] for name in now)
+
+
+def refusals(curves: dict[str, Curve], known: dict[str, Any]) -> list[str]:
+    """The cases whose curves have moved although their versions have not risen."""
+
+    def same(name: str) -> bool:
+        try:
+            return not moved(name, curves[name], known)
+        except ValueError:
+            return False
+
+    stored = [name for name in curves if name in known["curves"]]
+    return [name for name in stored if not same(name) and not risen(known["versions"][name], versions()[name])]
+
+
+def versions() -> dict[str, dict[str, int]]:
+    """By case, the versions its curve depends on."""
+    return {name: case.versions for name, case in {**CASES, **PRETRAINED}.items()}
+
+
+def all_curves(names: Iterable[str]) -> dict[str, Curve]:
     with tempfile.TemporaryDirectory() as folder:
-        return {name: compute(case, Path(folder) / name)[0] for name, case in CASES.items()}
+        return {
+            name: compute_pretraining(PRETRAINED[name])
+            if name in PRETRAINED
+            else compute(CASES[name], Path(folder) / name)[0]
+            for name in names
+        }
 
 
 def measure(curves: dict[str, Curve]) -> dict[str, dict[str, float]]:
     """How far the curves move in :data:`VARIANTS`, each in a process of its own."""
     moves: dict[str, dict[str, float]] = {name: dict.fromkeys(curve, 0.0) for name, curve in curves.items()}
-    for variant in VARIANTS:
-        command = [sys.executable, str(Path(__file__).resolve()), "--print"]
+    for variant in VARIANTS if curves else ():
+        command = [sys.executable, str(Path(__file__).resolve()), "--print", *curves]
         done = subprocess.run(command, env={**os.environ, **variant}, check=True, stdout=subprocess.PIPE, text=True)
         for name, curve in json.loads(done.stdout.splitlines()[-1]).items():
             found = distances(curve, curves[name])
@@ -190,8 +291,8 @@ def measure(curves: dict[str, Curve]) -> dict[str, dict[str, float]]:
     return moves
 
 
-def write(curves: dict[str, Curve]) -> None:
-    """One line a loss, so that a change shows which ones moved."""
+def write(curves: dict[str, Curve], known: dict[str, Any]) -> None:
+    """One line a loss, so that a change shows which ones moved. How far an unmoved one moves is not measured again."""
 
     def table(rows: dict[str, dict[str, Any]]) -> str:
         blocks = [
@@ -200,8 +301,15 @@ def write(curves: dict[str, Curve]) -> None:
         ]
         return "{\n" + "\n  },\n".join(blocks) + "\n  }\n }"
 
-    moves = measure(curves)
-    parts = {"made_with": json.dumps(environment()), "curves": table(curves), "moves": table(moves)}
+    kept = {name for name in curves if curves[name] == known["curves"].get(name)}
+    measured = measure({name: curve for name, curve in curves.items() if name not in kept})
+    moves = {name: known["moves"][name] if name in kept else measured[name] for name in curves}
+    parts = {
+        "made_with": json.dumps(environment()),
+        "versions": table(versions()),
+        "curves": table(curves),
+        "moves": table(moves),
+    }
     FILE.write_text("{\n" + ",\n".join(f' "{k}": {v}' for k, v in parts.items()) + "\n}\n", encoding="utf-8")
 
 
@@ -209,21 +317,28 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("--write", action="store_true", help=f"store the curves in {FILE.name}")
     parser.add_argument("--print", action="store_true", help="print them as JSON")
+    parser.add_argument("names", nargs="*", help="cases to compute; all by default")
     wanted = parser.parse_args()
     torch.set_num_threads(1)
-    curves = all_curves()
+    curves = all_curves(wanted.names or versions())
     if wanted.print:
         print(json.dumps(curves))
         return
-    known = stored()["curves"] if FILE.is_file() else {}
+    known = stored()
     for name, curve in curves.items():
         try:
-            moved = max(distances(curve, known[name]).values())
+            far = max(distances(curve, known["curves"][name]).values())
         except (KeyError, ValueError):
-            moved = float("nan")
-        print(f"{name:28} {'as stored' if moved == 0 else f'moved by {moved:.2g}' if moved == moved else 'new'}")
+            far = float("nan")
+        print(f"{name:28} {'as stored' if far == 0 else f'moved by {far:.2g}' if far == far else 'new'}")
     if wanted.write:
-        write(curves)
+        if wanted.names and known["made_with"] != environment():
+            sys.exit(f"not written: the others were made with {known['made_with']}; name no case to store all anew")
+        if refused := refusals(curves, known):
+            sys.exit(
+                f"not written: {'; '.join(refused)} moved, but no version rose (TRAINING_VERSION, Method.version …)"
+            )
+        write({name: curves.get(name, known["curves"].get(name)) for name in versions()}, known)
         print(f"written to {FILE}")
 
 

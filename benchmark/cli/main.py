@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Optional
 
 import typer
 
+from benchmark.cli.config import config
 from benchmark.cli.data import data_app
 from benchmark.cli.options import (
     AsJson,
@@ -257,9 +258,12 @@ def list_methods(plugin: Plugins = None, as_json: AsJson = False) -> None:
     say(f"--methods takes names, groups, and all ({len(methods.names('all'))} of these {len(rows)})")
 
 
+app.command("config")(config)
+
+
 @app.command()
 def validate(names: Names, plugin: Plugins = None, assignments: Assignments = None) -> None:
-    """Check that methods keep the contract. It is about sizes, range, training, weights and resume."""
+    """Check that methods keep the contract. It is about sizes, range, training, weights, resume and precision."""
     from methods.contract import CHECKS
 
     entries, lost = select_methods(names, plugin)

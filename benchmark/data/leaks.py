@@ -15,7 +15,7 @@ def find_leaks(
     table: pd.DataFrame, hashes: np.ndarray, pixels: np.ndarray, protocol: Protocol
 ) -> tuple[pd.DataFrame, list[tuple[str, ...]], dict[str, Any]]:
     """What the splits know of each other. Returns the table, with ``seen`` and without the plates dropped, those
-    as rows of ``dropped.csv``, and the content of :attr:`Plates.info`\\ ``["leaks"]``.
+    as rows of ``dropped.csv``, and the content of ``info["leaks"]`` of :class:`benchmark.data.plates.Plates`.
 
     Under ``disjoint`` every training plate with a near-duplicate among validation and test plates is dropped,
     and every validation plate with one among test plates; ``paper`` drops nothing.
@@ -39,8 +39,8 @@ def find_leaks(
             dropped.append((row["name"], row["text"], row["split"], why))
     else:
         nearest = {}
-    known = set(table["text"].iloc[[i for i in train.tolist() if i not in nearest]])
-    by_number = (table["split"] != "train") & table["text"].isin(known)
+    train_numbers = set(table["text"].iloc[[i for i in train.tolist() if i not in nearest]])
+    by_number = (table["split"] != "train") & table["text"].isin(train_numbers)
     copies = [] if protocol == "disjoint" else [i for i in (*val.tolist(), *test.tolist()) if i in with_train.partner]
     table["seen"] = by_number | table.index.isin(copies)
     leaks: dict[str, Any] = {

@@ -153,10 +153,10 @@ def _read(folder: Path, source: Source) -> BytesIO:
             return BytesIO(file.read())
     except OSError as error:
         try:
-            there = any(os.scandir((folder / source.path).parent))
+            readable = any(os.scandir((folder / source.path).parent))
         except OSError:
-            there = False
-        if not there:
+            readable = False
+        if not readable:
             raise UserError(
                 f"the data folder {folder} went away while it was read: once it is back, the same command goes on"
             ) from None

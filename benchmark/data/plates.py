@@ -188,14 +188,14 @@ def _check_info(info: Any) -> None:
             good = isinstance(content, dict) and type(content.get(key)) is kind
             _require(good and (kind is not int or content[key] >= 0), f"pack.json has no valid {key!r}")
     counts = info["splits"].items()
-    known = all(name in get_args(Split) and type(count) is int for name, count in counts)
-    _require(known, "pack.json names splits that do not exist")
+    valid = all(name in get_args(Split) and type(count) is int for name, count in counts)
+    _require(valid, "pack.json names splits that do not exist")
     least = MINIMUM_SIDE * MINIMUM_SIDE * 3
     _require(0 < info["plates"] <= info["bytes"] // least, "pack.json counts more plates than there are pixels")
 
 
 def _read_table(path: Path, info: dict[str, Any]) -> pd.DataFrame:
-    with pq.ParquetFile(path) as file:
+    with open(path, "rb") as content, pq.ParquetFile(content) as file:  # pyarrow takes no path that is not UTF-8
         facts = file.metadata
         _require(facts.num_rows == info["plates"], f"the table has {facts.num_rows} rows instead of {info['plates']}")
         size = sum(facts.row_group(i).total_byte_size for i in range(facts.num_row_groups))

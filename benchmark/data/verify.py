@@ -107,13 +107,13 @@ def _look(folder: Path, sources: list[Source]) -> tuple[np.ndarray, dict[str, st
     """Coarse hashes of all pictures (all 0 where there is none), and those that cannot be read with the reason."""
 
     def work(chunk: Sequence[Source]) -> list[np.ndarray | str]:
-        found: list[np.ndarray | str] = []
+        thumbnails: list[np.ndarray | str] = []
         for source in chunk:
             try:
-                found.append(thumbnail(cut(folder, source)[0]))
+                thumbnails.append(thumbnail(cut(folder, source)[0]))
             except ValueError as error:
-                found.append(str(error))
-        return found
+                thumbnails.append(str(error))
+        return thumbnails
 
     seen = [item for chunk in in_chunks(work, sources, None) for item in chunk]
     unreadable = {source.path: item for source, item in zip(sources, seen) if isinstance(item, str)}

@@ -87,15 +87,15 @@ def read_weights(method: Method, file: Path) -> dict[str, Tensor]:
     """
     wanted = {name: (list(value.shape), value.dtype) for name, value in method.weights().items()}
     try:
-        open_plain(file).close()
-        with safe_open(file, framework="pt") as stored:
+        # By its descriptor: safetensors follows links and takes no path that is not UTF-8.
+        with open_plain(file) as opened, safe_open(f"/proc/self/fd/{opened.fileno()}", framework="pt") as stored:
             names = set(stored.keys())
             if odd := sorted(names ^ set(wanted)):
                 raise BadWeights(f"{odd[0]!r} is {'not in them' if odd[0] in wanted else 'unknown to the method'}")
             for name, (shape, _) in wanted.items():
-                found = stored.get_slice(name).get_shape()
-                if found != shape:
-                    raise BadWeights(f"{name!r} has shape {found} instead of {shape}")
+                stored_shape = stored.get_slice(name).get_shape()
+                if stored_shape != shape:
+                    raise BadWeights(f"{name!r} has shape {stored_shape} instead of {shape}")
             weights = {name: stored.get_tensor(name) for name in wanted}
     except FileNotFoundError:
         raise BadWeights(f"{file.name} is not there") from None

@@ -17,7 +17,7 @@ from PIL import Image
 
 from benchmark.data.degradation import SCALE
 from benchmark.data.plates import Plates
-from benchmark.data.training_examples import save_exhibits
+from benchmark.data.training_examples import save_training_examples
 from benchmark.results.identity import current_source, current_versions
 from benchmark.results.provenance import provenance
 from benchmark.results.record import SCHEMA, UPPER_BOUND
@@ -75,29 +75,29 @@ def train_and_score(
     return store_scores(context, entry, method, folder, info, session.clocks, session.resumed, begun)
 
 
-def rescore(context: RunContext, entry: Registration, identity: str, present: Result) -> dict[str, Any]:
+def rescore(context: RunContext, entry: Registration, identity: str, stored: Result) -> dict[str, Any]:
     """Score the stored weights of a result again. Returns the new ``result.json``.
 
     Raises RuntimeError if the weights have changed since they were stored.
     """
-    if damaged := present.changed(trainer.BEST, trainer.LAST):
-        raise RuntimeError(f"{damaged[0]} is not as it was stored: move {present.folder} away to train anew")
+    if damaged := stored.changed(trainer.BEST, trainer.LAST):
+        raise RuntimeError(f"{damaged[0]} is not as it was stored: move {stored.folder} away to train anew")
     begun = time.perf_counter()
     method = create(context, entry).accelerate(context.config.train.acceleration).to(context.device)
-    clocks = present.info["clocks"]
+    clocks = stored.info["clocks"]
     trained = {name: seconds for name, seconds in clocks.items() if name not in ("scoring", "total")}
     earlier = clocks.get("total", sum(clocks.values())) - clocks.get("scoring", 0.0)
-    info = present.info | {
+    info = stored.info | {
         "schema": SCHEMA,
         "identity": identity,
         "versions": current_versions(entry.name),
-        "source": present.info["source"] | (current_source(UPPER_BOUND) or {}),
+        "source": stored.info["source"] | (current_source(UPPER_BOUND) or {}),
         "config": context.config.model_dump(mode="json"),
         "judge": context.ocr_facts[0],
         "second_judge": context.ocr_facts[1],
         "scoring_provenance": provenance(context.device),
     }
-    return store_scores(context, entry, method, present.folder, info, trained, earlier, begun)
+    return store_scores(context, entry, method, stored.folder, info, trained, earlier, begun)
 
 
 def store_scores(
@@ -203,7 +203,7 @@ def score_upper_bound(context: RunContext) -> dict[str, Any]:
     clear(folder)  # only now: what was there is kept where scoring fails
     write_text(folder / "plates.csv", frame.to_csv(index=False))
     with writing(folder / "exhibits"):
-        save_exhibits(folder / "exhibits", context.plates.split("train"), context.config.train.batch_size)
+        save_training_examples(folder / "exhibits", context.plates.split("train"), context.config.train.batch_size)
     scores = summaries(frame, frame)
     seconds = time.perf_counter() - start
     info = common_facts(context) | {

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pandas as pd
 import torch
-from safetensors.torch import load_file, save
+from safetensors.torch import load, save
 from torch import Tensor
 
 from benchmark.config import Train
@@ -42,8 +42,9 @@ def train(
 
     Resumes from the checkpoint in ``folder`` if it is of this ``identity``; a finished training is not repeated.
     Leaves there :data:`HISTORY`, the weights (:data:`BEST`, :data:`LAST`) and checkpoints, which
-    :func:`checkpoint.remove` removes once the weights are scored. Raises :class:`Interrupted`, and whatever the
-    method raises: history and best weights so far are stored then.
+    :func:`checkpoint.remove` removes once the weights are scored. Raises
+    :class:`benchmark.training.session.Interrupted`, and whatever the method raises: history and best weights
+    so far are stored then.
     """
     sampler = PatchSampler(plates, config.batch_size, seed, validation.device)
     while True:
@@ -119,7 +120,8 @@ def _store_best(session: TrainingSession) -> None:
 
 def load_weights(method: Method, file: Path) -> None:
     """Give ``method`` the weights in a file that :func:`train` wrote."""
-    method.load_weights({name: value.to(method.device) for name, value in load_file(file).items()})
+    # Not load_file: it takes no path that is not UTF-8.
+    method.load_weights({name: value.to(method.device) for name, value in load(file.read_bytes()).items()})
 
 
 def _save_weights(file: Path, weights: dict[str, Tensor]) -> None:

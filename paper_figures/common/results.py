@@ -24,9 +24,9 @@ from paper_figures.common import statistics
 from paper_figures.common.comparability import differences, refusal, setting
 from paper_figures.common.statistics import Interval, Statistic, Test
 
-READING = tuple(name for name, metric in METRICS.items() if metric.judge == "first")
+READING = tuple(name for name, metric in METRICS.items() if metric.engine == "first")
 """Metrics that come from the judge; the others are computed from the picture."""
-SECOND_READING = tuple(name for name, metric in METRICS.items() if metric.judge == "second")
+SECOND_READING = tuple(name for name, metric in METRICS.items() if metric.engine == "second")
 """The same from the second judge."""
 HR = "hr"
 """Name of the upper bound: the high-resolution plates themselves, scored like a method."""

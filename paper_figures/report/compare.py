@@ -74,7 +74,10 @@ def find(results: Path, word: str) -> Run:
 
 
 def compare(a: Run, b: Run, allow_mixed: bool = False) -> Comparison:
-    """Set run ``b`` against run ``a``. Raises UserError as :func:`paper_figures.results.load`, and for a run twice."""
+    """Set run ``b`` against run ``a``.
+
+    Raises UserError as :func:`paper_figures.common.results.load` does, and for one run twice.
+    """
     if a.folder.resolve() == b.folder.resolve():
         raise UserError(f"{a.folder} and {b.folder} are the same run; name two")
     one, other = load(a, allow_mixed), load(b, allow_mixed)

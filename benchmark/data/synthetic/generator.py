@@ -199,13 +199,13 @@ def _claim(out: Path, plates: int, seed: int) -> None:
     manifest, wanted = out / MANIFEST, {"generator": GENERATOR_VERSION, "seed": seed, "plates": plates}
     if manifest.is_file():
         try:
-            found = json.loads(manifest.read_text())
-            fits = found | {"plates": plates} == wanted and found["plates"] <= plates
+            present = json.loads(manifest.read_text())
+            fits = present | {"plates": plates} == wanted and present["plates"] <= plates
         except (ValueError, TypeError, KeyError):
-            found, fits = "unreadable manifest", False
+            present, fits = "unreadable manifest", False
         if not fits:
             raise UserError(
-                f"{out} holds other synthetic plates ({found}) than asked for ({wanted}): "
+                f"{out} holds other synthetic plates ({present}) than asked for ({wanted}): "
                 "name another folder, or delete it"
             )
     elif out.is_dir() and any(out.iterdir()):
