@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import csv
 import math
 import sys
+from pathlib import Path
 from types import ModuleType
 from typing import Any
 
@@ -187,3 +189,14 @@ def test_hat_equals_spandrels() -> None:
     assert deviation(ours.body.groups[1].blocks[1].swin.mlp.fc1) == pytest.approx(0.02, rel=0.05)
     squeeze = ours.body.groups[1].blocks[1].channels[3].squeeze
     assert deviation(squeeze) == pytest.approx(1 / math.sqrt(3 * 96), rel=0.15)  # not drawn as linear layers are
+
+
+# -- who is missing --------------------------------------------------------------------------------
+
+
+def test_who_is_missing_is_said_with_the_reason() -> None:
+    with (Path(methods.__file__).parent / "missing.csv").open(encoding="utf-8", newline="") as file:
+        rows = list(csv.DictReader(file))
+    assert rows and list(rows[0]) == ["method", "year", "kind", "why", "facts"]
+    assert all(all(row.values()) and row["year"].isdigit() and row["facts"].endswith(".") for row in rows)
+    assert not {row["method"] for row in rows} & {methods.get(name).title for name in methods.names()}
