@@ -80,7 +80,7 @@ class Train(_Section):
     learning_rate: Annotated[float, Field(gt=0)] = 1e-4
     """Adam's rate in the common recipe; it falls to 0 along half a cosine."""
     warmup: Annotated[int, Field(ge=0, le=10**9)] = 0
-    """Iterations over which the rate of the common recipe rises from 0; 0, as in the paper: none."""
+    """Iterations over which the rate of the common recipe rises from 0; 0: none (the paper mentions none)."""
     recipe: Literal["common", "native"] = "common"
     """common: this section's Adam for all methods; native: each method's published optimiser settings."""
     seeds: Annotated[int, Field(ge=1, le=10_000)] = 1

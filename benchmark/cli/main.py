@@ -157,6 +157,7 @@ def report(
         Optional[tuple[str, str]],
         typer.Option(metavar="RUN_A RUN_B", help="Instead, set one run against another (names or folders)."),
     ] = None,
+    out: Annotated[Optional[Path], typer.Option(help="Folder to write to, instead of report in the run.")] = None,
 ) -> None:
     """Draw Table 1, the figures and the page of a run."""
     if list_names:
@@ -170,13 +171,13 @@ def report(
 
         first, second = (two_runs.find(results, name) for name in compare)
         comparison = two_runs.compare(first, second, allow_mixed)
-        two_runs.show(comparison, two_runs.write(comparison))
+        two_runs.show(comparison, two_runs.write(comparison, out))
     else:
-        _draw_report(results, run_name, only.split(",") if only else None, allow_mixed, pictures)
+        _draw_report(results, run_name, only.split(",") if only else None, allow_mixed, pictures, out)
 
 
 def _draw_report(
-    results: Path, run_name: str | None, only: list[str] | None, allow_mixed: bool, pictures: bool
+    results: Path, run_name: str | None, only: list[str] | None, allow_mixed: bool, pictures: bool, out: Path | None
 ) -> None:
     from rich.console import Console
     from rich.text import Text
@@ -188,7 +189,7 @@ def _draw_report(
         from paper_figures.report import terminal
 
         run = find_run(results, run_name)
-        built = pages.build(run, only, allow_mixed, pictures, begin=lambda step: line.update(Text(step)))
+        built = pages.build(run, only, allow_mixed, pictures, out, begin=lambda step: line.update(Text(step)))
     terminal.show(built)
     if built.broken:
         sys.exit(1)

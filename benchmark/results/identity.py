@@ -82,7 +82,7 @@ def stored_options(entry: Registration, config: dict[str, Any]) -> dict[str, Any
 
 def training_versions(entry: Registration) -> Versions:
     """The versions that the weights of a method depend on."""
-    versions: Versions = {"training": TRAINING_VERSION, "method": entry.method.version}
+    versions: Versions = {"training": TRAINING_VERSION, "method": entry.version}
     module = entry.method.__module__
     return versions if of_project(module) else {**versions, "plugin": plugin_hash(module)}
 
