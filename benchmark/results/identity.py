@@ -20,7 +20,8 @@ from typing import Any
 
 import methods
 from benchmark.config import Config
-from benchmark.results.record import UPPER_BOUND
+from benchmark.results.record import UPPER_BOUND, Record
+from benchmark.results.record_parts import Source, Versions
 from benchmark.results.source import of_project, plugin_hash, project_hash
 from benchmark.scoring.version import SCORING_VERSION
 from benchmark.training.version import TRAINING_VERSION
@@ -35,9 +36,6 @@ NON_IDENTITY_FIELDS = {
 # Where training and scoring start; the source hashes follow their imports.
 _TRAINING = "benchmark.training.trainer"
 _SCORING = "benchmark.scoring.plate_scores"
-
-Versions = dict[str, int | str]
-"""``training``, ``method`` and ``scoring`` as declared; ``plugin``: SHA-256 of a plug-in's source."""
 
 
 def training_identity(
@@ -80,9 +78,9 @@ def stored_options(entry: Registration, config: dict[str, Any]) -> dict[str, Any
     return entry.effective_options({**config["methods"].get(entry.family, {}), **entry.fixed})
 
 
-def training_versions(entry: Registration) -> Versions:
-    """The versions that the weights of a method depend on."""
-    versions: Versions = {"training": TRAINING_VERSION, "method": entry.method.version}
+def training_versions(entry: Registration) -> dict[str, Any]:
+    """The versions that the weights of a method depend on: of the engine, the method, and a plug-in's source."""
+    versions = {"training": TRAINING_VERSION, "method": entry.method.version}
     module = entry.method.__module__
     return versions if of_project(module) else {**versions, "plugin": plugin_hash(module)}
 
@@ -90,26 +88,24 @@ def training_versions(entry: Registration) -> Versions:
 def current_versions(name: str) -> Versions | None:
     """The versions that a result of this method would be computed with now; None for a method that is not registered
     (a plug-in that was not named). The upper bound depends on the scoring alone."""
-    scoring: Versions = {"scoring": SCORING_VERSION}
-    if name == UPPER_BOUND:
-        return scoring
     try:
-        return {**training_versions(methods.get(name)), **scoring}
+        training = {} if name == UPPER_BOUND else training_versions(methods.get(name))
     except methods.UnknownMethod:
         return None
+    return Versions(**training, scoring=SCORING_VERSION)
 
 
-def current_source(name: str) -> dict[str, str] | None:
+def current_source(name: str) -> Source | None:
     """Hashes of this project's source that a result of this method would be computed with now, for its provenance;
     None for a method that is not registered."""
-    scoring = {"scoring": project_hash(_SCORING)}
+    scoring = project_hash(_SCORING)
     if name == UPPER_BOUND:
-        return scoring
+        return Source(scoring=scoring)
     try:
         module = methods.get(name).method.__module__
     except methods.UnknownMethod:
         return None
-    return {"training": project_hash(module, _TRAINING), **scoring}
+    return Source(training=project_hash(module, _TRAINING), scoring=scoring)
 
 
 def _hash(parts: dict[str, Any]) -> str:
@@ -119,76 +115,77 @@ def _hash(parts: dict[str, Any]) -> str:
 # -- stored results --------------------------------------------------------------------------------
 
 
-def stored_versions(info: dict[str, Any]) -> Versions | None:
+def stored_versions(record: Record) -> Versions | None:
     """The versions that a stored result was computed with; None where that cannot be told.
 
     Schema 3 was written before versions were declared, with hashes of the source. Its source is version 1 of
     everything: no stored loss curve has moved from the first commit that wrote it to the one that declared versions. Of
     a plug-in it does not say what its own file was.
     """
-    if info["schema"] >= 4:
-        return info.get("versions")
-    if info["schema"] < 3 or _is_plugin(info["method"]):
+    if record.schema_ >= 4:
+        return record.versions
+    if record.schema_ < 3 or _is_plugin(record):
         return None
-    scoring: Versions = {"scoring": 1}
-    return scoring if info["method"] == UPPER_BOUND else {"training": 1, "method": 1, **scoring}
+    return Versions(scoring=1) if record.is_bound else Versions(training=1, method=1, scoring=1)
 
 
-def _is_plugin(name: str) -> bool:
-    if name == UPPER_BOUND:
-        return False
-    try:
-        return "plugin" in training_versions(methods.get(name))
-    except methods.UnknownMethod:
-        return True
+def _is_plugin(record: Record) -> bool:
+    now = current_versions(record.method)
+    return now is None or now.plugin is not None
 
 
-def stored_training_identity(info: dict[str, Any]) -> str:
+def stored_training_identity(record: Record) -> str:
     """The training identity of a stored result in today's terms; "" where it has none (schema 1 and 2, plug-ins of
     schema 3: computed anew). That of schema 3 is worked out from its stored configuration, as version 1."""
-    if info["schema"] >= 4:
-        return info.get("identity", "")
+    if record.schema_ >= 4 or not record.identity:
+        return record.identity
     try:
-        entry = methods.get(info["method"])
-        if info["schema"] < 3 or not info["identity"] or training_versions(entry) != {"training": 1, "method": 1}:
+        entry = methods.get(record.method)
+        if record.schema_ < 3 or training_versions(entry) != {"training": 1, "method": 1}:
             return ""
-        external, fingerprint = info.get("ingredients", {}), info["data"]["fingerprint"]
-        return training_identity(entry, info["seed"], info["config"], fingerprint, external)
+        config = record.config.as_dict()
+        return training_identity(entry, record.seed, config, record.data.fingerprint, record.ingredients)
     except (methods.UnknownMethod, LookupError, TypeError, ValueError):  # made with options that are no more
         return ""
 
 
-def stored_scoring_identity(info: dict[str, Any]) -> str:
+def stored_scoring_identity(record: Record) -> str:
     """The same of the scoring."""
-    if info["schema"] >= 4:
-        return info.get("scoring_identity", "")
-    if info["schema"] < 3 or "scoring_identity" not in info or SCORING_VERSION != 1:
+    if record.schema_ >= 4 or not record.scoring_identity:
+        return record.scoring_identity
+    if record.schema_ < 3 or SCORING_VERSION != 1:
         return ""
-    return scoring_identity(info["data"]["fingerprint"], [info["judge"], info["second_judge"]])
+    return scoring_identity(record.data.fingerprint, stored_engines(record))
 
 
-def is_stale(info: dict[str, Any]) -> bool | None:
+def stored_engines(record: Record) -> list[dict[str, Any] | None]:
+    """What the OCR engines said of themselves, as it goes into the identity."""
+    return [engine.as_dict() if engine else None for engine in (record.judge, record.second_judge)]
+
+
+def is_stale(record: Record) -> bool | None:
     """Whether a stored result was computed with other versions than today's; None where that is unknown."""
-    now = current_versions(info["method"])
-    return None if now is None or "source" not in info else now != stored_versions(info)
+    now = current_versions(record.method)
+    return None if now is None or record.source is None else now != stored_versions(record)
 
 
-def identity_before_versions(info: dict[str, Any]) -> tuple[str, str]:
+def identity_before_versions(record: Record) -> tuple[str, str]:
     """The identities that a result of schema 3 must carry, by the source hashes that it names: training ("" for the
     upper bound) and scoring. Options are those requested, as they were hashed then."""
-    fields, fingerprint, source = identity_fields(info["config"]), info["data"]["fingerprint"], info["source"]
-    judges = [info["judge"], info["second_judge"]]
-    scoring = _hash({"fingerprint": fingerprint, "judges": judges, "source": source["scoring"]})
-    if info["method"] == UPPER_BOUND:
+    assert isinstance(record.source, Source)
+    fields, fingerprint = identity_fields(record.config.as_dict()), record.data.fingerprint
+    judges = stored_engines(record)
+    scoring = _hash({"fingerprint": fingerprint, "judges": judges, "source": record.source.scoring})
+    if record.is_bound:
         return "", scoring
     parts = {
-        "method": info["method"],
-        "options": fields["methods"].get(info["family"], {}),
-        "seed": info["seed"],
+        "method": record.method,
+        "options": fields["methods"].get(record.family, {}),
+        "seed": record.seed,
         "data": fields["data"],
         "train": fields["train"],
         "fingerprint": fingerprint,
-        "source": source["training"],
+        "source": record.source.training,
     }
-    external = info["ingredients"]
+    external = record.ingredients
     return _hash({**parts, "ingredients": external} if external else parts), scoring

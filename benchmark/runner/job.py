@@ -83,14 +83,14 @@ def rescore(context: RunContext, entry: Registration, identity: str, present: Re
         raise RuntimeError(f"{damaged[0]} is not as it was stored: move {present.folder} away to train anew")
     begun = time.perf_counter()
     method = create(context, entry).accelerate(context.config.train.acceleration).to(context.device)
-    clocks = present.info["clocks"]
+    clocks = present.record.clocks
     trained = {name: seconds for name, seconds in clocks.items() if name not in ("scoring", "total")}
     earlier = clocks.get("total", sum(clocks.values())) - clocks.get("scoring", 0.0)
     info = present.info | {
         "schema": SCHEMA,
         "identity": identity,
-        "versions": current_versions(entry.name),
-        "source": present.info["source"] | (current_source(UPPER_BOUND) or {}),
+        "versions": versions_of(entry.name),
+        "source": present.info["source"] | source_of(UPPER_BOUND),
         "config": context.config.model_dump(mode="json"),
         "judge": context.ocr_facts[0],
         "second_judge": context.ocr_facts[1],
@@ -208,13 +208,25 @@ def score_upper_bound(context: RunContext) -> dict[str, Any]:
     info = common_facts(context) | {
         **upper_bound_facts(),
         "scoring_identity": context.scoring_identity,
-        "versions": current_versions(UPPER_BOUND),
-        "source": current_source(UPPER_BOUND),
+        "versions": versions_of(UPPER_BOUND),
+        "source": source_of(UPPER_BOUND),
         "scores": {name: scores[name] for name in scores if name.startswith("best")},
         "clocks": {"scoring": seconds, "total": seconds},
     }
     write_result(folder, info)
     return info
+
+
+def versions_of(name: str) -> dict[str, Any]:
+    """The versions that a result of this method is computed with."""
+    versions = current_versions(name)
+    return versions.as_dict() if versions else {}
+
+
+def source_of(name: str) -> dict[str, Any]:
+    """Hashes of the source that it is computed with."""
+    source = current_source(name)
+    return source.as_dict() if source else {}
 
 
 def upper_bound_facts() -> dict[str, Any]:
@@ -236,8 +248,8 @@ def describe(context: RunContext, entry: Registration, seed: int, identity: str,
         "paper_parameters": entry.method.paper_parameters,
         "identity": identity,
         "ingredients": method.ingredients(),
-        "versions": current_versions(entry.name),
-        "source": current_source(entry.name),
+        "versions": versions_of(entry.name),
+        "source": source_of(entry.name),
         "facts": method.facts,
         "notes": method.notes(),
     }

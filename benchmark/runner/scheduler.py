@@ -190,7 +190,7 @@ def run_job(context: RunContext, job: Job, progress: Progress, started: int) -> 
             identity = _identity(context, job.entry, job.seed)
             present = _taken_back(context, job, identity, present, progress)
         if present is not None and _failed_since(started, present, identity):
-            progress.note(f"FAILED in another process: {present.info['error']['message']}")
+            progress.note(f"FAILED in another process: {present.record.error.message if present.record.error else ''}")
             return False
         if present is not None and _is_there(context, present, identity):
             if job.entry is not None:
@@ -226,7 +226,7 @@ def _taken_back(
     folder = context.run.place(job.name, job.seed)
     old = replaced(folder)
     kept = present.complete if present is not None else (folder / "result.json").exists()
-    if old is None or kept or stored_training_identity(old.info) != identity:
+    if old is None or kept or stored_training_identity(old.record) != identity:
         return present
     progress.note(f"goes back to the result in {old.folder}")
     take_back(folder)
@@ -235,14 +235,14 @@ def _taken_back(
 
 def _failed_since(started: int, present: Result, identity: str) -> bool:
     """Whether another process has tried this very job since this one began: it is not tried again at once."""
-    if present.complete or stored_training_identity(present.info) != identity:
+    if present.complete or stored_training_identity(present.record) != identity:
         return False
     return (present.folder / "result.json").stat().st_mtime_ns > started
 
 
 def _is_there(context: RunContext, present: Result, identity: str) -> bool:
-    trained = not identity or stored_training_identity(present.info) == identity
-    scored = stored_scoring_identity(present.info) == context.scoring_identity
+    trained = not identity or stored_training_identity(present.record) == identity
+    scored = stored_scoring_identity(present.record) == context.scoring_identity
     return present.complete and trained and scored and not present.changed("plates.csv")
 
 
@@ -255,7 +255,7 @@ def _do(context: RunContext, job: Job, identity: str, present: Result | None, pr
     if job.entry is None:
         return score_upper_bound(context)
     if present is not None and present.complete:
-        if stored_training_identity(present.info) == identity:
+        if stored_training_identity(present.record) == identity:
             progress.note("scoring the weights that are there: OCR engine, metrics or test plates changed")
             return rescore(context, job.entry, identity, present)
         aside = set_aside(folder)

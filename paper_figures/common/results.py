@@ -268,7 +268,7 @@ class _Entry:
         if len(history) and {"iteration", "val_psnr"} - set(history):
             raise ValueError("history.csv lacks the columns iteration and val_psnr")
         keys = {"method": name, "seed": seed}
-        return cls(name, seed, info, plates.assign(**keys), history.assign(**keys), bool(is_stale(info)))
+        return cls(name, seed, info, plates.assign(**keys), history.assign(**keys), bool(is_stale(result.record)))
 
     @property
     def problems(self) -> list[str]:

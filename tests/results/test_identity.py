@@ -14,11 +14,17 @@ from whole_results import whole
 import methods
 from benchmark.config import load
 from benchmark.results import identity, source
+from benchmark.results.record import Record
+from benchmark.results.record_parts import Source
 
 
 def known(*assignments: str, seed: int = 0, method: str = "srcnn", fingerprint: str = "f", **external: str) -> str:
     config = load("quick", assignments)
     return identity.training_identity(methods.get(method), seed, config, fingerprint, external)
+
+
+def record(schema: int, **changes: Any) -> Record:
+    return Record.model_validate(whole(schema, **changes))
 
 
 @pytest.mark.parametrize("free", ["train.threads=1", "train.seeds=3", "data.cache=elsewhere", "scoring.ocr=none"])
@@ -88,37 +94,38 @@ def test_source_of_this_project_is_no_part_of_an_identity(monkeypatch: pytest.Mo
     before = known(), identity.scoring_identity("f", [None, None])
     monkeypatch.setattr(identity, "project_hash", lambda *modules: "another")
     assert (known(), identity.scoring_identity("f", [None, None])) == before
-    assert identity.current_source("srcnn") == {"training": "another", "scoring": "another"}
+    assert identity.current_source("srcnn") == Source(training="another", scoring="another")
 
 
 @pytest.mark.parametrize("method", ["srcnn", "hr"])
 def test_a_result_from_before_versions_counts_as_version_1(method: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    info = whole(3, method=method)
+    info, stored = whole(3, method=method), record(3, method=method)
     scoring = identity.scoring_identity(info["data"]["fingerprint"], [info["judge"], info["second_judge"]])
-    assert identity.stored_scoring_identity(info) == scoring and not identity.is_stale(info)
+    assert identity.stored_scoring_identity(stored) == scoring and not identity.is_stale(stored)
     if method == "srcnn":
         config, fingerprint = info["config"], info["data"]["fingerprint"]
         wanted = identity.training_identity(methods.get(method), 0, config, fingerprint, info["ingredients"])
-        assert identity.stored_training_identity(info) == wanted
+        assert identity.stored_training_identity(stored) == wanted
         monkeypatch.setattr(identity, "SCORING_VERSION", 2)
-        assert identity.stored_training_identity(info) == wanted  # scored anew, not trained
+        assert identity.stored_training_identity(stored) == wanted  # scored anew, not trained
         monkeypatch.setattr(identity, "TRAINING_VERSION", 2)
-        assert identity.stored_training_identity(info) == "" and identity.is_stale(info)
+        assert identity.stored_training_identity(stored) == "" and identity.is_stale(stored)
     monkeypatch.setattr(identity, "SCORING_VERSION", 2)
-    assert identity.stored_scoring_identity(info) == "" and identity.is_stale(info)
+    assert identity.stored_scoring_identity(stored) == "" and identity.is_stale(stored)
 
 
 @pytest.mark.parametrize("schema", [1, 2])
 def test_what_is_older_still_is_computed_anew(schema: int) -> None:
-    info = whole(schema)
-    assert identity.stored_training_identity(info) == identity.stored_scoring_identity(info) == ""
-    assert identity.is_stale(info)
+    stored = record(schema)
+    assert identity.stored_training_identity(stored) == identity.stored_scoring_identity(stored) == ""
+    assert identity.is_stale(stored)
 
 
 def test_a_result_of_options_that_are_no_more_is_computed_anew() -> None:
     info = whole(3)
     info["config"]["methods"]["srcnn"] = {"gone": 1}
-    assert identity.stored_training_identity(info) == ""
+    stored = Record.model_validate(info)
+    assert identity.stored_training_identity(stored) == ""
 
 
 # -- plug-ins --------------------------------------------------------------------------------------
@@ -260,10 +267,12 @@ def test_a_helper_that_is_no_python_counts_by_its_bytes(content: bytes, plugin: 
 def test_a_plugins_result_from_before_versions_is_computed_anew(plugin: Plugin) -> None:
     plugin.write("my_method.py", PLUGIN.format(imports=""))
     plugin.identity()
-    info: dict[str, Any] = whole(3, method="mine")
-    assert identity.stored_training_identity(info) == "" and identity.is_stale(info)
-    info = whole(4, method="mine", versions=identity.current_versions("mine"))
-    assert not identity.is_stale(info)
+    stored = record(3, method="mine")
+    assert identity.stored_training_identity(stored) == "" and identity.is_stale(stored)
+    now = identity.current_versions("mine")
+    assert now is not None
+    stored = record(4, method="mine", versions=now.as_dict())
+    assert not identity.is_stale(stored)
 
 
 # -- provenance ------------------------------------------------------------------------------------
