@@ -62,6 +62,8 @@ class Data(_Section):
     val_plates: Positive = 1_000
     test_plates: Positive = 1_000
     """Plates per split. A folder with fewer is shared out in the same proportion."""
+    follow_links: bool = False
+    """Whether symbolic links below the folder are followed (to other disks, or into a hub's cache)."""
     seed: Annotated[int, Field(ge=0, lt=2**32)] = 0
     """Seed of the split, and of the synthetic plates. Training seeds are counted from 0 apart from it."""
     cache: Place | None = None
@@ -114,10 +116,10 @@ class Train(_Section):
 class Scoring(_Section):
     """How upscaled plates are judged."""
 
-    ocr: Literal["rapid", "paddle", "crnn", "none"] = "rapid"
-    """The judge: PP-OCRv4 through RapidOCR, PaddleOCR itself, this project's own reader, or nobody."""
-    second: Literal["rapid", "paddle", "crnn", "none"] = "crnn"
-    """A second judge, so that no verdict hangs on one; it does not read where ``ocr`` is none."""
+    ocr: Literal["rapid", "hyperlpr", "paddle", "crnn", "none"] = "rapid"
+    """The OCR engine: PP-OCRv4 through RapidOCR, HyperLPR's recognizer, PaddleOCR itself, our CRNN, or none."""
+    second: Literal["rapid", "hyperlpr", "paddle", "crnn", "none"] = "hyperlpr"
+    """A second OCR engine, so that no verdict hangs on one; none where ``ocr`` is none."""
     paddle_model: Place | None = None
     """Folder of a recognition model for ``ocr=paddle``; none: the one PaddleOCR downloads."""
     paddle_device: str = "cpu"

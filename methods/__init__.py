@@ -20,7 +20,8 @@ from functools import partial
 from pathlib import Path
 from typing import Any, NoReturn, TypeVar, overload
 
-from methods.base import Batch, Losses, Method, NetworkMethod, Recipe, Session
+from methods.base import Batch, Losses, Method, Recipe, Session
+from methods.network import NetworkMethod
 from methods.options import MethodOptions, given_options
 
 __all__ = [
@@ -42,7 +43,7 @@ __all__ = [
 ]
 
 # Files of this folder that hold shared code instead of methods.
-_SHARED = {"base", "contract", "options"}
+_SHARED = {"base", "contract", "network", "options"}
 
 # A name becomes a folder of results, a section of the configuration and a word of ``--methods``; these are taken.
 _NAME = re.compile(r"[a-z0-9][a-z0-9_-]{0,63}")
@@ -96,10 +97,14 @@ class Registration:
         """A new, untrained method. Raises what :meth:`effective_options` raises."""
         return self.method(self.method.Options(**self.effective_options(requested)))
 
-    def parameters(self) -> int:
+    def num_parameters(self) -> int:
         """Number of trainable parameters of the upscaling network."""
-        return self.create().parameters()
+        return self.create().num_parameters()
 
+
+# The rows of the paper's Table 1, top to bottom: the order of methods everywhere. Others follow in the order of their
+# registration, files in alphabetical order.
+_ORDER = ("bicubic", "srcnn", "msrn", "espcn", "esrgan", "tbsrn", "swinir", "pecl")
 
 _registry: dict[str, Registration] = {}
 _unavailable: dict[str, str] = {}
@@ -222,7 +227,7 @@ def names(group: str | None = None) -> list[str]:
         for name, entry in _registry.items()
         if group is None or group in entry.groups or (group == "all" and entry.in_all)
     ]
-    return sorted(members, key=lambda n: _ORDER.index(n) if n in _ORDER else len(_ORDER))
+    return sorted(members, key=lambda name: _position(name)[0])
 
 
 def groups() -> list[str]:
@@ -303,15 +308,15 @@ def _reason(error: BaseException) -> str:
     return f"{type(error).__name__}: {lines[0] if lines else ''}"[:_LONGEST_REASON]
 
 
-# The paper's Table 1, top to bottom. Files not named here follow in alphabetical order.
-_ORDER = ["bicubic", "srcnn", "espcn", "msrn", "esrgan", "tbsrn", "swinir", "pecl"]
-
-
 def _discover() -> None:
     global _discovered
     if _discovered:
         return
     _discovered = True
-    found = {m.name for m in pkgutil.iter_modules(__path__) if not m.ispkg} - _SHARED
-    for name in [n for n in _ORDER if n in found] + sorted(found - set(_ORDER)):
+    files = {module.name for module in pkgutil.iter_modules(__path__) if not module.ispkg} - _SHARED
+    for name in sorted(files, key=_position):
         _attempt(name, partial(importlib.import_module, f"methods.{name}"))
+
+
+def _position(name: str) -> tuple[int, str]:
+    return (_ORDER.index(name), "") if name in _ORDER else (len(_ORDER), name)

@@ -1,4 +1,4 @@
-"""The contract of a method, and the training loop that all networks share.
+"""The contract of a method, and of the session it trains in.
 
 A method turns a low-resolution plate into one eight times as large. It knows nothing of
 datasets, scores or result folders: it is handed a *session* (see :class:`Session`) and consumes
@@ -21,24 +21,16 @@ import math
 from abc import ABC, abstractmethod
 from collections.abc import Iterator
 from dataclasses import dataclass
-from functools import partial
 from typing import Any, ClassVar, Literal, Protocol, TypeVar
 
 import torch
-from torch import Tensor, nn
-from torch.nn import functional as F
+from torch import Tensor
 
-from methods.engine.acceleration import Acceleration, Runner, load_optimizer
-from methods.engine.average import MovingAverage
-from methods.engine.tiles import Enlarge, blend_tiles, enlarge_in_pieces, pad_to_multiple
+from methods.engine.acceleration import Acceleration
 from methods.options import MethodOptions
 
 SCALE = 8
 """Every method of this benchmark enlarges by eight, in both directions."""
-
-PIECE = 160
-"""Side in LR pixels of the square that is enlarged at a time; larger pictures go in pieces. Bounds memory: 64
-channels at its eightfold size are 0.4 GB. The largest plates of CCPD are a tenth of it."""
 
 Losses = dict[str, Tensor]
 """Scalar tensors by name. ``total`` is minimised, the others are written to the history."""
@@ -114,6 +106,18 @@ class Session(Protocol):
 
 Self = TypeVar("Self", bound="Method")
 
+# Members that had other names once: a method that still overrides them would be run without what it says there.
+_RENAMED = {
+    "parameters": "num_parameters",
+    "ingredients": "external_weights",
+    "context": "halo",
+    "tile": "max_side",
+    "settle": "to_device",
+    "enlarge": "forward_padded",
+    "enlarge_tiled": "forward_tiled",
+    "descend": "optimizer_step",
+}
+
 
 class Method(ABC):
     """Base of all methods. Subclasses need ``name``, ``title``, ``citation`` and ``upscale``."""
@@ -136,6 +140,12 @@ class Method(ABC):
     class Options(MethodOptions):
         """Typed options of the method, set with ``--set <family>.<option>=<value>``."""
 
+    def __init_subclass__(cls) -> None:
+        super().__init_subclass__()
+        for old, new in _RENAMED.items():
+            if old in vars(cls):
+                raise TypeError(f"{cls.__name__}.{old} is called {new} now: rename it")
+
     def __init__(self, options: Any = None) -> None:
         self.options = self.Options() if options is None else options
         self.device = torch.device("cpu")
@@ -153,7 +163,7 @@ class Method(ABC):
         self.device = torch.device(device)
         return self
 
-    def parameters(self) -> int:
+    def num_parameters(self) -> int:
         """Number of trainable parameters of the upscaling network."""
         return 0
 
@@ -161,7 +171,7 @@ class Method(ABC):
         """Sentences for the report's footnotes: every choice that departs from the publication."""
         return []
 
-    def ingredients(self) -> dict[str, str]:
+    def external_weights(self) -> dict[str, str]:
         """Hashes of files from elsewhere that training depends on, by what they are used for.
 
         They are part of a result's identity: with another file the method is trained anew.
@@ -191,171 +201,6 @@ class Method(ABC):
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
         """Take over what :meth:`state_dict` returned."""
-
-
-class NetworkMethod(Method):
-    """A method that is one network trained with one optimiser.
-
-    Subclasses give ``build``; they may override ``loss`` (default: mean squared error),
-    ``native_recipe``, ``multiple_of`` and, for several networks, ``prepare``, ``step``, ``state_dict`` and
-    ``load_state_dict``.
-    """
-
-    native_recipe: ClassVar[Recipe] = Recipe()
-    multiple_of: ClassVar[int] = 1
-    """The network takes LR sides that are multiples of this; others are padded by reflection."""
-    tile: ClassVar[int | None] = None
-    """Longest LR side the network is good for; larger inputs are upscaled in overlapping tiles."""
-    context: ClassVar[int] = 32
-    """LR pixels around a piece of a very large picture that are handed over with it: a multiple of 8, less than
-    half of :data:`PIECE`. From the network's reach on (the default is that of 30 3×3 convolutions), pieces are
-    what one pass would have made of them."""
-
-    def __init__(self, options: Any = None) -> None:
-        super().__init__(options)
-        self.network = self.build()
-        self.recipe = self.native_recipe
-        self.optimizer: torch.optim.Optimizer | None = None
-        self.average: MovingAverage | None = None
-        self._runners: dict[nn.Module, Runner] = {}
-
-    @abstractmethod
-    def build(self) -> nn.Module:
-        """The untrained network, N×3×h×w → N×3×8h×8w, initialised as published."""
-
-    def loss(self, sr: Tensor, batch: Batch) -> Losses:
-        """What is minimised, given the network's output for ``batch.lr``."""
-        return {"total": F.mse_loss(sr, batch.hr)}
-
-    def to(self, device: torch.device) -> Method:
-        super().to(device)
-        self.settle(self.network)
-        return self
-
-    def settle(self, network: nn.Module) -> nn.Module:
-        """Move ``network`` to the method's device, in the memory layout of its acceleration, and return it."""
-        network.to(self.device)
-        for tensor in (*network.parameters(), *network.buffers()):
-            if tensor.ndim == 4:
-                tensor.data = tensor.data.to(memory_format=self.acceleration.layout(self.device))
-        return network
-
-    def parameters(self) -> int:
-        return sum(p.numel() for p in self.network.parameters() if p.requires_grad)
-
-    # -- training ------------------------------------------------------------------------------
-
-    def train(self, session: Session) -> None:
-        self.prepare(session)
-        self.network.train()
-        for _, batch in session.batches(self):
-            if self.acceleration.compile == "cudagraphs":
-                torch.compiler.cudagraph_mark_step_begin()
-            self.step(batch, session)
-        self.network.eval()
-        self._forget_compiled()
-
-    def _forget_compiled(self) -> None:
-        if self.acceleration.compile != "none":
-            torch.compiler.reset()  # the code of another network, of which torch keeps a few only, and its memory
-
-    def run(self, network: nn.Module, images: Tensor) -> Tensor:
-        """``network(images)`` as training is to compute it (see :class:`Acceleration`); float32.
-
-        Every network that a training step evaluates goes through here.
-        """
-        runner = self._runners.get(network)
-        if runner is None:
-            runner = self._runners[network] = Runner(network, self.acceleration, self.device, self.facts)
-        return runner(images)
-
-    def prepare(self, session: Session) -> None:
-        """Make the optimiser, and what else training needs but upscaling does not."""
-        self._runners.clear()
-        self._forget_compiled()
-        self.recipe = session.recipe(self.native_recipe)
-        self.optimizer = session.optimizer(self.parameter_groups(), self.recipe)
-        if self.recipe.ema is not None:
-            self.average = MovingAverage(self.network, self.recipe.ema)
-
-    def parameter_groups(self) -> list[dict[str, Any]]:
-        """Adam's parameter groups; a group may carry ``lr_scale``."""
-        scaled: dict[float, list[nn.Parameter]] = {1.0: []}
-        for name, parameter in self.network.named_parameters():
-            rate = next((r for prefix, r in self.recipe.layer_rates if name.startswith(prefix)), 1.0)
-            scaled.setdefault(rate, []).append(parameter)
-        return [{"params": group, "lr_scale": rate} for rate, group in scaled.items()]
-
-    def step(self, batch: Batch, session: Session) -> None:
-        """One optimiser iteration."""
-        losses = self.loss(self.enlarge(partial(self.run, self.network), batch.lr), batch)
-        session.check(losses)
-        self.descend(losses["total"])
-
-    def descend(self, total: Tensor) -> None:
-        """Backward pass, gradient clipping, optimiser step, moving average."""
-        assert self.optimizer is not None, "prepare() comes before the first step"
-        self.optimizer.zero_grad(set_to_none=True)
-        (total * self.recipe.loss_scale).backward()
-        if self.recipe.gradient_clip is not None:
-            nn.utils.clip_grad_norm_(self.network.parameters(), self.recipe.gradient_clip)
-        self.optimizer.step()
-        if self.average is not None:
-            self.average.update()
-
-    # -- inference and state -------------------------------------------------------------------
-
-    def inference_network(self) -> nn.Module:
-        """The network that upscales: the moving average where the recipe keeps one."""
-        return self.network if self.average is None else self.average.network
-
-    def enlarge(self, network: Enlarge, lr: Tensor) -> Tensor:
-        """``network(lr)`` for any size of ``lr``: padded on the way in, cropped on the way out."""
-        padded = pad_to_multiple(lr, self.multiple_of)
-        sr = network(padded)
-        return sr if padded is lr else sr[..., : SCALE * lr.shape[-2], : SCALE * lr.shape[-1]]
-
-    def enlarge_tiled(self, network: Enlarge, lr: Tensor) -> Tensor:
-        """:meth:`enlarge`, in tiles where ``lr`` is larger than the network is good for."""
-        if self.tile is None or max(lr.shape[-2:]) <= self.tile:
-            return self.enlarge(network, lr)
-        return blend_tiles(partial(self.enlarge, network), lr, self.tile, SCALE, PIECE**2 // self.tile**2)
-
-    @torch.inference_mode()
-    def upscale(self, lr: Tensor) -> Tensor:
-        check_lr(lr)
-        network = self.inference_network()
-        was_training = network.training
-        network.eval()
-        try:
-            if lr.shape[-2] * lr.shape[-1] > PIECE**2:
-                sr = enlarge_in_pieces(partial(self.enlarge_tiled, network), lr, PIECE, self.context, SCALE)
-            else:
-                sr = self.enlarge_tiled(network, lr)
-            return sr.clamp(0.0, 1.0)
-        finally:
-            network.train(was_training)
-
-    def weights(self) -> dict[str, Tensor]:
-        return dict(self.inference_network().state_dict())
-
-    def load_weights(self, weights: dict[str, Tensor]) -> None:
-        self.inference_network().load_state_dict(weights, strict=True)
-
-    def state_dict(self) -> dict[str, Any]:
-        state: dict[str, Any] = {"network": self.network.state_dict()}
-        if self.optimizer is not None:
-            state["optimizer"] = self.optimizer.state_dict()
-        if self.average is not None:
-            state["average"] = self.average.network.state_dict()
-        return state
-
-    def load_state_dict(self, state: dict[str, Any]) -> None:
-        self.network.load_state_dict(state["network"])
-        if self.optimizer is not None:
-            load_optimizer(self.optimizer, state["optimizer"])
-        if self.average is not None:
-            self.average.network.load_state_dict(state["average"])
 
 
 def check_lr(lr: Tensor) -> None:

@@ -7,7 +7,8 @@ import math
 from torch import nn
 
 from methods import register
-from methods.base import SCALE, NetworkMethod, Recipe
+from methods.base import SCALE, Recipe
+from methods.network import NetworkMethod
 
 
 @register
@@ -28,7 +29,7 @@ class ESPCN(NetworkMethod):
         gamma=0.1,
         layer_rates=(("reconstruct.", 0.1),),
     )
-    context = 8  # it reaches 4
+    halo = 8  # it reaches 4
 
     def build(self) -> nn.Module:
         network = nn.Sequential()

@@ -15,9 +15,10 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from methods import register
-from methods.base import Batch, Losses, NetworkMethod, Recipe, Session
+from methods.base import Batch, Losses, Recipe, Session
 from methods.blocks.pretrained import plates_weights_hash, resnet18_plates_features, vgg19_conv5_4
 from methods.engine.acceleration import load_optimizer
+from methods.network import NetworkMethod
 from methods.options import MethodOptions
 
 # -- generator -------------------------------------------------------------------------------------
@@ -181,16 +182,16 @@ class ESRGAN(NetworkMethod):
         # The published second phase is a training of its own that starts from the first one's
         # weights: the generator's Adam starts afresh too.
         self.gan_optimizer = session.optimizer(self.parameter_groups(), recipe)
-        self.discriminator = self.settle(discriminator()).train()
+        self.discriminator = self.to_device(discriminator()).train()
         critic: list[dict[str, Any]] = [{"params": list(self.discriminator.parameters())}]
         self.discriminator_optimizer = session.optimizer(critic, recipe)
         # Asked for now, not once the first phase is over.
         if self.options.perceptual == "plates":
-            self.features = self.settle(resnet18_plates_features(_WITHOUT))
+            self.features = self.to_device(resnet18_plates_features(_WITHOUT))
         elif self.options.perceptual != "none":
-            self.features = self.settle(vgg19_conv5_4(self.options.perceptual, _WITHOUT))
+            self.features = self.to_device(vgg19_conv5_4(self.options.perceptual, _WITHOUT))
 
-    def ingredients(self) -> dict[str, str]:
+    def external_weights(self) -> dict[str, str]:
         needed = self.options.perceptual == "plates" and self.options.gan_share > 0.0
         return {"perceptual": plates_weights_hash(_WITHOUT)} if needed else {}
 
@@ -212,7 +213,7 @@ class ESRGAN(NetworkMethod):
         critic.backward()
         losses = self.adversarial_losses(sr, batch.hr, real)
         session.check({**losses, "discriminator": critic.detach()})
-        self.descend(losses["total"])
+        self.optimizer_step(losses["total"])
         self.discriminator_optimizer.step()
 
     def critic_loss(self, sr: Tensor, hr: Tensor) -> tuple[Tensor, Tensor]:
@@ -272,7 +273,7 @@ class ESRGAN(NetworkMethod):
             "Selected by validation PSNR, ESRGAN's weights tend to be from before its adversarial phase.",
         ]
         if self.options.perceptual == "plates":
-            digest = self.ingredients()["perceptual"][:12]
+            digest = self.external_weights()["perceptual"][:12]
             notes.append(f"ESRGAN's perceptual loss uses a ResNet-18 that reads synthetic plates (SHA-256 {digest}).")
         elif self.options.perceptual == "random":
             notes.append("ESRGAN's perceptual loss uses a VGG-19 with random weights, not ImageNet's.")

@@ -7,8 +7,9 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from methods import register
-from methods.base import Batch, Losses, NetworkMethod, Recipe
+from methods.base import Batch, Losses, Recipe
 from methods.blocks.layers import div2k_mean, upsampler
+from methods.network import NetworkMethod
 
 
 class MultiScaleBlock(nn.Module):
@@ -66,7 +67,7 @@ class MSRN(NetworkMethod):
     groups = ("table1",)
     paper_parameters = 6_000_000
     native_recipe = Recipe(learning_rate=1e-4, schedule="steps", milestones=(0.2, 0.4, 0.6, 0.8), gamma=0.5)
-    context = 40  # it reaches 36
+    halo = 40  # it reaches 36
 
     def build(self) -> nn.Module:
         return MSRNNetwork()

@@ -25,9 +25,10 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from methods import register
-from methods.base import Batch, Losses, NetworkMethod, Session
+from methods.base import Batch, Losses, Session
 from methods.blocks.pecl_networks import paper_network, release_network
 from methods.blocks.pretrained import ImageNetNormalise, plates_weights_hash, resnet18
+from methods.network import NetworkMethod
 from methods.options import MethodOptions
 
 Distance = Literal["manhattan", "euclidean"]
@@ -124,7 +125,7 @@ class Pecl(NetworkMethod):
     def build(self) -> nn.Module:
         return paper_network() if self.options.network == "paper" else release_network()
 
-    def ingredients(self) -> dict[str, str]:
+    def external_weights(self) -> dict[str, str]:
         if self.options.term == "none" or self.options.embedder_init != "plates":
             return {}
         return {"embedder": plates_weights_hash("--set pecl.embedder_init=random")}
@@ -133,7 +134,7 @@ class Pecl(NetworkMethod):
         self.w_pixel.data = self.w_pixel.data.to(self.device)
         if self.options.term != "none":
             self.embedder = Embedder(self.options.dimension, self.options.embedder_init)
-            self.settle(self.embedder)
+            self.to_device(self.embedder)
             self.embedder.train(self.options.batch_norm == "batch")
             self.embedder.requires_grad_(self.options.embedder == "trained")
         super().prepare(session)
@@ -168,8 +169,8 @@ class Pecl(NetworkMethod):
         total = w_pixel * pixel + w_contrastive * contrastive
         return {"total": total, **{name: value.detach() for name, value in logged.items()}}
 
-    def descend(self, total: Tensor) -> None:
-        super().descend(total)
+    def optimizer_step(self, total: Tensor) -> None:
+        super().optimizer_step(total)
         if self.w_pixel.requires_grad:
             self.w_pixel.data.clamp_(0.0, 1.0)
 
@@ -210,7 +211,7 @@ class Pecl(NetworkMethod):
 
     def _start(self) -> str:
         if self.options.embedder_init == "plates":
-            return f"weights that read synthetic plates (SHA-256 {self.ingredients()['embedder'][:12]})"
+            return f"weights that read synthetic plates (SHA-256 {self.external_weights()['embedder'][:12]})"
         return "ImageNet's weights" if self.options.embedder_init == "imagenet" else "random weights"
 
 

@@ -7,8 +7,9 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from methods import register
-from methods.base import Batch, Losses, NetworkMethod, Recipe
+from methods.base import Batch, Losses, Recipe
 from methods.blocks.resize import upsample_bicubic
+from methods.network import NetworkMethod
 
 
 def luma(rgb: Tensor) -> Tensor:
@@ -52,7 +53,7 @@ class SRCNN(NetworkMethod):
     paper_parameters = 57_000
     # The publication descends with momentum; Adam at the same two rates is the usual retraining.
     native_recipe = Recipe(learning_rate=1e-4, schedule="constant", layer_rates=(("reconstruct.", 0.1),))
-    context = 8  # it reaches 8 pixels at full size, and bicubic interpolation 2 at the LR's
+    halo = 8  # it reaches 8 pixels at full size, and bicubic interpolation 2 at the LR's
 
     def build(self) -> nn.Module:
         return SRCNNNetwork()

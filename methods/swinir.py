@@ -15,8 +15,9 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from methods import register
-from methods.base import Batch, Losses, NetworkMethod, Recipe
+from methods.base import Batch, Losses, Recipe
 from methods.blocks.layers import div2k_mean, upsampler
+from methods.network import NetworkMethod
 
 WINDOW = 8
 

@@ -15,8 +15,9 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from methods import register
-from methods.base import NetworkMethod, Recipe
+from methods.base import Recipe
 from methods.blocks.layers import upsampler
+from methods.network import NetworkMethod
 
 
 def position_code(channels: int, height: int, width: int, device: torch.device) -> Tensor:
@@ -133,8 +134,8 @@ class TBSRN(NetworkMethod):
     groups = ("table1",)
     paper_parameters = 12_000_000
     # Its attention is over all positions of the input and has only ever seen the 64 of a training patch.
-    tile = 8
-    context = 8  # pieces are tiled like the whole
+    max_side = 8
+    halo = 8  # tiles are cut again, like the whole
     native_recipe = Recipe(
         learning_rate=1e-4,
         betas=(0.5, 0.999),

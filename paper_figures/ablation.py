@@ -9,7 +9,6 @@ import pandas as pd
 
 from benchmark.scoring.metrics import METRICS, SECOND
 from paper_figures.common import conventions, statistics, text
-from paper_figures.common.documents import left_out, to_float, to_page
 from paper_figures.common.drawing import Drawing
 from paper_figures.common.grid import Grid, grids, remarks
 from paper_figures.common.paired import TIE, UNKNOWN, Comparison, compare, probability, shown
@@ -31,19 +30,14 @@ _BETTER, _WORSE = "+", text.MINUS
 
 
 def draw(results: Results) -> Drawing:
-    """Markdown, LaTeX and CSV; a block of tables for each grid."""
+    """A block of tables for each grid."""
     found = grids(results)
     compared = {grid.term: _compare(results, grid) for grid in found}
-    parts = [part for grid in found for part in _parts(grid, compared[grid.term], len(found) > 1)]
-    sentences = caption(results, found, [c for block in compared.values() for c in block])
     return Drawing(
         data=pd.concat([frame(grid, compared[grid.term]) for grid in found], ignore_index=True).convert_dtypes(),
-        caption=" ".join(sentences),
-        body=to_page(parts, sentences),
-        texts={
-            "md": f"# {TITLE}\n\n{to_page(parts, sentences)}",
-            "tex": to_float(TITLE, NAME, parts, sentences),
-        },
+        caption=caption(results, found, [c for block in compared.values() for c in block]),
+        conditions=conventions.conditions(results),
+        tables=[part for grid in found for part in _parts(grid, compared[grid.term], len(found) > 1)],
     )
 
 
@@ -137,11 +131,10 @@ def caption(results: Results, found: list[Grid], compared: list[Comparison]) -> 
         *_statistics(compared),
         *remarks(found),
         "± is the standard deviation over plates" + pooled + ".",
-        *conventions.conditions(results),
         *conventions.marks(results),
     ]
     rows = {row.name: row for grid in found for row in grid.rows}.values()
-    return [*sentences, *left_out(list(rows), _metrics())]
+    return [*sentences, *conventions.left_out(list(rows), _metrics())]
 
 
 def _metrics() -> list[str]:

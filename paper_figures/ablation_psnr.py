@@ -36,7 +36,12 @@ def draw(results: Results) -> Drawing:
                     panel(one, grid, data, metric, quantity)
             for one in block[-1]:
                 one.set_xlabel("dimension d of the embedding")
-    return Drawing(data=data, caption=caption(results, found, data), figure=figure)
+    return Drawing(
+        data=data,
+        caption=caption(results, found, data),
+        conditions=[conventions.budget(results), conventions.data(results), conventions.selection(results)],
+        figure=figure,
+    )
 
 
 def _paper(metric: str, quantity: str, distance: str, dimension: int) -> float:
@@ -45,13 +50,13 @@ def _paper(metric: str, quantity: str, distance: str, dimension: int) -> float:
     return printed.value if printed else math.nan
 
 
-def caption(results: Results, found: list[Grid], data: pd.DataFrame) -> str:
+def caption(results: Results, found: list[Grid], data: pd.DataFrame) -> list[str]:
     """What is drawn, what was resampled, and the conditions."""
     lower = (
         " Lower panels: the mean of its differences to MSE alone on the same plates, whose intervals are narrower, as "
         "the differences between plates drop out; an interval that spans zero is no difference."
     )
-    sentences = [
+    return [
         "Mean score over the test plates, by dimension of the embedding, for PECL with the Euclidean and the Manhattan "
         "distance; dashed grey: the same network trained with the pixel loss alone."
         + (lower if DIFFERENCE in set(data["quantity"]) else "")
@@ -60,8 +65,4 @@ def caption(results: Results, found: list[Grid], data: pd.DataFrame) -> str:
         intervals(data),
         *remarks(found),
         *conventions.marks(results),
-        conventions.budget(results),
-        conventions.data(results),
-        conventions.selection(results),
     ]
-    return " ".join(sentences)

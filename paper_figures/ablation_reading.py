@@ -36,12 +36,22 @@ def draw(results: Results) -> Drawing:
                     panel(one, grid, data, metric + suffix, LEVEL)
             for one in block[-1]:
                 one.set_xlabel("dimension d of the embedding")
-    return Drawing(data=data, caption=caption(results, found, data), figure=figure)
+    return Drawing(
+        data=data,
+        caption=caption(results, found, data),
+        conditions=[
+            conventions.judge(results),
+            conventions.budget(results),
+            conventions.data(results),
+            conventions.selection(results),
+        ],
+        figure=figure,
+    )
 
 
-def caption(results: Results, found: list[Grid], data: pd.DataFrame) -> str:
+def caption(results: Results, found: list[Grid], data: pd.DataFrame) -> list[str]:
     """What is drawn, what was resampled, who read, and the conditions."""
-    sentences = [
+    return [
         "Mean over the test plates of the OCR confidence (the paper's OCR ρ), and the share of plates read completely, "
         "by dimension of the embedding, for PECL with the Euclidean and the Manhattan distance; dashed grey: the same "
         "network trained with the pixel loss alone. Confidence is not accuracy. Of its Fig. 9 the "
@@ -49,9 +59,4 @@ def caption(results: Results, found: list[Grid], data: pd.DataFrame) -> str:
         intervals(data),
         *remarks(found),
         *conventions.marks(results),
-        conventions.judge(results),
-        conventions.budget(results),
-        conventions.data(results),
-        conventions.selection(results),
     ]
-    return " ".join(sentences)

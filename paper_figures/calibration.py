@@ -32,7 +32,12 @@ def draw(results: Results) -> Drawing:
     data = frame(results, rows, found)
     with style.style():
         figure = _figure(rows, found, data)
-    return Drawing(data=data, caption=caption(results, found), figure=figure)
+    return Drawing(
+        data=data,
+        caption=caption(results, found),
+        conditions=[conventions.data(results), conventions.judge(results)],
+        figure=figure,
+    )
 
 
 def frame(results: Results, rows: list[Row], found: list[Judge]) -> pd.DataFrame:
@@ -111,11 +116,11 @@ def _panel(axes: Axes, row: Row, data: pd.DataFrame) -> None:
     axes.set_title(style.shorten(row.title) + row.marks, fontsize=style.FONT, pad=3)
 
 
-def caption(results: Results, found: list[Judge]) -> str:
+def caption(results: Results, found: list[Judge]) -> list[str]:
     """How to read the panels, and the conditions."""
     seeds = " of all seeds" if len(results.seeds) > 1 else f", seed {results.seeds[0]} only"
     only = [] if len(found) > 1 else ["One judge only: another one may be calibrated otherwise."]
-    return " ".join([
+    return [
         f"Share of plates read completely against the judge's confidence: test plates{seeds} in {BINS} bins of equal "
         "width, each point at its bin's mean confidence, its area growing with the bin's share of plates. Bars: "
         "Wilson's 95 % interval, n the number of different plate texts in the bin. On the dashed line confidence is "
@@ -123,6 +128,4 @@ def caption(results: Results, found: list[Judge]) -> str:
         "these bins (Guo et al. 2017). A plate of which nothing is read has confidence 0.",
         *only,
         *conventions.marks(results),
-        conventions.data(results),
-        conventions.judge(results),
-    ])  # fmt: skip
+    ]

@@ -10,7 +10,7 @@ from paper_figures.common import conventions, text
 from paper_figures.common.confidence import BINS, CONFIDENT, Judge, confidently_wrong, ece, judges, wilson
 from paper_figures.common.drawing import Drawing, NothingToDraw
 from paper_figures.common.results import Results
-from paper_figures.common.tables import Cell, Column, Table, ranks, to_latex, to_markdown
+from paper_figures.common.tables import Cell, Column, Table, ranks
 
 NAME = "calibration_table"
 TITLE = "Calibration error and confident mistakes"
@@ -18,20 +18,14 @@ NEEDS = "table1"
 
 
 def draw(results: Results) -> Drawing:
-    """Markdown, LaTeX and CSV."""
+    """One table a judge."""
     found = judges(results)
     data = frame(results, found)
     if data.empty:
         raise NothingToDraw("no plate was read (no OCR judge)")
     tables = [_table(results, data[data["judge"] == number], judge) for number, judge in enumerate(found, 1)]
-    sentences = caption(results)
-    body = "\n\n".join(
-        [*(f"### {text.markdown(t.title)}\n\n{to_markdown(t)}" for t in tables), text.markdown(sentences)]
-    )
-    latex = "\n".join([f"% {text.latex(t.title)}\n{to_latex(t)}" for t in tables]) + f"\n{text.latex(sentences)}\n"
-    return Drawing(
-        data=data, caption=sentences, body=body, texts={"md": f"# {text.markdown(TITLE)}\n\n{body}\n", "tex": latex}
-    )
+    conditions = [conventions.data(results), conventions.judge(results)]
+    return Drawing(data=data, caption=caption(results), conditions=conditions, tables=tables)
 
 
 def frame(results: Results, found: list[Judge]) -> pd.DataFrame:
@@ -81,16 +75,14 @@ def _share(line: pd.Series) -> str:
     return f"{value} [{low}, {high}]"
 
 
-def caption(results: Results) -> str:
-    """What the columns are, and the conditions."""
+def caption(results: Results) -> list[str]:
+    """What the columns are."""
     seeds = "of all seeds" if len(results.seeds) > 1 else f"of seed {results.seeds[0]}"
-    return " ".join([
+    return [
         f"Test plates {seeds} pooled. ECE: expected calibration error, the difference of accuracy and mean confidence "
         f"in {BINS} bins of equal width, averaged over plates (Guo et al. 2017). A low ECE does not make a good "
         "method: one that is never read, with confidence near 0, has it too. Last column: share of all plates that are "
         f"not completely right although the judge's confidence is {CONFIDENT:g} or more, with Wilson's 95 % interval "
         "(n the number of different plate texts). Bold is best, underlined second; HR plates are no competitor.",
         *conventions.marks(results),
-        conventions.data(results),
-        conventions.judge(results),
-    ])  # fmt: skip
+    ]

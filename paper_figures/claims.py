@@ -25,6 +25,7 @@ from paper_figures.common.evidence import (
     Undecidable,
 )
 from paper_figures.common.results import Results
+from paper_figures.common.tables import Cell, Column, Table
 
 NAME = "claims"
 TITLE = "The paper's claims"
@@ -137,15 +138,13 @@ def _find(results: Results, claim: Claim, reading: Reading) -> Finding:
 
 
 def draw(results: Results) -> Drawing:
-    """The table of verdicts; below it what would decide the open ones, and how each claim is tested."""
+    """The table of verdicts, and how they came about."""
     verdicts = evaluate(results)
-    sentences = caption(results)
-    body = _markdown(verdicts, sentences)
     return Drawing(
         data=frame(verdicts),
-        caption=" ".join(sentences),
-        body=body,
-        texts={"md": f"# {TITLE}\n\n{body}", "tex": _latex(verdicts, sentences)},
+        caption=caption(results),
+        conditions=[conventions.data(results), conventions.budget(results), conventions.judge(results)],
+        tables=tables(verdicts),
     )
 
 
@@ -166,62 +165,32 @@ def open_questions(verdicts: list[Verdict]) -> dict[str, list[str]]:
 # -- files -----------------------------------------------------------------------------------------
 
 
-_HEADERS = ("Claim", "Verdict", "Evidence", "As printed (Eq. 17–19)", "See")
+def tables(verdicts: list[Verdict]) -> list[Table]:
+    """The verdicts, what would decide the open ones, and how each claim is tested."""
+    rows = [_cells(verdict) for verdict in verdicts]
+    headers = ("Claim", "Verdict", "Evidence", "As printed (Eq. 17–19)", "See")
+    questions = open_questions(verdicts)
+    parts = [
+        Table("", [Column(name, list(cells), prose=True) for name, cells in zip(headers, zip(*rows), strict=True)])
+    ]
+    if questions:
+        reasons = Column("Undecided", [Cell("; ".join(whys)) for whys in questions.values()], prose=True)
+        commands = Column("Command", [Cell(command) for command in questions], code=True)
+        parts.append(Table("What would decide the rest", [reasons, commands]))
+    rules = Column("Rule", [Cell(verdict.claim.rule) for verdict in verdicts], prose=True)
+    numbers = Column("Claim", [Cell(str(verdict.number)) for verdict in verdicts])
+    return [*parts, Table("How each is tested", [numbers, rules])]
 
 
-def _cells(verdict: Verdict) -> tuple[str, ...]:
+def _cells(verdict: Verdict) -> tuple[Cell, ...]:
     finding, printed = verdict.finding, verdict.printed
     return (
-        f"{verdict.number}. {verdict.claim.sentence} ({verdict.claim.source})",
-        finding.outcome,
-        finding.evidence + (f" Undecided: {finding.reason}." if finding.reason else ""),
-        text.DASH if printed is None else ". ".join(part for part in (printed.outcome, printed.evidence) if part),
-        ", ".join(verdict.claim.figures),
+        Cell(f"{verdict.number}. {verdict.claim.sentence} ({verdict.claim.source})"),
+        Cell(finding.outcome, rank=int(finding.outcome != OPEN)),
+        Cell(finding.evidence + (f" Undecided: {finding.reason}." if finding.reason else "")),
+        Cell(text.DASH if printed is None else ". ".join(part for part in (printed.outcome, printed.evidence) if part)),
+        Cell(", ".join(verdict.claim.figures)),
     )
-
-
-def _markdown(verdicts: list[Verdict], sentences: list[str]) -> str:
-    lines = ["| " + " | ".join(_HEADERS) + " |", "|" + ":---|" * len(_HEADERS)]
-    for verdict in verdicts:
-        claim, outcome, *others = (text.inline_markdown(cell) for cell in _cells(verdict))
-        decided = f"**{outcome}**" if verdict.outcome != OPEN else outcome
-        lines.append("| " + " | ".join([claim, decided, *others]) + " |")
-    blocks = ["\n".join(lines)]
-    questions = open_questions(verdicts)
-    if questions:
-        items = [
-            f"- {text.markdown('; '.join(whys))}" + (f": `{command.replace('`', '')}`" if command else "")
-            for command, whys in questions.items()
-        ]
-        blocks.append("**What would decide the rest**\n\n" + "\n".join(items))
-    rules = [f"- Claim {v.number}: {text.markdown(v.claim.rule)}" for v in verdicts]
-    blocks += ["**How each is tested**\n\n" + "\n".join(rules)]
-    blocks += ["**Notes**\n\n" + "\n".join(f"- {text.markdown(sentence)}" for sentence in sentences)]
-    return "\n\n".join(blocks) + "\n"
-
-
-def _latex(verdicts: list[Verdict], sentences: list[str]) -> str:
-    widths = (0.2, 0.1, 0.36, 0.26)
-    columns = "".join(rf">{{\raggedright\arraybackslash}}p{{{width}\linewidth}}" for width in widths)
-    lines = [
-        "% needs \\usepackage{array,booktabs}, and \\usepackage[T1]{fontenc} with pdflatex",
-        r"\begin{table*}",
-        r"\centering\scriptsize\setlength{\tabcolsep}{3pt}",
-        rf"\caption{{{text.latex(TITLE)}.}}",
-        r"\label{tab:claims}",
-        rf"\begin{{tabular}}{{@{{}}{columns}@{{}}}}",
-        r"\toprule",
-        " & ".join(text.latex(header) for header in _HEADERS[:-1]) + r" \\",
-        r"\midrule",
-    ]
-    for verdict in verdicts:
-        claim, outcome, *others = (text.latex(cell) for cell in _cells(verdict)[:-1])
-        decided = rf"\textbf{{{outcome}}}" if verdict.outcome != OPEN else outcome
-        lines.append(" & ".join([claim, decided, *others]) + r" \\[2pt]")
-    rules = [f"Claim {v.number}: {v.claim.rule}" for v in verdicts]
-    lines += [r"\bottomrule", r"\end{tabular}", r"\par\smallskip\begin{minipage}{\linewidth}\scriptsize"]
-    lines += [text.latex(" ".join([*rules, *sentences])), r"\end{minipage}", r"\end{table*}"]
-    return "\n".join(lines) + "\n"
 
 
 def frame(verdicts: list[Verdict]) -> pd.DataFrame:
@@ -287,5 +256,4 @@ def caption(results: Results) -> list[str]:
     found = grid.find(results, DESCRIBED.term)
     if found is not None and len({d for _, d in found.cells}) > 1:
         sentences.append(f"Claim 6: {grid.confound(found)}")
-    sentences += [*conventions.marks(results), conventions.data(results), conventions.budget(results)]
-    return [sentence for sentence in [*sentences, conventions.judge(results)] if sentence]
+    return [*sentences, *conventions.marks(results)]

@@ -8,7 +8,6 @@ import pandas as pd
 
 from benchmark.scoring.metrics import METRICS
 from paper_figures.common import conventions, statistics, text
-from paper_figures.common.documents import to_float, to_page
 from paper_figures.common.drawing import Drawing, NothingToDraw
 from paper_figures.common.paired import UNKNOWN, Comparison, compare, probability, shown
 from paper_figures.common.results import Results, Row
@@ -47,16 +46,11 @@ def draw(results: Results) -> Drawing:
     by_reference: dict[str, list[Comparison]] = {}
     for reference, comparison in compared:
         by_reference.setdefault(reference.name, []).append(comparison)
-    parts = [part for found in by_reference.values() for part in _tables(results, found)]
-    sentences = caption(results, list(by_reference.values()))
     return Drawing(
         data=frame([comparison for _, comparison in compared]),
-        caption=" ".join(sentences),
-        body=to_page(parts, sentences),
-        texts={
-            "md": f"# {TITLE}\n\n{to_page(parts, sentences)}",
-            "tex": to_float(TITLE, NAME, parts, sentences),
-        },
+        caption=caption(results, list(by_reference.values())),
+        conditions=[conventions.data(results)],
+        tables=[part for found in by_reference.values() for part in _tables(results, found)],
     )
 
 
@@ -72,8 +66,8 @@ def contenders(results: Results) -> list[Row]:
 
 def _tables(results: Results, found: list[Comparison]) -> list[Table]:
     """One table, and one for the second judge: beside the first they would be wider than a page."""
-    first = [comparison for comparison in found if METRICS[comparison.metric].judge != "second"]
-    second = [comparison for comparison in found if METRICS[comparison.metric].judge == "second"]
+    first = [comparison for comparison in found if METRICS[comparison.metric].engine != "second"]
+    second = [comparison for comparison in found if METRICS[comparison.metric].engine == "second"]
     parts = ((first, ""), (second, ", second judge"))
     return [_table(results, part, whose) for part, whose in parts if part]
 
@@ -139,7 +133,7 @@ def caption(results: Results, by_reference: list[list[Comparison]]) -> list[str]
         sentences.append(f"* pairs without a finite difference are left out: {listed}.")
     if any(c.verdict == UNKNOWN for c in everything):
         sentences.append(f"{text.DASH}: fewer than two plate texts in common, so nothing can be said.")
-    return [*sentences, *conventions.marks(results), conventions.data(results)]
+    return [*sentences, *conventions.marks(results)]
 
 
 def frame(compared: list[Comparison]) -> pd.DataFrame:

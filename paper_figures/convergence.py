@@ -46,7 +46,12 @@ def draw(results: Results) -> Drawing:
         _curves(panel(LEFT, height - TOP - line, style.PAGE - LEFT - right), rows, results, looks)
         _scatter(panel(LEFT, BOTTOM, half - LEFT - right), rows, results, looks)
         _paper(panel(half + LEFT, BOTTOM, half - LEFT - right), results)
-    return Drawing(data=frame(results, rows), caption=caption(results, rows), figure=figure)
+    return Drawing(
+        data=frame(results, rows),
+        caption=caption(results, rows),
+        conditions=[conventions.budget(results), conventions.data(results), conventions.selection(results)],
+        figure=figure,
+    )
 
 
 def _curves(axes: Axes, rows: list[Row], results: Results, looks: dict[str, Look]) -> None:
@@ -189,7 +194,7 @@ def frame(results: Results, rows: list[Row]) -> pd.DataFrame:
     return pd.concat([points, curves, theirs], ignore_index=True)[["panel", "method", "seed", "iteration", "psnr"]]
 
 
-def caption(results: Results, rows: list[Row]) -> str:
+def caption(results: Results, rows: list[Row]) -> list[str]:
     """What is drawn, and the conditions it was made under."""
     found = [
         "Above: mean PSNR of the plates that choose the weights, during training, and the best of it (marker). The "
@@ -209,12 +214,4 @@ def caption(results: Results, rows: list[Row]) -> str:
         found.append(f"Never better than untrained, so drawn at iteration 1: {', '.join(never)}.")
     if not np.isfinite(_trained(results)["val_psnr"]).all():
         found.append("Gaps are validations whose PSNR is not a number.")
-    return " ".join(
-        [
-            *found,
-            *conventions.marks(results),
-            conventions.budget(results),
-            conventions.data(results),
-            conventions.selection(results),
-        ]
-    )
+    return [*found, *conventions.marks(results)]

@@ -62,7 +62,12 @@ def draw(results: Results) -> Drawing:
     rows = [row for row in results.competitors if row.name in set(data["method"])]
     with style.style():
         figure = _figure(results, rows, data, costs, metrics)
-    return Drawing(data=data, caption=caption(results, data, costs), figure=figure)
+    return Drawing(
+        data=data,
+        caption=caption(results, data, costs),
+        conditions=[conventions.data(results), conventions.budget(results)],
+        figure=figure,
+    )
 
 
 def frame(results: Results) -> pd.DataFrame:
@@ -183,7 +188,7 @@ def _same_scores(axes: Axes, scores: pd.Series) -> None:
     axes.set_ylim(low - room, high + room)
 
 
-def caption(results: Results, data: pd.DataFrame, costs: list[Cost]) -> str:
+def caption(results: Results, data: pd.DataFrame, costs: list[Cost]) -> list[str]:
     """What was counted and measured, and which methods have no place."""
     sentences = [
         "Median PSNR and share of plates read completely against what a method costs (log axes). Steps: the Pareto "
@@ -203,5 +208,4 @@ def caption(results: Results, data: pd.DataFrame, costs: list[Cost]) -> str:
     unmeasured = [row.title for row in results.competitors if not row.cost]
     if unmeasured:
         sentences.append(f"Without measured multiply-adds and milliseconds: {', '.join(unmeasured)}.")
-    marks = conventions.marks(results)
-    return " ".join([*sentences, *marks, conventions.data(results), conventions.budget(results)])
+    return [*sentences, *conventions.marks(results)]

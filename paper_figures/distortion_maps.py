@@ -90,7 +90,12 @@ def draw(results: Results) -> Drawing:
     with style.style():
         figure = _figure(results, rows, pictures, maps, scales)
     data = frame(rows, pictures, maps)
-    return Drawing(data=data, caption=caption(results, rows, list(pictures), lost), figure=figure)
+    return Drawing(
+        data=data,
+        caption=caption(results, rows, list(pictures), lost),
+        conditions=[conventions.data(results), conventions.budget(results)],
+        figure=figure,
+    )
 
 
 def chosen(results: Results, rows: dict[str, Row]) -> tuple[dict[int, dict[str, np.ndarray]], list[str]]:
@@ -234,7 +239,7 @@ def _psnr(results: Results, row: Row | None, index: int) -> str:
     return f"{text.number(found.psnr)} dB" if found else ""
 
 
-def caption(results: Results, rows: dict[str, Row], indices: list[int], lost: list[str]) -> str:
+def caption(results: Results, rows: dict[str, Row], indices: list[int], lost: list[str]) -> list[str]:
     """The estimators, what is shown of them, and the conditions."""
     seeds = {samples.first_seed(results, row) for row in rows.values()}
     shown = (
@@ -242,7 +247,7 @@ def caption(results: Results, rows: dict[str, Row], indices: list[int], lost: li
         if len(indices) > 1
         else f"Test plate {indices[0]} (the largest of the sample plates"
     )
-    return " ".join([
+    return [
         f"{shown}; seed {', '.join(map(str, sorted(seeds)))}). Below each map stands the estimate for the whole "
         f"picture, below each picture its PSNR. PECL's embedding has d = {DIMENSION}.",
         *([f"Left out: {'; '.join(lost)}."] if lost else []),
@@ -250,9 +255,7 @@ def caption(results: Results, rows: dict[str, Row], indices: list[int], lost: li
         "Every estimator has one colour scale for all columns and plates; it ends where 1 % of all pixels lie beyond "
         "(blur: at 1). A map's value is that of the 16×16 pixels around a pixel.",
         *conventions.marks(results),
-        conventions.data(results),
-        conventions.budget(results),
-    ])  # fmt: skip
+    ]
 
 
 METHODS = (

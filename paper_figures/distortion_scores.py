@@ -69,6 +69,7 @@ def draw(results: Results) -> Drawing:
     return Drawing(
         data=pd.concat([data, _lines(differences)], ignore_index=True),
         caption=caption(results, rows, differences, hr is not None),
+        conditions=[conventions.data(results), conventions.budget(results)],
         figure=figure,
     )
 
@@ -172,14 +173,14 @@ def _short(found: Difference) -> str:
     return text.number(found.found.value, digits, sign=True) + between
 
 
-def caption(results: Results, rows: dict[str, Row], differences: list[Difference], has_hr: bool) -> str:
+def caption(results: Results, rows: dict[str, Row], differences: list[Difference], has_hr: bool) -> list[str]:
     """What is drawn, the differences in words, and the conditions."""
     first = differences[0]
     told = "; ".join(
         f"{d.estimator.name}, {d.column.split('(')[1].rstrip(')')}: {_short(d)} ({d.verdict})" for d in differences
     )
     hr = "The grey line and band are HR's median and middle half. " if has_hr else ""
-    return " ".join([
+    return [
         "Noise, blur and compression of the test plates, seeds pooled. Point: median with its 95 % interval (dark "
         f"bar); pale bar: the middle half of the plates; thin line: 5 % to 95 % of them. {hr}Above each panel: the "
         f"median of the difference {first.column} − MSE, each plate with itself, with its 95 % interval; below 0 PECL "
@@ -187,6 +188,4 @@ def caption(results: Results, rows: dict[str, Row], differences: list[Difference
         resampled(first.found),
         METHODS,
         *conventions.marks(results),
-        conventions.data(results),
-        conventions.budget(results),
-    ])  # fmt: skip
+    ]

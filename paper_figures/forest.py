@@ -32,7 +32,12 @@ def draw(results: Results) -> Drawing:
         raise NothingToDraw("fewer than two methods share two plates or more")
     names = {comparison.row.name for comparison in known}
     figure = _figure(results, [row for row in rows if row.name in names], known)
-    return Drawing(comparisons.frame(compared), caption(results, reference, known), figure)
+    return Drawing(
+        data=comparisons.frame(compared),
+        caption=caption(results, reference, known),
+        conditions=[conventions.data(results)],
+        figure=figure,
+    )
 
 
 def _figure(results: Results, rows: list[Row], found: list[Comparison]) -> Any:
@@ -71,13 +76,13 @@ def _panel(axes: Axes, found: list[Comparison | None], metric: str, looks: dict[
     axes.grid(axis="y", visible=False)
 
 
-def caption(results: Results, reference: Row, found: list[Comparison]) -> str:
+def caption(results: Results, reference: Row, found: list[Comparison]) -> list[str]:
     """What is drawn and what was resampled; the tests are in the table."""
     most = max((c.found for c in found), key=lambda one: (one.seeds, one.clusters))
-    sentences = [
+    return [
         f"Mean of the paired differences to {reference.title} on the same plates and seeds, with 95 % intervals. "
         "Filled: better or worse (the interval leaves out 0, and the test agrees after Holm's correction); hollow: a "
         "tie.",
         statistics.resampled(most),
+        *conventions.marks(results),
     ]
-    return " ".join([*sentences, *conventions.marks(results), conventions.data(results)])

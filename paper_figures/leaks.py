@@ -12,7 +12,7 @@ from paper_figures.common import conventions, text
 from paper_figures.common.drawing import Drawing, NothingToDraw
 from paper_figures.common.results import Results
 from paper_figures.common.statistics import Interval, gap, pairs, resampled
-from paper_figures.common.tables import Cell, Column, Table, ranks, to_latex, to_markdown
+from paper_figures.common.tables import Cell, Column, Table, ranks
 
 NAME = "leaks"
 TITLE = "Leaks (scores without the test plates that training has seen)"
@@ -27,21 +27,13 @@ _COLUMNS = ["metric", "method", *(f"{part}{what}" for part in _PARTS for what in
 
 
 def draw(results: Results) -> Drawing:
-    """Markdown, LaTeX and CSV; the tables only where a test plate was seen, the count always."""
+    """The tables only where a test plate was seen, the count always."""
     if not conventions.leaks(results) or "seen" not in results.plates:
         raise NothingToDraw("the results are from before it was recorded which test plates training has seen")
     data = frame(results) if (results.plates["seen"] == 1).any() else pd.DataFrame(columns=_COLUMNS)
     found = [_table(results, data[data["metric"] == metric], METRICS[metric]) for metric in data["metric"].unique()]
-    sentences = caption(results, data)
-    told = "\n".join(f"- {text.markdown(sentence)}" for sentence in sentences)
-    body = "\n\n".join([*(f"### {text.markdown(t.title)}\n\n{to_markdown(t)}" for t in found), told])
-    latex = "\n".join([*(f"% {text.latex(t.title)}\n{to_latex(t)}" for t in found), text.latex(" ".join(sentences))])
-    return Drawing(
-        data=data,
-        caption=" ".join(sentences),
-        body=body,
-        texts={"md": f"# {text.markdown(TITLE)}\n\n{body}\n", "tex": f"{latex}\n"},
-    )
+    conditions = [conventions.data(results)] + [conventions.selection(results)] * bool(found)
+    return Drawing(data=data, caption=caption(results, data), conditions=conditions, tables=found)
 
 
 def frame(results: Results) -> pd.DataFrame:
@@ -103,14 +95,14 @@ def _interval(line: pd.Series, name: str, kind: Metric) -> str:
 
 
 def caption(results: Results, data: pd.DataFrame) -> list[str]:
-    """What was seen, what the columns are, and the conditions."""
+    """What was seen, and what the columns are."""
     count = conventions.leaks(results).removeprefix("Leaks: ")
     count = count[0].upper() + count[1:]
-    conditions = [*conventions.marks(results), conventions.data(results)]
+    marks = conventions.marks(results)
     first = results.plates_of(results.main_rows[0])
     total, seen = (plates["index"].nunique() for plates in (first, first[first["seen"] == 1]))
     if data.empty:
-        return [f"{count} No test plate counts as seen, so there is nothing to score apart.", *conditions]
+        return [f"{count} No test plate counts as seen, so there is nothing to score apart.", *marks]
     found = [
         count,
         f"{seen:,} of {total:,} test plates count as seen in training: it shows the same plate number, or a "
@@ -123,4 +115,4 @@ def caption(results: Results, data: pd.DataFrame) -> list[str]:
         most = max(results.competitors, key=lambda row: len(row.seeds))
         drawn = gap(results.plates_of(most), "psnr", "seen")
         found.append(f"{resampled(drawn)} Plates seen and unseen are drawn apart.")
-    return [*found, *conditions, conventions.selection(results)]
+    return [*found, *marks]

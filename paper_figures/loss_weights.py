@@ -52,7 +52,12 @@ def draw(results: Results) -> Drawing:
                 _panel(one, block, shown, column)
             for one in panels[-1]:
                 one.set_xlabel("iteration")
-    return Drawing(data=frame(shown), caption=caption(results, [curve.row for curve in curves], shown), figure=figure)
+    return Drawing(
+        data=frame(shown),
+        caption=caption(results, [curve.row for curve in curves], shown),
+        conditions=[conventions.budget(results), conventions.data(results)],
+        figure=figure,
+    )
 
 
 @dataclass(frozen=True)
@@ -144,7 +149,7 @@ def frame(history: pd.DataFrame) -> pd.DataFrame:
     return history[["method", "seed", "iteration", *COLUMNS]].reset_index(drop=True)
 
 
-def caption(results: Results, rows: list[Row], history: pd.DataFrame) -> str:
+def caption(results: Results, rows: list[Row], history: pd.DataFrame) -> list[str]:
     """What is drawn, whose weight ran out, and who got stuck."""
     found = [
         "Weight of the pixel loss (the contrastive term has the rest), distance of the embeddings of super-resolved "
@@ -154,7 +159,7 @@ def caption(results: Results, rows: list[Row], history: pd.DataFrame) -> str:
     ]
     if any(len(row.seeds) > 1 for row in rows):
         found.append("Every seed has its own curve; iterations are those of the first seed that got there.")
-    return " ".join([*found, *conventions.marks(results), conventions.budget(results), conventions.data(results)])
+    return [*found, *conventions.marks(results)]
 
 
 def _fates(rows: list[Row], history: pd.DataFrame) -> list[str]:

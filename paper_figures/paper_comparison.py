@@ -14,7 +14,6 @@ from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
 
 from benchmark.scoring.metrics import METRICS
 from paper_figures.common import conventions, paper, statistics, style, text
-from paper_figures.common.documents import to_float, to_page
 from paper_figures.common.drawing import Drawing, NothingToDraw
 from paper_figures.common.paper import PaperValue
 from paper_figures.common.paper_reasons import Reason, conditions, reasons
@@ -61,14 +60,17 @@ def draw(results: Results) -> Drawing:
         raise NothingToDraw("no method of the paper's Table 1 has a result")
     found = [pair(results, row, metric) for row in rows for metric in SHOWN]
     metrics = [m for m in SHOWN if any(one.printed for one in found if one.metric == m)]
-    parts, sentences = [_cells(rows, found), _deviations(found), _conditions(results)], caption(results, found)
-    page = to_page(parts, sentences)
     return Drawing(
         data=frame(found),
-        caption=" ".join(sentences),
+        caption=caption(results, found),
+        conditions=[
+            conventions.against_paper(),
+            conventions.budget(results),
+            conventions.data(results),
+            conventions.selection(results),
+        ],
         figure=figure(results, rows, found, metrics),
-        body=to_page(parts, sentences, f"{NAME}.png"),
-        texts={"md": f"# {TITLE}\n\n{page}", "tex": to_float(TITLE, NAME, parts, sentences)},
+        tables=[_cells(rows, found), _deviations(found), _conditions(results)],
     )
 
 
@@ -265,7 +267,7 @@ def _tick(metric: str, value: float) -> str:
 
 
 def caption(results: Results, found: list[Pair]) -> list[str]:
-    """What is compared, what was resampled, and the conditions."""
+    """What is compared, and what was resampled."""
     sentences = [
         "Ours (filled) against the paper's (hollow); scores are medians over the test plates. Deviation: ours minus "
         "the paper's for scores, ours as a multiple of the paper's for counts. The paper's scores have no interval.",
@@ -277,11 +279,4 @@ def caption(results: Results, found: list[Pair]) -> list[str]:
         sentences.append(f"Medians have {statistics.resampled(widest)}")
     if len(results.seeds) > 1:
         sentences.append("Lines of iterations span the seeds.")
-    return [
-        *sentences,
-        conventions.against_paper(),
-        conventions.budget(results),
-        conventions.data(results),
-        conventions.selection(results),
-        *conventions.marks(results),
-    ]
+    return [*sentences, *conventions.marks(results)]

@@ -17,7 +17,7 @@ PICTURES = True
 
 def draw(results: Results) -> Drawing:
     """HR patches, and below each the LR patch that is made of it."""
-    data = samples.exhibits(results, "patches.csv", ("hr", "lr", "iteration", "position"))
+    data = samples.training_examples(results, "patches.csv", ("hr", "lr", "iteration", "position"))
     lost: list[str] = []
     high, low = ([_picture(results, file, lost) for file in data[column]] for column in ("hr", "lr"))
     if all(pixels is None for pixels in high):
@@ -28,12 +28,17 @@ def draw(results: Results) -> Drawing:
     ]
     with style.style():
         figure = pictures.draw(blocks, columns=len(data), tallest=1.0)
-    return Drawing(data=data, caption=caption(results, lost), figure=figure)
+    return Drawing(
+        data=data,
+        caption=caption(lost),
+        conditions=[conventions.data(results)],
+        figure=figure,
+    )
 
 
 def _picture(results: Results, file: str, lost: list[str]) -> np.ndarray | None:
     try:
-        return samples.exhibit(results, file)
+        return samples.training_example(results, file)
     except NothingToDraw as reason:
         lost.append(str(reason))
         return None
@@ -44,13 +49,12 @@ def _size(found: list[np.ndarray | None]) -> str:
     return sizes.pop() if len(sizes) == 1 else ""
 
 
-def caption(results: Results, lost: list[str]) -> str:
+def caption(lost: list[str]) -> list[str]:
     """Where the patches come from."""
-    found = [
+    return [
         "The first training patches of seed 0, which every method sees in the same order (the CSV has the iteration, "
         "and the place in its batch): random windows of HR plates, not flipped or turned, and their LR patches.",
         conventions.DEGRADATION.replace("plates", "patches"),
         pictures.NOTICE,
-        conventions.data(results),
+        *pictures.not_shown(lost),
     ]
-    return " ".join([*found, *pictures.not_shown(lost)])

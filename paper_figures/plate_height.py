@@ -37,7 +37,12 @@ def draw(results: Results) -> Drawing:
         style.place(figure, panels, 0.53, width, 0.42, 0.24)
         for axes, metric in zip(panels, metrics, strict=True):
             _panel(axes, rows, data[data["metric"] == metric], metric, looks)
-    return Drawing(data=data, caption=caption(results, data), figure=figure)
+    return Drawing(
+        data=data,
+        caption=caption(results, data),
+        conditions=[conventions.data(results), conventions.judge(results)],
+        figure=figure,
+    )
 
 
 def groups(heights: pd.Series) -> pd.Series:
@@ -90,13 +95,13 @@ def _name(row: Row) -> str:
     return style.shorten(row.title) + row.marks
 
 
-def caption(results: Results, data: pd.DataFrame) -> str:
+def caption(results: Results, data: pd.DataFrame) -> list[str]:
     """What is drawn, and how many plates stand behind a point."""
     first = data[(data["metric"] == "psnr") & (data["method"] == data["method"].iloc[0])]
     sizes = ", ".join(f"{int(n)}" for n in first["plates"])
-    found = [
+    return [
         f"Test plates in {text.plural(len(first), 'group')} by the height of the HR plate ({sizes} plates, seeds "
         "pooled; plates grown to 64 px are in the first). A median over all plates depends on how many of them are "
         "large; this does not.",
+        *conventions.marks(results),
     ]
-    return " ".join([*found, *conventions.marks(results), conventions.data(results), conventions.judge(results)])

@@ -9,7 +9,6 @@ import pandas as pd
 
 from benchmark.scoring.metrics import METRICS, SECOND
 from paper_figures.common import conventions, text
-from paper_figures.common.documents import left_out, to_float, to_page
 from paper_figures.common.drawing import Drawing, NothingToDraw
 from paper_figures.common.grid import FAMILY
 from paper_figures.common.results import Results, Row
@@ -64,7 +63,7 @@ READINGS = (
 
 
 def draw(results: Results) -> Drawing:
-    """Markdown, LaTeX and CSV: what was trained, how it scores, and what became of its loss."""
+    """What was trained, how it scores, and what became of its loss."""
     found = find(results)
     if not any(found.values()):
         raise NothingToDraw("no result of a reading of PECL")
@@ -88,12 +87,11 @@ def draw(results: Results) -> Drawing:
     parts = [
         Table(title, [names, *(_with_gaps(c, there) for c in columns)]) for title, columns in blocks.items() if columns
     ]
-    sentences = caption(results, found)
     return Drawing(
         data=frame(results, found),
-        caption=" ".join(sentences),
-        body=to_page(parts, sentences),
-        texts={"md": f"# {TITLE}\n\n{to_page(parts, sentences)}", "tex": to_float(TITLE, NAME, parts, sentences)},
+        caption=caption(results, found),
+        conditions=conditions(results),
+        tables=parts,
     )
 
 
@@ -203,13 +201,19 @@ def caption(results: Results, found: dict[str, Row | None]) -> list[str]:
         "Bold is best and underlined second. Weights, terms and D are those of the training batch just before the last "
         "validation (mean over seeds); “no gradient from” is the first validation at which no gradient reached the "
         "network.",
+        *conventions.marks(results),
+        *conventions.left_out([row for row in found.values() if row is not None], (*QUALITY, *READING)),
+    ]
+
+
+def conditions(results: Results) -> list[str]:
+    """How the numbers came about."""
+    return [
         conventions.SCORING,
         conventions.budget(results),
         conventions.data(results),
         conventions.selection(results),
         conventions.judge(results),
-        *conventions.marks(results),
-        *left_out([row for row in found.values() if row is not None], (*QUALITY, *READING)),
     ]
 
 

@@ -12,7 +12,7 @@ from paper_figures.common import conventions, paper, statistics, text
 from paper_figures.common.drawing import Drawing
 from paper_figures.common.results import SECOND_READING, Results, Row
 from paper_figures.common.statistics import Interval
-from paper_figures.common.tables import Cell, Column, Table, ranks, to_latex, to_markdown
+from paper_figures.common.tables import Cell, Column, Table, ranks
 
 NAME = "table1"
 TITLE = "Table 1. Super-resolution of license plates, ×8"
@@ -39,13 +39,13 @@ def shown(row: Row, metric: str) -> float | None:
 
 
 def draw(results: Results) -> Drawing:
-    """Markdown, LaTeX and CSV of the whole table."""
-    parts, caption, notes = tables(results), sentences(results), footnotes(results)
+    """The whole table, in its parts."""
     return Drawing(
         data=frame(results),
-        caption=" ".join(caption),
-        body=_markdown(parts, caption, notes),
-        texts={"md": f"# {TITLE}\n\n{_markdown(parts, caption, notes)}", "tex": _latex(parts, caption, notes)},
+        caption=caption(results),
+        conditions=conditions(results),
+        tables=tables(results),
+        footnotes=footnotes(results),
     )
 
 
@@ -138,8 +138,8 @@ def paper_columns(rows: list[Row], metric: str) -> list[Column]:
     printed = [paper.value(row.name, metric) for row in rows]
     decimals = METRICS[metric].decimals
     return [
-        Column("paper", [Cell(p.text if p else text.DASH) for p in printed]),
-        Column("Δ", [Cell(text.number(_delta(row, metric), decimals, sign=True)) for row in rows]),
+        Column("paper", [Cell(p.text if p else text.DASH) for p in printed], grey=True),
+        Column("Δ", [Cell(text.number(_delta(row, metric), decimals, sign=True)) for row in rows], grey=True),
     ]
 
 
@@ -159,7 +159,7 @@ def parameter_column(rows: list[Row]) -> Column:
 def _parameters(rows: list[Row]) -> list[Column]:
     return [
         parameter_column(rows),
-        Column("#p paper", [Cell(_paper_parameters(row)[1]) for row in rows]),
+        Column("#p paper", [Cell(_paper_parameters(row)[1]) for row in rows], grey=True),
     ]
 
 
@@ -184,7 +184,7 @@ def _mean_and_convergence(results: Results) -> list[Column]:
         Column("mean PSNR (dB)", [Cell(text.number(row.scores["psnr"].mean)) for row in rows]),
         Column("95 % interval", [Cell(one) for one in intervals]),
         convergence_column(rows),
-        Column("paper", [Cell(p.text if p else text.DASH) for p in printed]),
+        Column("paper", [Cell(p.text if p else text.DASH) for p in printed], grey=True),
         Column("seeds", [Cell(str(len(row.seeds)) if row.trained else text.DASH) for row in rows]),
     ]
 
@@ -194,7 +194,7 @@ def mean_psnr(results: Results) -> list[Interval]:
     return [results.interval(row, "psnr") for row in results.main_rows]
 
 
-# -- caption, footnotes, files ---------------------------------------------------------------------
+# -- caption, footnotes, CSV -----------------------------------------------------------------------
 
 
 def footnotes(results: Results) -> list[str]:
@@ -202,46 +202,24 @@ def footnotes(results: Results) -> list[str]:
     return list(dict.fromkeys(note for row in results.main_rows for note in row.notes))
 
 
-def sentences(results: Results) -> list[str]:
-    """The caption, one convention after the other."""
-    found = [
+def caption(results: Results) -> list[str]:
+    """How to read the marks."""
+    return [
         "Bold is best and underlined second among the competitors (the HR plates are a bound); numbers equal as shown "
         "share the mark.",
+        *conventions.marks(results),
+        *conventions.left_out(results.main_rows),
+    ]
+
+
+def conditions(results: Results) -> list[str]:
+    """How the numbers came about, one convention after the other."""
+    return [
         conventions.against_paper(),
         conventions.pooling(results),
         statistics.resampled(max(mean_psnr(results), key=lambda found: (found.seeds, found.clusters))),
         *conventions.conditions(results),
     ]
-    found += conventions.marks(results)
-    lacking = [f"{row.title}, {METRICS[metric].label}: {summary.lacking} of {summary.lacking + summary.n}"
-               for row in results.main_rows for metric, summary in row.scores.items() if summary.lacking]  # fmt: skip
-    if lacking:
-        found.append(f"* plates without a number are left out: {'; '.join(lacking)}.")
-    return found
-
-
-def _markdown(parts: list[Table], caption: list[str], notes: list[str]) -> str:
-    blocks = [f"**{text.markdown(part.title)}**\n\n{to_markdown(part)}" for part in parts]
-    blocks += ["  \n".join(f"<sup>{i}</sup> {text.markdown(note)}" for i, note in enumerate(notes, 1))] * bool(notes)
-    blocks += ["\n".join(f"- {text.markdown(sentence)}" for sentence in caption)]
-    return "\n\n".join(block.strip("\n") for block in blocks) + "\n"
-
-
-def _latex(parts: list[Table], caption: list[str], notes: list[str]) -> str:
-    letters = "abcdef"
-    lines = [
-        "% needs \\usepackage{booktabs}, and \\usepackage[T1]{fontenc} with pdflatex",
-        r"\begin{table*}",
-        r"\centering\footnotesize\setlength{\tabcolsep}{3pt}",
-        rf"\caption{{{text.latex(TITLE.split('. ', 1)[1])}.}}",
-        r"\label{tab:plates}",
-    ]
-    for letter, part in zip(letters, parts, strict=False):
-        lines += [rf"\par\smallskip ({letter}) {text.latex(part.title)}\par\smallskip", to_latex(part).rstrip()]
-    lines.append(r"\par\smallskip\begin{minipage}{\linewidth}\scriptsize")
-    lines += [rf"\textsuperscript{{{i}}} {text.latex(note)}\par" for i, note in enumerate(notes, 1)]
-    lines += [text.latex(" ".join(caption)), r"\end{minipage}"]
-    return "\n".join([*lines, r"\end{table*}"]) + "\n"
 
 
 def frame(results: Results) -> pd.DataFrame:

@@ -38,13 +38,13 @@ _VALUES: dict[str, tuple[str, tuple[str, ...], bool, str]] = {
 
 def draw(results: Results) -> Drawing:
     """One picture a condition, with the value it was chosen by and the plate's number."""
-    data = samples.exhibits(results, "exhibits.csv", ("file", "name", "text", "condition", *_NUMBERS))
+    data = samples.training_examples(results, "exhibits.csv", ("file", "name", "text", "condition", *_NUMBERS))
     for column in _NUMBERS:
         data[column] = pd.to_numeric(data[column], errors="coerce")
     tiles, lost = [], []
     for row in data.to_dict("records"):
         try:
-            pixels = samples.exhibit(results, row["file"])
+            pixels = samples.training_example(results, row["file"])
         except NothingToDraw as reason:
             pixels = None
             lost.append(str(reason))
@@ -53,7 +53,12 @@ def draw(results: Results) -> Drawing:
         raise NothingToDraw(lost[0])
     with style.style():
         figure = pictures.draw([Block(tiles)], _COLUMNS, tallest=0.5)
-    return Drawing(data=data, caption=caption(results, lost), figure=figure)
+    return Drawing(
+        data=data,
+        caption=caption(lost),
+        conditions=[conventions.data(results)],
+        figure=figure,
+    )
 
 
 def value(row: dict[Any, Any]) -> str:
@@ -62,9 +67,9 @@ def value(row: dict[Any, Any]) -> str:
     return before + "×".join(text.number(row[column], 0, sign) for column in columns) + unit
 
 
-def caption(results: Results, lost: list[str]) -> str:
+def caption(lost: list[str]) -> list[str]:
     """How the plates were chosen, and what the values mean."""
-    found = [
+    return [
         "HR plates of the training set, chosen by their annotation alone: the typical plate (nearest the median in "
         "brightness, sharpness, tilt, skew and size taken together), the extremes of each, a plate with eight "
         "characters and one of the rarest province, where the training set has them. Below each is its number. "
@@ -72,6 +77,5 @@ def caption(results: Results, lost: list[str]) -> str:
         "blurry). Tilt is the angle of the long edges (positive: clockwise), skew that of the short edges against a "
         "right angle; size is that of the annotated box, before it is grown to at least 64×64 px.",
         pictures.NOTICE,
-        conventions.data(results),
+        *pictures.not_shown(lost),
     ]
-    return " ".join([*found, *pictures.not_shown(lost)])

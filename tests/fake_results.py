@@ -14,8 +14,9 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from benchmark.results.identity import current_source
-from benchmark.results.store import SCHEMA, Run, write_result
+from benchmark.results.identity import current_versions
+from benchmark.results.record import SCHEMA
+from benchmark.results.store import Run, write_result
 from benchmark.scoring import plate_scores
 
 _SHAPE = np.array([-3.0, -2.0, -2.0, -1.0, -0.5, 0.5, 1.0, 2.0, 2.0, 3.0])
@@ -55,8 +56,8 @@ METHODS = (
     Fake("hr", "HR (upper bound)", None, math.inf, read=10),
     Fake("bicubic", "Bicubic", 0, 18.02),
     Fake("srcnn", "SRCNN", 57_281, 18.61, 0, 1000, 57_000),
-    Fake("espcn", "ESPCN", 78_816, 18.95, 1, 1000, 800_000),
     Fake("msrn", "MSRN", 6_225_731, 20.31, 4, 888, 6_000_000),
+    Fake("espcn", "ESPCN", 78_816, 18.95, 1, 1000, 800_000),
     Fake("esrgan", "ESRGAN", 16_734_915, 17.44, 2, 555, 16_000_000, ("The perceptual network is random.",)),
     Fake("tbsrn", "TBSRN", 1_421_124, 20.02, 3, 1000, 12_000_000),
     Fake("swinir", "SwinIR", 12_047_911, 19.87, 3, 1000, 11_000_000),
@@ -189,7 +190,8 @@ def describe(method: Fake, seed: int, ocr: bool) -> dict[str, Any]:
     info: dict[str, Any] = {
         "schema": SCHEMA, "status": "complete", "method": method.name, "title": method.title, "seed": seed,
         "groups": ["bound"] if method.name == "hr" else list(method.groups), "notes": list(method.notes),
-        "scoring_identity": "5" * 64, "source": current_source(method.name) or {"scoring": "5" * 64}, "clocks": {},
+        "scoring_identity": "5" * 64, "source": {"training": "7" * 64, "scoring": "8" * 64}, "clocks": {},
+        "versions": current_versions(method.name) or {"scoring": 1},
         "config": {
             "preset": "quick",
             "data": {"folder": None, "protocol": "disjoint"},

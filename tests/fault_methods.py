@@ -36,7 +36,7 @@ class Explodes(Net):
 # How a method can go wrong: what it does, and in which of its functions.
 _WRONG = {
     "does not start": ("__init__(self, options=None)", 'raise ValueError("no such option")', "no such option"),
-    "has no ingredients": ("ingredients(self)", 'raise FileNotFoundError(2, "No such file", "w.pth")', "w.pth"),
+    "lacks a file": ("external_weights(self)", 'raise FileNotFoundError(2, "No such file", "w.pth")', "w.pth"),
     "calls sys.exit": ("train(self, session)", "raise SystemExit(0)", "SystemExit"),
     "raises KeyboardInterrupt itself": ("train(self, session)", "raise KeyboardInterrupt", "KeyboardInterrupt"),
     "has no memory to validate": ("upscale(self, lr)", "raise MemoryError", "out of memory while validating"),

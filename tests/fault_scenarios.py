@@ -23,7 +23,7 @@ from unittest import mock
 from fault_bench import BUDGET, OPTIONS, ROOT, STEPS, Bench, Seen, failing_disk, small_disk
 
 from benchmark.config import load
-from benchmark.runner.scheduler import common_work
+from benchmark.runner.scheduler import shared_settings
 from benchmark.training import checkpoint
 from benchmark.training.progress import Progress
 from benchmark.util.locks import hold, join_run
@@ -335,7 +335,7 @@ def two_configurations(bench: Bench) -> Seen:
         "train.iterations": 999,
         "train.batch_size": 2,
     }
-    work, _ = common_work(load("quick", [f"{field}={value}" for field, value in other.items()]))
+    work, _ = shared_settings(load("quick", [f"{field}={value}" for field, value in other.items()]))
     with join_run(bench.run_folder / ".locks" / "processes", work):
         ran = bench.run("first,second")
     assert ran.code == 2 and bench.digest("second") == digest and not bench.place("first").exists()

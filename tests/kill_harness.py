@@ -26,7 +26,7 @@ PHASES = ("start", "packing", "training", "validation", "checkpointing", "files"
 """``start``: all that is no other phase. ``files``: in and between writing history, weights and what says that they
 are finished."""
 _CONTEXT = multiprocessing.get_context("forkserver")
-_METHODS = ("bicubic", "srcnn", "espcn", "msrn", "esrgan", "tbsrn", "swinir", "pecl")
+_METHODS = ("bicubic", "srcnn", "msrn", "espcn", "esrgan", "tbsrn", "swinir", "pecl")
 _CONTEXT.set_forkserver_preload(
     [
         "benchmark.cli.main",
@@ -196,8 +196,8 @@ def _watch_phases(phases: _Phases) -> None:
     around(pack, "prepare", lambda *_: "packing")
     around(upscaling, "validate", lambda *_: "validation")
     around(checkpoint, "_write", lambda path, *_: "checkpointing" if path.name == checkpoint.CURRENT else "files")
-    around(trainer, "_keep", lambda *_: "files")
-    around(trainer, "_save", lambda *_: "files")
+    around(trainer, "_store_best", lambda *_: "files")
+    around(trainer, "_save_weights", lambda *_: "files")
     around(job, "store_scores", lambda *_: "scoring")
     around(scheduler, "score_upper_bound", lambda *_: "scoring")
     batch = PatchSampler.batch

@@ -8,7 +8,17 @@ from typing import TYPE_CHECKING, Annotated, Optional
 
 import typer
 
-from benchmark.cli.options import AsJson, Assignments, Device, Preset, Protocol, Results, make_config, path_option
+from benchmark.cli.options import (
+    AsJson,
+    Assignments,
+    Device,
+    FollowLinks,
+    Preset,
+    Protocol,
+    Results,
+    make_config,
+    path_option,
+)
 from benchmark.util.errors import amount
 from benchmark.util.terminal import cell, say
 
@@ -23,13 +33,18 @@ def data_prepare(
     folder: Annotated[Path, typer.Argument(help="A CCPD folder.")],
     preset: Preset = "standard",
     protocol: Protocol = None,
+    follow_links: FollowLinks = False,
     results: Results = Path("results"),
     assignments: Assignments = None,
 ) -> None:
     """Decode the plates of a preset into one file. Runs then start at once."""
     from benchmark.runner.context import prepare_plates
 
-    config = make_config(preset, {"data.folder": folder, "data.protocol": protocol}, assignments)
+    config = make_config(
+        preset,
+        {"data.folder": folder, "data.protocol": protocol, "data.follow_links": follow_links or None},
+        assignments,
+    )
     plates, _ = prepare_plates(config, results, say)
     say(f"{plates.folder}: {json.dumps(plates.info)}")
 
@@ -40,6 +55,7 @@ def data_verify(
     names: Annotated[bool, typer.Option("--names", help="Go by names alone: open no picture.")] = False,
     preset: Preset = "standard",
     protocol: Protocol = None,
+    follow_links: FollowLinks = False,
     assignments: Assignments = None,
     as_json: AsJson = False,
 ) -> None:
@@ -50,11 +66,11 @@ def data_verify(
     if (folder / "pack.json").is_file() and not names:
         _verify_pack(folder, as_json)
         return
-    data = make_config(preset, {"data.protocol": protocol}, assignments).data
+    data = make_config(preset, {"data.protocol": protocol, "data.follow_links": follow_links or None}, assignments).data
     counts = Counts(data.train_plates, data.val_plates, data.test_plates)
     chosen = any(a.partition("=")[0].strip() == "data.protocol" for a in assignments or [])
     protocols = PROTOCOLS if protocol is None and not chosen else (data.protocol,)
-    facts = (verify_names if names else verify)(folder, counts, data.seed, protocols)
+    facts = (verify_names if names else verify)(folder, counts, data.seed, protocols, data.follow_links)
     say(json.dumps(facts, indent=1, ensure_ascii=False) if as_json else describe(facts))
 
 
@@ -128,7 +144,7 @@ def data_embedder(
     device: Device = "auto",
     iterations: Annotated[Optional[int], typer.Option(min=1, help="Optimiser iterations.")] = None,
     plates: Annotated[Optional[int], typer.Option(min=1, help="Synthetic plates to draw.")] = None,
-    force: Annotated[bool, typer.Option("--force", help="Train anew what is there already.")] = False,
+    force: Annotated[bool, typer.Option("--force", help="Train again even if it exists.")] = False,
 ) -> None:
     """Train the ResNet-18 of embedder_init=plates. It learns to read synthetic plates: minutes on a GPU."""
     from benchmark.ocr.pretraining.trainer import EMBEDDER, embedder_path
@@ -142,9 +158,9 @@ def data_reader(
     device: Device = "auto",
     iterations: Annotated[Optional[int], typer.Option(min=1, help="Optimiser iterations.")] = None,
     plates: Annotated[Optional[int], typer.Option(min=1, help="Synthetic plates to draw.")] = None,
-    force: Annotated[bool, typer.Option("--force", help="Train anew what is there already.")] = False,
+    force: Annotated[bool, typer.Option("--force", help="Train again even if it exists.")] = False,
 ) -> None:
-    """Train the second judge, crnn, anew. The package brings its weights along."""
+    """Train the OCR engine crnn anew. The package contains its weights."""
     from benchmark.ocr.pretraining.trainer import READER
 
     _train_reader(READER, out, device, iterations, plates, force)

@@ -1,4 +1,4 @@
-"""What this machine has of what the benchmark can use, one finding a line."""
+"""What this machine offers the benchmark: a line for each finding."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ import torch
 import methods
 from benchmark.ocr.engines import make_engine
 from benchmark.ocr.pretraining.trainer import embedder_path
-from benchmark.results.provenance import provenance
+from benchmark.results.provenance import no_commit, provenance
 from benchmark.util.errors import UserError
 from benchmark.util.version import version
 
@@ -26,8 +26,8 @@ def examine() -> list[tuple[str, str]]:
         ("python", f"{platform.python_version()} on {platform.system()} {platform.machine()}"),
         ("torch", f"{torch.__version__}; threads: {torch.get_num_threads()} on {os.cpu_count()} cores"),
         ("CUDA", torch.cuda.get_device_name() if torch.cuda.is_available() else "no device: the CPU is used"),
-        ("judge", _judge("rapid")),
-        ("second judge", _judge("crnn")),
+        ("OCR engine", _ocr_engine("rapid")),
+        ("second OCR engine", _ocr_engine("hyperlpr")),
         *_pretrained(),
         ("methods", f"{len(methods.names())} can be run: python -m benchmark methods"),
         *((f"unavailable: {name}", reason) for name, reason in methods.unavailable().items()),
@@ -38,16 +38,16 @@ def examine() -> list[tuple[str, str]]:
 def _commit() -> str:
     source = provenance(torch.device("cpu"))
     changed = f" and {source['changed_files']} changed files" if source["dirty"] else ""
-    return f"commit {source['commit'][:12]}{changed}" if source["commit"] else "no checkout"
+    return f"commit {source['commit'][:12]}{changed}" if source["commit"] else no_commit()
 
 
-def _judge(name: str) -> str:
+def _ocr_engine(name: str) -> str:
     try:
-        judge = make_engine(name)
+        engine = make_engine(name)
     except UserError as error:
         return str(error)
-    assert judge is not None
-    facts = judge.describe()
+    assert engine is not None
+    facts = engine.describe()
     return f"{facts['name']} {facts['version']}, model {facts['sha256'][:12]}…"
 
 
@@ -57,6 +57,9 @@ def _pretrained() -> list[tuple[str, str]]:
     for name, pattern in _WEIGHTS.items():
         file = next(cache.glob(pattern), None)
         rows.append((name, str(file) if file else f"no ImageNet weights in {cache} yet"))
-    plates = embedder_path()
-    found = str(plates) if plates.is_file() else "not trained yet: python -m benchmark data embedder"
-    return [*rows, ("ResNet-18 (plates)", found)]
+    try:
+        plates = embedder_path()
+        state = str(plates) if plates.is_file() else "not trained yet: python -m benchmark data embedder"
+    except UserError as error:
+        state = str(error)
+    return [*rows, ("ResNet-18 (plates)", state)]

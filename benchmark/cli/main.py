@@ -1,5 +1,4 @@
-"""The command line: parse, call, print. Imports of weight live inside the commands, so that
-``--help`` answers at once.
+"""The command line: parse, call, print. Heavy imports are inside the commands, so that ``--help`` answers at once.
 
 Exit codes: 0 all well, 1 a method was lost, 2 bad input, 130 / 143 stopped by Ctrl-C / SIGTERM.
 """
@@ -22,6 +21,7 @@ from benchmark.cli.options import (
     Assignments,
     Device,
     Folder,
+    FollowLinks,
     Names,
     NewRunName,
     Plugins,
@@ -94,21 +94,21 @@ def run(
     preset: Preset = "quick",
     data: Folder = None,
     protocol: Protocol = None,
+    follow_links: FollowLinks = False,
     seeds: Annotated[Optional[int], typer.Option(help="Trainings per method, with seeds 0, 1, ….")] = None,
     iterations: Annotated[Optional[int], typer.Option(help="Optimiser iterations of every method.")] = None,
     batch_size: Annotated[Optional[int], typer.Option(help="Patches per iteration.")] = None,
     device: Device = "auto",
-    ocr: Annotated[Optional[str], typer.Option(help="Who reads the plates: rapid, paddle, crnn or none.")] = None,
+    ocr: Annotated[Optional[str], typer.Option(help="OCR engine: rapid, hyperlpr, paddle, crnn or none.")] = None,
     results: Results = Path("results"),
     run_name: NewRunName = None,
     plugin: Plugins = None,
     executor: Annotated[str, typer.Option(help="Where jobs run: local (this process, one by one).")] = "local",
     assignments: Assignments = None,
 ) -> None:
-    """Train and score methods. What is there already is kept, and what was stopped goes on.
+    """Train and score methods. Stored results are kept, and what was stopped goes on.
 
-    Several processes may work in one run and share it out; their commands may differ in --methods, --seeds and
-    --device.
+    Several processes may share the work of one run; their commands may differ in --methods, --seeds and --device.
     """
     from benchmark.results.store import Run, check_writable, run_folder
     from benchmark.training.session import Interrupted
@@ -118,6 +118,7 @@ def run(
     options = {
         "data.folder": data,
         "data.protocol": protocol,
+        "data.follow_links": follow_links or None,
         "train.seeds": seeds,
         "train.iterations": iterations,
         "train.batch_size": batch_size,
@@ -126,12 +127,12 @@ def run(
     }
     entries, lost = select_methods(names, plugin)
     config = make_config(preset, options, assignments, entries)
-    folder = run_folder(results, run_name or default_run_name(config))
+    folder = run_folder(results, run_name or default_run_name(config, results))
     check_writable(folder)
     from benchmark.runner.scheduler import run_jobs
 
     try:
-        failed = run_jobs(config, entries, Run(folder))
+        failed = run_jobs(config, entries, Run(folder), named=run_name is not None)
     except Interrupted as stopped:
         sys.exit(128 + (stopped.args[0] or signal.SIGINT))
     say(f"results: {folder}")
@@ -166,9 +167,9 @@ def report(
             raise UserError("--compare names its two runs itself and takes neither --run nor --only")
         from paper_figures.report import compare as two_runs
 
-        one, other = (two_runs.find(results, word) for word in compare)
-        found = two_runs.compare(one, other, allow_mixed)
-        two_runs.show(found, two_runs.write(found))
+        first, second = (two_runs.find(results, name) for name in compare)
+        comparison = two_runs.compare(first, second, allow_mixed)
+        two_runs.show(comparison, two_runs.write(comparison))
     else:
         _draw_report(results, run_name, only.split(",") if only else None, allow_mixed, pictures)
 
@@ -180,13 +181,14 @@ def _draw_report(
     from rich.text import Text
 
     # On a terminal a line says what is being done; elsewhere nobody waits for it.
-    with Console(stderr=True).status("loading what draws") as line:
+    with Console(stderr=True).status("loading what draws", spinner="line") as line:
         from benchmark.results.store import find_run
         from paper_figures.report import builder as pages
+        from paper_figures.report import terminal
 
         run = find_run(results, run_name)
         built = pages.build(run, only, allow_mixed, pictures, begin=lambda step: line.update(Text(step)))
-    pages.show(built)
+    terminal.show(built)
     if built.broken:
         sys.exit(1)
 
@@ -201,12 +203,12 @@ def status(results: Results = Path("results"), run_name: RunName = None, as_json
     from benchmark.results.store import find_run
     from benchmark.runner.status import status_rows
 
-    found = find_run(results, run_name)
-    rows = status_rows(found)
+    run = find_run(results, run_name)
+    rows = status_rows(run)
     if as_json:
         say(json.dumps(rows, indent=1, ensure_ascii=False))
         return
-    say(found.folder)
+    say(run.folder)
     for row in rows:
         say(f"{row['method']:<28}seed {row['seed']:<3}{row['status']:<12}{cell(row['detail'])}".rstrip())
     say(", ".join(f"{count} {status}" for status, count in Counter(row["status"] for row in rows).items()))
@@ -226,7 +228,7 @@ def list_methods(plugin: Plugins = None, as_json: AsJson = False) -> None:
     for name in methods.names():
         entry = methods.get(name)
         try:
-            parameters = int(entry.parameters())
+            parameters = int(entry.num_parameters())
         except (Exception, SystemExit) as error:  # whatever a plug-in's network raises, the others are listed
             absent[name] = f"cannot be built: {first_line(error)}"
             continue
@@ -312,7 +314,7 @@ def search(
         raise UserError(f"search takes one method, and {method!r} is {len(entries)}: name one of them")
     options = {"data.folder": data, "train.seeds": seeds, "train.iterations": iterations, "train.device": device}
     config = make_config(preset, options, assignments, entries)
-    folder = run_folder(results, run_name or f"search-{method}-{default_run_name(config)}")
+    folder = run_folder(results, run_name or default_run_name(config, results, f"search-{method}-"))
     check_writable(folder)
     try:
         with hold(folder / ".lock"):
@@ -326,17 +328,17 @@ def search(
 @app.command()
 def upscale(
     result: Annotated[Path, typer.Argument(help="A finished result: results/RUN/METHOD/seedK.")],
-    images: Annotated[list[Path], typer.Argument(help="Low-resolution pictures.")],
+    images: Annotated[list[Path], typer.Argument(help="Low-resolution pictures, or folders of them.")],
     out: Annotated[Path, typer.Option(help="Folder for the upscaled pictures.")] = Path("upscaled"),
     device: Device = "auto",
     plugin: Plugins = None,
 ) -> None:
     """Upscale pictures eight times with a trained method. One that cannot be read does not cost the others."""
     need_plugins(plugin)
-    from benchmark.results.trained import load_method, targets, upscale_file
+    from benchmark.results.trained import load_method, pictures_in, targets, upscale_file
     from benchmark.runner.context import resolve_device
 
-    places = targets(images, out)
+    places = targets(pictures_in(images), out)
     method = load_method(result, resolve_device(device))
     codes = []
     for path, target in places.items():

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Optional
 import typer
 
 from benchmark.util.errors import UserError
+from benchmark.util.names import fit_name
 
 if TYPE_CHECKING:
     from benchmark.config import Config
@@ -17,8 +18,14 @@ if TYPE_CHECKING:
 
 
 def path_option(text: str) -> Path:
-    """A path, in which ``~`` is the home directory even where no shell has seen it."""
-    return Path(os.path.expanduser(text))
+    """A path, in which ``~`` is the home directory even where no shell has seen it.
+
+    Raises UserError where there is no home directory: a folder named ``~`` is never meant.
+    """
+    path = os.path.expanduser(text)
+    if path.startswith("~") and path == text and not os.path.exists(path):
+        raise UserError(f"no home directory for {text}: write the path without ~")
+    return Path(path)
 
 
 Results = Annotated[Path, typer.Option("--results", help="Folder of runs.", parser=path_option, metavar="<path>")]
@@ -26,6 +33,7 @@ RunName = Annotated[Optional[str], typer.Option("--run", help="Name of a run. De
 NewRunName = Annotated[Optional[str], typer.Option("--run", help="Name of the run. Default: from preset and data.")]
 Preset = Annotated[str, typer.Option("--preset", help="quick, standard or paper.")]
 Folder = Annotated[Optional[Path], typer.Option("--data", help="A CCPD folder. Default: synthetic plates.")]
+FollowLinks = Annotated[bool, typer.Option("--follow-links", help="Follow symbolic links below the data folder.")]
 Protocol = Annotated[Optional[str], typer.Option("--protocol", help="disjoint or paper.")]
 Device = Annotated[str, typer.Option("--device", help="auto, cpu, cuda or cuda:N.")]
 Assignments = Annotated[
@@ -108,7 +116,12 @@ def as_assignments(options: dict[str, Any], assignments: list[str] | None) -> li
     return [*(f"{field}={value}" for field, value in options.items() if value is not None), *(assignments or [])]
 
 
-def default_run_name(config: Config) -> str:
-    """Default name of a run: preset, data and, if it is not the default one, protocol."""
+def default_run_name(config: Config, results: Path, before: str = "") -> str:
+    """Default name of a run: preset, data and, if it is not the default one, protocol.
+
+    What cannot be printed of the data folder's name is written as ``%B3``; a name that is too long is cut.
+    """
     data = config.data.folder.resolve().name if config.data.folder else "synthetic"
-    return f"{config.preset}-{data}" + ("" if config.data.protocol == "disjoint" else f"-{config.data.protocol}")
+    shown = "".join(c if c.isprintable() else "".join(f"%{byte:02X}" for byte in os.fsencode(c)) for c in data)
+    protocol = "" if config.data.protocol == "disjoint" else f"-{config.data.protocol}"
+    return fit_name(f"{before}{config.preset}-{shown}", results, protocol)

@@ -3,8 +3,9 @@
 It is what Pillow's ``Image.resize(..., BICUBIC)`` does, bit by bit: the cubic kernel with
 a = −0.5, stretched by the scale (so that it covers 32 source pixels), its weights rounded to 22
 fractional bits, along the rows first, then along the columns, each pass rounded and clipped to
-0–255. (Pillow ≥ 13 takes the two passes in the other order for pictures more than about twice as
-high as wide, which moves single values by 1. No plate has that shape; the order here is fixed.)
+0–255. The order of the passes is fixed here, for every shape and version. Pillow before 13 has the same; Pillow 13
+takes the other one for pictures over about twice as high as wide, which moves about a tenth of their values by 1.
+Five boxes of 91,979 official names have that shape, and none of 6,945 real plates.
 OpenCV's INTER_CUBIC and torch's non-antialiased bicubic do not antialias and give LR plates on
 which every score differs by 1–2 dB.
 

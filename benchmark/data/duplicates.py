@@ -1,6 +1,6 @@
 """Near-duplicate pictures: the same photograph under another name.
 
-The judge is the perceptual hash of `imagehash <https://github.com/JohannesBuchner/imagehash>`_,
+Plates are compared by the perceptual hash of `imagehash <https://github.com/JohannesBuchner/imagehash>`_,
 ``phash(plate, hash_size=16)``: 256 bits, the signs of the lowest 16×16 cosine coefficients of the
 plate's luma against their median. Two plates are near-duplicates if their hashes differ in at most
 :data:`THRESHOLD` = 48 bits. The usual 64-bit hash will not do: plates look alike (light characters
@@ -101,7 +101,7 @@ def _only(plates: np.ndarray, mask: np.ndarray) -> np.ndarray:
 
 def _search(hashes: np.ndarray, left: np.ndarray, right: np.ndarray, threshold: int, within: bool) -> Pairs:
     """All pairs at most ``threshold`` apart, block by block as a matrix product of ±1."""
-    found: list[tuple[np.ndarray, np.ndarray, np.ndarray]] = []
+    matches: list[tuple[np.ndarray, np.ndarray, np.ndarray]] = []
     partner: dict[int, tuple[int, int]] = {}
     total = kept = 0
     for start in range(0, len(left), _BLOCK):
@@ -118,12 +118,12 @@ def _search(hashes: np.ndarray, left: np.ndarray, right: np.ndarray, threshold: 
             distance = ((BITS - agreement[i, j]) / 2).astype(np.int64)
             total += len(i)
             if kept < _KEPT:
-                found.append((rows[i], columns[j], distance))
+                matches.append((rows[i], columns[j], distance))
                 kept += len(i)
             _remember(partner, rows[i], columns[j], distance)
             _remember(partner, columns[j], rows[i], distance)
     empty = np.zeros(0, np.int64)
-    first, second, apart = (np.concatenate(part) for part in zip(*found)) if found else (empty, empty, empty)
+    first, second, apart = (np.concatenate(part) for part in zip(*matches)) if matches else (empty, empty, empty)
     order = np.lexsort((second, first))[:_KEPT]
     return Pairs(first[order], second[order], apart[order], total, partner)
 
@@ -140,6 +140,6 @@ def _remember(
     first = np.unique(plates[order], return_index=True)[1]
     for k in order[first]:
         plate, candidate = int(plates[k]), (int(distance[k]), int(others[k]))
-        known = partner.get(plate)
-        if known is None or candidate < (known[1], known[0]):
+        nearest = partner.get(plate)
+        if nearest is None or candidate < (nearest[1], nearest[0]):
             partner[plate] = (candidate[1], candidate[0])

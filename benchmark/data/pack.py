@@ -22,19 +22,25 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from benchmark.data.annotation import is_contradiction
 from benchmark.data.ccpd import MINIMUM_SIDE
 from benchmark.data.duplicates import BITS, coarse_hashes, thumbnail
+from benchmark.data.folders import left_out
 from benchmark.data.journal import Decoded, read_journal, write_entry
 from benchmark.data.leaks import find_leaks
 from benchmark.data.pictures import Box, Source, cut, in_chunks, load_crop, scan
 from benchmark.data.plates import PACK_VERSION, SCHEMA, BadPack, Plate, Plates, fingerprint, open_pack
 from benchmark.data.splits import Counts, Protocol, Split, assign
 from benchmark.util.errors import UserError, amount
-from benchmark.util.files import write_text
+from benchmark.util.files import sync, write_text
 from benchmark.util.locks import hold
+from benchmark.util.names import fit_name
+from benchmark.util.terminal import cell
 
 __all__ = ["Plate", "Plates", "Source", "load_crop", "prepare", "scan"]
 
+_CHECKS = 1
+"""Goes up when pictures are refused that were not before: packs made until then are not looked for."""
 _ORDER: tuple[Split, ...] = ("train", "val", "test")  # training plates go to the device as one slice
 Job = tuple[Source, Split]
 
@@ -47,6 +53,7 @@ def prepare(
     protocol: Protocol = "disjoint",
     seed: int = 0,
     workers: int | None = None,
+    follow_links: bool = False,
     say: Callable[[str], None] = print,
 ) -> Plates:
     """The pack of ``folder`` under ``cache``: opened if it is there, made or completed if not.
@@ -54,15 +61,19 @@ def prepare(
     Files that cannot be read are skipped and listed in ``skipped.csv``. Under ``disjoint``, training and
     validation plates that are near-duplicates of a plate they must not know are left out and listed in
     ``dropped.csv``. A pack of another version, or a damaged one, is made anew. Where another process is
-    making the same pack, this one waits for it. Raises UserError for a folder that is no CCPD folder or goes
-    away meanwhile, where a split would be empty, and when the disk has no room for the pack; OSError where
-    ``cache`` cannot be written.
+    making the same pack, this one waits for it. ``say`` is told which folders are left out.
+
+    Raises UserError for a folder that is no CCPD folder or goes away meanwhile, where a split would be empty, and
+    when the disk has no room for the pack; OSError where ``cache`` cannot be written.
     """
-    sources, odd = scan(folder)
+    sources, odd = scan(folder, follow_links)
+    for path, reason in odd:
+        if (remark := left_out(reason)) is not None:
+            say(f"{cell(folder / path)}: {remark}")
     chosen = assign([s.path for s in sources], [s.name.text for s in sources], protocol, counts, seed)
     picked = sorted(chosen, key=lambda i: (_ORDER.index(chosen[i]), sources[i].path))
     jobs = [(sources[i], chosen[i]) for i in picked]
-    target = cache / f"{_slug(folder)}-{_key(folder, jobs, protocol)}"
+    target = cache / fit_name(_slug(folder), cache, f"-{_key(folder, jobs, protocol)}")
     try:
         return open_pack(target)
     except BadPack:
@@ -112,16 +123,24 @@ def _make(
             pixels.flush()
             done += [plate for plate, _ in chunk]
             write_entry(journal, done[-len(chunk) :])
-        os.fsync(pixels.fileno())
+        sync(pixels.fileno())
     table, hashes = _table(jobs, done)
     skipped = [(source.path, plate) for (source, _), plate in zip(jobs, done) if isinstance(plate, str)]
     _write_csv(target / "skipped.csv", ["file", "reason"], [*odd, *skipped])
     wanted = {split for _, split in jobs}
-    _check_splits(table, wanted, f"can be read; the reasons are in {target / 'skipped.csv'}")
-    _finish(target, table, hashes, protocol, len(odd) + len(skipped))
+    reasons = [reason for _, reason in [*odd, *skipped]]
+    misfits = sum(map(is_contradiction, reasons))
+    why = f"can be read ({misfits} of {len(jobs)} names have annotations that do not fit)" if misfits else "can be read"
+    _check_splits(table, wanted, f"{why}; the reasons are in {target / 'skipped.csv'}")
+    _finish(target, table, hashes, protocol, len(reasons), misfits)
     journal_path.unlink()
-    if skipped:
-        say(f"{len(skipped)} unreadable files skipped; they are listed in {target / 'skipped.csv'}")
+    misfits = sum(is_contradiction(reason) for _, reason in skipped)
+    for count, what in (
+        (len(skipped) - misfits, "unreadable files"),
+        (misfits, "pictures that their names' annotations do not fit"),
+    ):
+        if count:
+            say(f"{count} {what} skipped; they are listed in {target / 'skipped.csv'}")
 
 
 def _decode(folder: Path, sources: Sequence[Source]) -> list[tuple[Decoded | str, bytes]]:
@@ -177,7 +196,9 @@ def _table(jobs: list[Job], done: list[Decoded | str]) -> tuple[pd.DataFrame, np
     return pd.DataFrame(rows, columns=SCHEMA.names), np.unpackbits(packed, axis=1).astype(bool)
 
 
-def _finish(target: Path, table: pd.DataFrame, hashes: np.ndarray, protocol: Protocol, skipped: int) -> None:
+def _finish(
+    target: Path, table: pd.DataFrame, hashes: np.ndarray, protocol: Protocol, skipped: int, misfits: int
+) -> None:
     """Find the leaks and write everything but the pixels; ``pack.json`` last."""
     wanted = set(table["split"])
     size = int((target / "plates.u8").stat().st_size)
@@ -188,7 +209,7 @@ def _finish(target: Path, table: pd.DataFrame, hashes: np.ndarray, protocol: Pro
     with open(target / "plates.parquet", "wb") as file:
         pq.write_table(pa.Table.from_pandas(table, SCHEMA, preserve_index=False).replace_schema_metadata(), file)
         file.flush()
-        os.fsync(file.fileno())
+        sync(file.fileno())
     info = {
         "version": PACK_VERSION,
         "fingerprint": fingerprint(table),
@@ -197,6 +218,7 @@ def _finish(target: Path, table: pd.DataFrame, hashes: np.ndarray, protocol: Pro
         "splits": {str(k): int(v) for k, v in table["split"].value_counts().items()},
         "grown": int(table["grown"].sum()),
         "skipped": skipped,
+        "misfits": misfits,
         "leaks": leaks,
     }
     write_text(target / "pack.json", json.dumps(info, indent=1))  # last: its presence says that the pack is whole
@@ -236,7 +258,7 @@ def _check_room(target: Path, jobs: list[Job]) -> None:
 
 
 def _key(folder: Path, jobs: list[Job], protocol: str) -> str:
-    digest = hashlib.sha256(f"{PACK_VERSION}/{protocol}".encode())
+    digest = hashlib.sha256(f"{PACK_VERSION}/{_CHECKS}/{protocol}".encode())
     for source, split in jobs:
         try:
             stat = os.stat(f"{folder}/{source.path}")

@@ -2,9 +2,9 @@
 
 Pictures come from strangers. A file is decoded only if it is a regular file inside the data folder, a
 JPEG or PNG by its content, and declares a size below :data:`MAX_PIXELS`; everything else is skipped with
-its reason. Greyscale, palette and CMYK pictures are converted to RGB; those of 16 or 32 bits a channel
+its reason. Greyscale, palette and CMYK pictures are converted to RGB; those of more than 8 bits a channel
 are refused, because cutting them to 8 bits would make up a contrast. EXIF orientation is ignored: CCPD
-annotates the pixels as they are stored.
+annotates the pixels as they are stored. A picture that its name's annotation does not fit is refused, too.
 """
 
 from __future__ import annotations
@@ -23,7 +23,10 @@ from typing import TypeVar
 import numpy as np
 from PIL import Image, UnidentifiedImageError
 
+from benchmark.data.annotation import name_fault, picture_fault
 from benchmark.data.ccpd import PlateName, crop_box, parse_name
+from benchmark.data.folders import Reasons, walk
+from benchmark.data.picture_files import TOO_DEEP, UPSCALED, has_gap, is_deep, is_upscaled
 from benchmark.util.errors import UserError, first_line
 
 PICTURES = (".jpg", ".jpeg", ".png")
@@ -35,7 +38,6 @@ CHUNK = 64
 """Pictures a worker takes at a time."""
 _FORMATS = ("JPEG", "PNG")  # told by content; Pillow's other decoders stay out of reach
 _CONTROL = re.compile(r"[\x00-\x1f\x7f]")
-_EIGHT_BITS = {"1", "L", "LA", "P", "PA", "RGB", "RGBA", "RGBX", "CMYK", "YCbCr"}
 
 Box = tuple[int, int, int, int]
 Done = TypeVar("Done")
@@ -49,52 +51,46 @@ class Source:
     name: PlateName
 
 
-def scan(folder: Path) -> tuple[list[Source], list[tuple[str, str]]]:
-    """All pictures below ``folder`` with a CCPD name, and (path, reason) of those that are not used.
+def scan(folder: Path, follow_links: bool = False) -> tuple[list[Source], Reasons]:
+    """All pictures below ``folder`` with a CCPD name, and (path, reason) of pictures and folders that are left out.
 
-    Raises UserError if the folder is missing, empty, or holds no picture with a CCPD name. Symbolic links
-    to folders are not followed, nor are those to files outside ``folder``; they are among the reasons.
+    What is left out as a whole says :mod:`benchmark.data.folders`. Raises UserError if the folder is missing, empty, or
+    holds no picture with a CCPD name. Symbolic links to files outside ``folder`` and to folders are followed with
+    ``follow_links`` alone.
     """
     if not folder.is_dir():
         raise UserError(f"no folder {folder}")
-    base, root = os.fspath(folder), os.path.realpath(folder)
+    base, root = os.fspath(folder), None if follow_links else os.path.realpath(folder)
     sources: list[Source] = []
-    odd: list[tuple[str, str]] = []
-
-    def unreadable(error: OSError) -> None:
-        odd.append((_shown(os.path.relpath(error.filename, base)), f"cannot be read: {error.strerror}"))
-
-    for place, folders, files in os.walk(base, onerror=unreadable):
-        below = os.path.relpath(place, base).replace(os.sep, "/")
-        prefix = "" if below == "." else below + "/"
-        folders.sort()
-        for name in folders:
-            if os.path.islink(f"{place}/{name}"):
-                odd.append((_shown(prefix + name), "a symbolic link to a folder: not followed"))
-        for file in sorted(files):
+    odd: Reasons = []
+    for prefix, files in walk(base, follow_links, odd):
+        for file in files:
             if file.lower().endswith(PICTURES):
-                source = _source(root, f"{place}/{file}", prefix + file)
+                source = _source(root, f"{base}/{prefix}{file}", prefix + file)
                 if isinstance(source, Source):
                     sources.append(source)
                 else:
-                    odd.append((_shown(prefix + file), source))
+                    odd.append((prefix + file, source))
+    odd = [(_shown(path), reason) for path, reason in odd]
     if not sources:
-        found = f"{len(odd)} files, none that can be used ({odd[0][0]}: {odd[0][1]})" if odd else "no picture in it"
-        raise UserError(f"{folder} is no CCPD folder: {found}")
+        reason = f"{len(odd)} files, none that can be used ({odd[0][0]}: {odd[0][1]})" if odd else "no picture in it"
+        raise UserError(f"{folder} is no CCPD folder: {reason}")
     return sources, odd
 
 
-def _source(root: str, full: str, path: str) -> Source | str:
-    """What is known of a picture without opening it, or the reason why it is not used."""
+def _source(root: str | None, full: str, path: str) -> Source | str:
+    """What a picture's path says of it, or the reason why it is not used; a link must stay in ``root``, if given."""
     try:
         path.encode()
         if _CONTROL.search(path):  # a carriage return would break the line of every table
             return "the path has control characters: rename it"
         name = parse_name(path.rsplit("/", 1)[-1])
+        if (fault := name_fault(name)) is not None:
+            return fault
         mode = os.lstat(full).st_mode
         if stat.S_ISLNK(mode):
             real = os.path.realpath(full)
-            if os.path.commonpath([root, real]) != root:
+            if root is not None and os.path.commonpath([root, real]) != root:
                 return "a symbolic link out of the data folder: not followed"
             mode = os.stat(real).st_mode
     except UnicodeEncodeError:
@@ -103,7 +99,9 @@ def _source(root: str, full: str, path: str) -> Source | str:
         return str(error)
     except OSError as error:
         return f"cannot be read: {error.strerror}"
-    return Source(path, name) if stat.S_ISREG(mode) else "not a regular file"
+    if not stat.S_ISREG(mode):
+        return "not a regular file"
+    return UPSCALED if full.lower().endswith(".png") and is_upscaled(full) else Source(path, name)
 
 
 def _shown(path: str) -> str:
@@ -128,9 +126,13 @@ def cut(folder: Path, source: Source) -> tuple[Image.Image, Box]:
             width, height = image.size
             if width * height > MAX_PIXELS:
                 raise ValueError(f"declares {width}×{height} px, more than {MAX_PIXELS // 1_000_000} megapixels")
-            if image.mode not in _EIGHT_BITS:
-                raise ValueError(f"more than 8 bits a channel (mode {image.mode}): convert it to 8 bits")
+            if is_deep(image):
+                raise ValueError(TOO_DEEP)
+            if image.format != "PNG" and has_gap(content.getvalue()):
+                raise ValueError("a damaged JPEG: zeros where its pixels should be")
             box = crop_box(source.name.bbox, width, height)
+            if (fault := picture_fault(source.name, width, height)) is not None:
+                raise ValueError(fault)
             # Cut first: converting pixel by pixel gives the same, and a photograph is thirty times its plate.
             plate = image.crop(box)
             return plate if plate.mode == "RGB" else plate.convert("RGB"), box
@@ -151,10 +153,10 @@ def _read(folder: Path, source: Source) -> BytesIO:
             return BytesIO(file.read())
     except OSError as error:
         try:
-            there = any(os.scandir((folder / source.path).parent))
+            readable = any(os.scandir((folder / source.path).parent))
         except OSError:
-            there = False
-        if not there:
+            readable = False
+        if not readable:
             raise UserError(
                 f"the data folder {folder} went away while it was read: once it is back, the same command goes on"
             ) from None

@@ -6,7 +6,7 @@ A pack is a folder::
     plates.parquet   one row a plate, see SCHEMA
     skipped.csv      files that could not be used, with the reason
     dropped.csv      plates left out of their split because another split has a near-duplicate
-    pack.json        version, fingerprint, counts, leaks
+    pack.json        version, fingerprint, counts, leaks (since checks of annotations: their misfits)
 
 It may come from a stranger, or from a disk that loses bits: nothing in it is believed before it has
 been checked, and nothing in it is ever executed (Parquet and JSON hold values only).
@@ -188,8 +188,8 @@ def _check_info(info: Any) -> None:
             good = isinstance(content, dict) and type(content.get(key)) is kind
             _require(good and (kind is not int or content[key] >= 0), f"pack.json has no valid {key!r}")
     counts = info["splits"].items()
-    known = all(name in get_args(Split) and type(count) is int for name, count in counts)
-    _require(known, "pack.json names splits that do not exist")
+    valid = all(name in get_args(Split) and type(count) is int for name, count in counts)
+    _require(valid, "pack.json names splits that do not exist")
     least = MINIMUM_SIDE * MINIMUM_SIDE * 3
     _require(0 < info["plates"] <= info["bytes"] // least, "pack.json counts more plates than there are pixels")
 

@@ -82,7 +82,7 @@ def number_leaks(texts: list[str], chosen: dict[int, Split]) -> dict[str, Any]:
         pictures[split] += 1
     return {
         "pictures": pictures,
-        "plates": {split: len(known) for split, known in numbers.items()},
+        "plates": {split: len(texts_in_split) for split, texts_in_split in numbers.items()},
         "shared_plates": {f"{a}-{b}": len(numbers[a] & numbers[b]) for a, b in combinations(numbers, 2)},
         "test_plates_seen": sum(split == "test" and texts[i] in numbers["train"] for i, split in chosen.items()),
     }

@@ -1,6 +1,6 @@
 """Pictures of the training data that a run keeps for its report: plates under varied conditions, and patches.
 
-A folder of exhibits holds ``exhibits.csv`` (one line a plate, columns ``COLUMNS``) with the plates' pictures, and
+The folder of a run's training examples, ``exhibits``, holds ``exhibits.csv`` (one line a plate, columns ``COLUMNS``) with the plates' pictures, and
 ``patches.csv`` (columns ``PATCH_COLUMNS``) with pairs of patches as every method sees them. What is chosen is a
 function of the training plates alone.
 """
@@ -51,8 +51,8 @@ _EXTREMES = {
 }
 
 
-def save_exhibits(folder: Path, plates: Plates, batch_size: int) -> None:
-    """Write the exhibits of these training plates into ``folder``, which is made. Without plates nothing is written.
+def save_training_examples(folder: Path, plates: Plates, batch_size: int) -> None:
+    """Write examples of these training plates into the new ``folder``; nothing where there are no plates.
 
     ``batch_size`` is that of the training: the patches at an iteration depend on it.
     """
@@ -141,13 +141,13 @@ def first_patches(plates: Plates, batch_size: int) -> list[tuple[int, int, np.nd
     HR is uint8 64×64×3, LR 8×8×3: what :meth:`PatchSampler.batch` hands to a method, before the division by 255.
     """
     sampler = PatchSampler(plates, batch_size, 0, torch.device("cpu"))
-    found: list[tuple[int, int, np.ndarray, np.ndarray]] = []
+    pairs: list[tuple[int, int, np.ndarray, np.ndarray]] = []
     iteration = 0
-    while len(found) < PATCHES:
+    while len(pairs) < PATCHES:
         iteration += 1
-        hr = sampler.patches(iteration)[: PATCHES - len(found)]
-        found += [(iteration, i, _image(big), _image(small)) for i, (big, small) in enumerate(zip(hr, degrade(hr)))]
-    return found
+        hr = sampler.patches(iteration)[: PATCHES - len(pairs)]
+        pairs += [(iteration, i, _image(big), _image(small)) for i, (big, small) in enumerate(zip(hr, degrade(hr)))]
+    return pairs
 
 
 def _image(planes: Tensor) -> np.ndarray:

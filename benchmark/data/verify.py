@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import gzip
 import hashlib
 import os
 from collections import Counter, defaultdict
@@ -13,8 +12,11 @@ from typing import Any, get_args
 
 import numpy as np
 
-from benchmark.data.ccpd import MINIMUM_SIDE, parse_name
+from benchmark.data.annotation import is_contradiction
+from benchmark.data.ccpd import MINIMUM_SIDE
 from benchmark.data.duplicates import BITS, METHOD, Pairs, coarse_hashes, near_duplicates, thumbnail
+from benchmark.data.folders import left_out
+from benchmark.data.name_lists import find_lists, read_lists
 from benchmark.data.pictures import Source, cut, in_chunks, load_crop, scan
 from benchmark.data.plates import BadPack, open_pack
 from benchmark.data.splits import Counts, Protocol, Split, assign, number_leaks
@@ -22,25 +24,31 @@ from benchmark.util.errors import UserError
 from benchmark.util.terminal import cell
 
 _LISTED = 20
-_LONGEST_LIST = 1 << 30  # bytes of a list of names, unpacked
 _SPLITS: tuple[Split, ...] = ("train", "val", "test")
 PROTOCOLS: tuple[Protocol, ...] = get_args(Protocol)
 
 
-def verify(folder: Path, counts: Counts, seed: int = 0, protocols: Sequence[Protocol] = PROTOCOLS) -> dict[str, Any]:
+def verify(
+    folder: Path,
+    counts: Counts,
+    seed: int = 0,
+    protocols: Sequence[Protocol] = PROTOCOLS,
+    follow_links: bool = False,
+) -> dict[str, Any]:
     """Read all names and decode all pictures below ``folder``; see :func:`verify_names` for the facts of names.
 
-    Adds the files that cannot be read or whose names do not parse, near-duplicate pictures across different
-    names (in the folder, and within and across the splits of each protocol) and byte-identical files.
+    Adds the files that cannot be read or whose names do not parse or fit, the folders left out, near-duplicate pictures
+    across different names (in the folder, and within and across the splits of each protocol) and byte-identical files.
     Raises UserError if ``folder`` is no CCPD folder.
     """
-    sources, odd = scan(folder)
+    sources, odd = scan(folder, follow_links)
+    folders = [(path, remark) for path, reason in odd if (remark := left_out(reason))]
     coarse, unreadable = _look(folder, sources)
     readable = np.flatnonzero([source.path not in unreadable for source in sources])
     pairs = near_duplicates(coarse, lambda i: load_crop(folder, sources[i])[0], readable)
     facts = _facts(sources, counts, seed, protocols, pairs)
     return facts | {
-        "images": len(sources) + len(odd),
+        "images": len(sources) + len(odd) - len(folders),
         "near_duplicates": {
             "method": METHOD,
             "pairs": pairs.total,
@@ -51,30 +59,38 @@ def verify(folder: Path, counts: Counts, seed: int = 0, protocols: Sequence[Prot
             ],
         },
         "identical_files": _identical(folder, sources, unreadable),
-        "unreadable": [{"file": file, "reason": reason} for file, reason in sorted(unreadable.items())],
-        "unparsable": [{"file": file, "reason": reason} for file, reason in odd],
+        "misfits": sum(map(is_contradiction, [*unreadable.values(), *(reason for _, reason in odd)])),
+        "unreadable": _listed(sorted(unreadable.items())),
+        "unparsable": _listed(odd),
+        "folders_left_out": _listed(folders),
     }
 
 
+def _listed(reasons: Sequence[tuple[str, str]]) -> list[dict[str, str]]:
+    return [{"file": file, "reason": reason} for file, reason in reasons]
+
+
 def verify_names(
-    place: Path, counts: Counts, seed: int = 0, protocols: Sequence[Protocol] = PROTOCOLS
+    place: Path,
+    counts: Counts,
+    seed: int = 0,
+    protocols: Sequence[Protocol] = PROTOCOLS,
+    follow_links: bool = False,
 ) -> dict[str, Any]:
-    """What names alone say. ``place``: a list of CCPD names (one path a line; .gz too), a folder of such lists
-    (.txt, .txt.gz), or a CCPD folder, whose pictures are not opened.
+    """What names alone say. ``place``: a CCPD folder, whose pictures are not opened, or lists of names
+    (:mod:`benchmark.data.name_lists`).
 
     Returns counts of pictures, distinct plate numbers, numbers seen more than once, pictures per sub-set and
     plates under 64 px, names that do not parse, and for each protocol the split that ``counts`` and ``seed``
     make, with what is in two of its parts. Raises UserError where there is no name to read.
     """
-    lists = sorted(place.glob("*.txt")) + sorted(place.glob("*.txt.gz")) if place.is_dir() else [place]
-    if place.is_dir() and not lists:
-        sources, odd = scan(place)
-    else:
-        sources, odd = _from_lists(lists)
-    facts = _facts(sources, counts, seed, protocols, None)
-    return facts | {
-        "images": len(sources) + len(odd),
-        "unparsable": [{"file": file, "reason": reason} for file, reason in odd],
+    lists = find_lists(place)
+    sources, odd = read_lists(lists) if lists else scan(place, follow_links)
+    folders = [(path, remark) for path, reason in odd if (remark := left_out(reason))]
+    return _facts(sources, counts, seed, protocols, None) | {
+        "images": len(sources) + len(odd) - len(folders),
+        "unparsable": _listed(odd),
+        "folders_left_out": _listed(folders),
     }
 
 
@@ -87,39 +103,17 @@ def verify_pack(folder: Path) -> list[str]:
     return [f"{name}: its pixels are not those that were packed" for name in plates.damaged()]
 
 
-def _from_lists(lists: list[Path]) -> tuple[list[Source], list[tuple[str, str]]]:
-    sources: dict[str, Source] = {}
-    odd: list[tuple[str, str]] = []
-    for path in lists:
-        try:
-            with gzip.open(path) if path.suffix == ".gz" else open(path, "rb") as file:
-                content = file.read(_LONGEST_LIST + 1)
-        except (OSError, EOFError) as error:
-            reason = getattr(error, "strerror", None) or error
-            raise UserError(f"cannot read the list of names {path}: {reason}") from None
-        if len(content) > _LONGEST_LIST:
-            raise UserError(f"{path} is no list of names: it has more than {_LONGEST_LIST >> 30} GB")
-        for line in filter(None, content.decode("utf-8", "backslashreplace").splitlines()):
-            try:
-                sources[line] = Source(line, parse_name(line.rsplit("/", 1)[-1]))
-            except ValueError as error:
-                odd.append((line, str(error)))
-    if not sources:
-        raise UserError(f"no CCPD name in {', '.join(map(str, lists))}")
-    return list(sources.values()), odd
-
-
 def _look(folder: Path, sources: list[Source]) -> tuple[np.ndarray, dict[str, str]]:
     """Coarse hashes of all pictures (all 0 where there is none), and those that cannot be read with the reason."""
 
     def work(chunk: Sequence[Source]) -> list[np.ndarray | str]:
-        found: list[np.ndarray | str] = []
+        thumbnails: list[np.ndarray | str] = []
         for source in chunk:
             try:
-                found.append(thumbnail(cut(folder, source)[0]))
+                thumbnails.append(thumbnail(cut(folder, source)[0]))
             except ValueError as error:
-                found.append(str(error))
-        return found
+                thumbnails.append(str(error))
+        return thumbnails
 
     seen = [item for chunk in in_chunks(work, sources, None) for item in chunk]
     unreadable = {source.path: item for source, item in zip(sources, seen) if isinstance(item, str)}
@@ -215,10 +209,19 @@ def describe(facts: dict[str, Any]) -> str:
     ]
     lines += [f"sub-set              {cell(name)}: {count:,}" for name, count in facts["subsets"].items()]
     lines += [f"names of style       {name}: {count:,}" for name, count in facts["styles"].items()]
-    for key in ("unreadable", "unparsable"):
+    apart = {row["file"] for row in facts.get("folders_left_out", [])}
+    for title, key in (("left out", "folders_left_out"), ("unreadable", "unreadable"), ("unparsable", "unparsable")):
         if key in facts:
-            rows = [f"{row['file']}: {row['reason']}" for row in facts[key]]
-            lines += _listing(key, len(rows), rows)
+            rows = [
+                f"{row['file']}: {row['reason']}"
+                for row in facts[key]
+                if key != "unparsable" or row["file"] not in apart
+            ]
+            lines += _listing(title, len(rows), rows)
+    if facts.get("misfits"):
+        lines.append(
+            f"{'annotation misfits':<21}{facts['misfits']:,} (of those above: the picture contradicts its name)"
+        )
     if "identical_files" in facts:
         groups = facts["identical_files"]
         lines += _listing("identical files", sum(map(len, groups)), [" = ".join(group) for group in groups])

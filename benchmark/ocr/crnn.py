@@ -8,9 +8,7 @@ trained with. The network is in ``crnn_network``; its weights lie in this packag
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -22,17 +20,16 @@ from torch import nn
 from torch.nn.utils.fusion import fuse_conv_bn_eval
 
 from benchmark.ocr.crnn_network import Crnn
-from benchmark.ocr.reading import HEIGHT, WIDTH, Reading, check_rectified
+from benchmark.ocr.reading import HEIGHT, WIDTH, Reading
+from benchmark.ocr.torch_batches import read_in_threads
 from benchmark.util.errors import UserError, first_line
 
 WEIGHTS = Path(__file__).with_name("crnn.safetensors")
 VERSION = "1"
-_BATCH = 8  # plates at a time: two thirds of the time of one by one
 
 
 class CrnnEngine:
-    """Reads a few plates at a time on one CPU thread each. A reading depends on its picture only: neither on
-    the plates beside it, which share no sum, nor on ``threads``, the number of such batches read at a time.
+    """Reads with the CRNN on the CPU, ``threads`` batches at a time.
 
     ``weights``: a file of ``data reader``; the package's own by default. Raises UserError where
     it cannot be used. Torch's settings and random state are left as they were.
@@ -45,11 +42,7 @@ class CrnnEngine:
 
     def read(self, images: Sequence[np.ndarray]) -> list[Reading]:
         """Readings of uint8 48×168×3 RGB pictures, in their order. Raises ValueError for others."""
-        check_rectified(images)
-        # Threads take over how many threads torch uses when they first use torch: they must be new.
-        with _one_thread_each(), ThreadPoolExecutor(self._threads, thread_name_prefix="crnn") as pool:
-            batches = [images[start : start + _BATCH] for start in range(0, len(images), _BATCH)]
-            return [reading for readings in pool.map(self._read_batch, batches) for reading in readings]
+        return read_in_threads(self._read_batch, images, self._threads)
 
     def describe(self) -> dict[str, Any]:
         return {
@@ -104,14 +97,3 @@ def _for_reading(network: Crnn) -> Crnn:
         folded.append(layer)
     network.features = nn.Sequential(*folded).to(memory_format=torch.channels_last)
     return network.requires_grad_(False)
-
-
-@contextmanager
-def _one_thread_each() -> Iterator[None]:
-    """Operations in threads started meanwhile take one thread each; the caller's setting comes back."""
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    try:
-        yield
-    finally:
-        torch.set_num_threads(before)

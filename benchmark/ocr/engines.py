@@ -8,11 +8,13 @@ from pathlib import Path
 from benchmark.ocr.reading import OcrEngine
 from benchmark.util.errors import UserError
 
+NAMES = ("rapid", "hyperlpr", "paddle", "crnn")
+
 
 def make_engine(
     name: str, *, model_dir: Path | None = None, paddle_device: str = "cpu", threads: int | None = None
 ) -> OcrEngine | None:
-    """The OCR engine called ``rapid``, ``paddle`` or ``crnn``; None for ``none``.
+    """The OCR engine called ``name``, one of NAMES; None for ``none``.
 
     ``threads``: CPU threads to read with, all of them when None. ``model_dir``: folder of a
     PaddleOCR recognition model; without one PaddleOCR downloads PP-OCRv4_mobile_rec on first use.
@@ -21,9 +23,13 @@ def make_engine(
     threads = threads or os.cpu_count() or 1
     if name == "none":
         return None
-    if name not in ("rapid", "paddle", "crnn"):
-        raise UserError(f"no OCR engine {name!r} (known: rapid, paddle, crnn, none)")
+    if name not in NAMES:
+        raise UserError(f"no OCR engine {name!r} (known: {', '.join(NAMES)}, none)")
     _check_opencv()
+    if name == "hyperlpr":
+        from benchmark.ocr.hyperlpr import HyperLprEngine
+
+        return HyperLprEngine(threads)
     if name == "crnn":
         from benchmark.ocr.crnn import CrnnEngine
 

@@ -62,8 +62,8 @@ def count_step(train: Callable[[int], Counter], batch_size: int) -> dict[str, fl
 
     ``train(n)`` returns the counter of a training with batches of n on the CPU, in plain eager mode.
     """
-    one, two = ([mean(values) for values in zip(*train(size).counted)] for size in (1, 2))
-    flops, operators, traffic = (a + (batch_size - 1) * (b - a) for a, b in zip(one, two))
+    at_1, at_2 = ([mean(values) for values in zip(*train(size).counted)] for size in (1, 2))
+    flops, operators, traffic = (a + (batch_size - 1) * (b - a) for a, b in zip(at_1, at_2))
     return {"gflop": flops / 1e9, "operators": round(operators), "gigabytes": traffic / 1e9}
 
 

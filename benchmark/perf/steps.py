@@ -128,16 +128,16 @@ def summarise(pairs: list[Pair]) -> dict[str, Any]:
         if len(pair.kinds) == 1:
             by_kind.setdefault(next(iter(pair.kinds)), []).append(pair)
     weights = {kind: budget[kind] / budget.total() for kind in by_kind}
-    measured = {kind: found[1:] or found for kind, found in by_kind.items()}
+    measured = {kind: timed[1:] or timed for kind, timed in by_kind.items()}
 
     def mean(value: Callable[[Pair], float]) -> float:
         """Of the medians of the kinds, by their shares in the budget."""
-        medians = {kind: median(value(pair) for pair in found) for kind, found in measured.items()}
+        medians = {kind: median(value(pair) for pair in timed) for kind, timed in measured.items()}
         return sum(weights[kind] * medians[kind] for kind in medians) / sum(weights.values())
 
     step, floor = mean(lambda pair: pair.real), mean(lambda pair: pair.floor)
-    ratios = {kind: median(pair.real / pair.floor for pair in found) for kind, found in measured.items()}
-    floors = {kind: weights[kind] * median(pair.floor for pair in found) for kind, found in measured.items()}
+    ratios = {kind: median(pair.real / pair.floor for pair in timed) for kind, timed in measured.items()}
+    floors = {kind: weights[kind] * median(pair.floor for pair in timed) for kind, timed in measured.items()}
     return {
         "step_ms": 1e3 * step,
         "floor_ms": 1e3 * floor,
@@ -147,7 +147,7 @@ def summarise(pairs: list[Pair]) -> dict[str, Any]:
         "logging_share": mean(lambda pair: pair.report) / step,
         "unmeasured": 1.0 - sum(weights.values()),
         "kinds": [
-            {"losses": list(kind), "share": weights[kind], "step_ms": 1e3 * median(pair.real for pair in found)}
-            for kind, found in measured.items()
+            {"losses": list(kind), "share": weights[kind], "step_ms": 1e3 * median(pair.real for pair in timed)}
+            for kind, timed in measured.items()
         ],
     }

@@ -75,16 +75,16 @@ def measure_methods(requests: Iterable[Request]) -> Iterator[dict[str, Any]]:
 def _machine(request: Request) -> dict[str, Any]:
     configure_torch(request.config)
     device = resolve_device(request.config.train.device)
-    known = provenance(device)
-    hardware = known["hardware"]
+    facts = provenance(device)
+    hardware = facts["hardware"]
     return {
         "device": device.type,
         "device_name": hardware["device"] if device.type == "cuda" else f"{hardware['cpu']}, {hardware['cores']} cores",
-        "torch": known["versions"]["torch"],
+        "torch": facts["versions"]["torch"],
         "threads": torch.get_num_threads(),
         **{name: getattr(request.config.train, name) for name in _PLAIN},
-        "commit": known["commit"],
-        "dirty": known["dirty"],
+        "commit": facts["commit"],
+        "dirty": facts["dirty"],
         "date": datetime.now(timezone.utc).isoformat(timespec="seconds"),
         **machine(device, request.config.train.acceleration),
     }

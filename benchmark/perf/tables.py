@@ -40,15 +40,15 @@ def steps_table(rows: list[dict[str, Any]]) -> str:
             line.append(_hours(row["hours"][preset]) + ("" if exact else "*"))
     notes = []
     if times:
-        one = times[0]
+        first = times[0]
         notes.append(
-            f"{one['device_name']}, torch {one['torch']}, {one['threads']} threads, {one['precision']}, compile "
-            f"{one['compile']}, batch {one['batch_size']}. MB: {one['memory_is']}."
+            f"{first['device_name']}, torch {first['torch']}, {first['threads']} threads, {first['precision']}, compile "
+            f"{first['compile']}, batch {first['batch_size']}. MB: {first['memory_is']}."
         )
         if any(row["preset_batch"] != dict.fromkeys(row["preset_batch"], row["batch_size"]) for row in times):
-            batches = ", ".join(f"{name} {size}" for name, size in one["preset_batch"].items())
+            batches = ", ".join(f"{name} {size}" for name, size in first["preset_batch"].items())
             notes.append(
-                f"* that preset's iterations at batch {one['batch_size']}; its own batch is another ({batches})."
+                f"* that preset's iterations at batch {first['batch_size']}; its own batch is another ({batches})."
             )
     for row in rows:
         if row.get("unmeasured", 0.0) > 0.0:

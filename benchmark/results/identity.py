@@ -28,7 +28,7 @@ from benchmark.training.version import TRAINING_VERSION
 from methods import Registration
 
 NON_IDENTITY_FIELDS = {
-    "data": {"folder", "cache"},  # the fingerprint of the pack stands for them
+    "data": {"folder", "cache", "follow_links"},  # the fingerprint of the pack stands for them
     "train": {"seeds", "device", "threads", "checkpoint_seconds", "checkpoint_iterations"},
 }
 """Fields that change the weights of one (method, seed) by rounding alone, or not at all; provenance records them."""
@@ -39,33 +39,46 @@ _SCORING = "benchmark.scoring.plate_scores"
 
 
 def training_identity(
-    entry: Registration, seed: int, config: Config | dict[str, Any], fingerprint: str, external_weights: dict[str, str]
+    entry: Registration, seed: int, config: Config, fingerprint: str, external_weights: dict[str, str]
 ) -> str:
     """Hash of everything the weights of one method and seed depend on (64 hexadecimal digits).
 
-    ``config`` may be one that a result has stored. ``fingerprint``: of the plates; ``external_weights``:
-    :meth:`methods.Method.ingredients`.
+    ``fingerprint``: of the plates; ``external_weights``: :meth:`methods.Method.external_weights`.
     """
+    content = config.model_dump(mode="json")
+    options = stored_options(entry, content)
+    return _training_hash(entry.name, options, seed, content, fingerprint, external_weights, training_versions(entry))
+
+
+def _training_hash(
+    method: str,
+    options: dict[str, Any],
+    seed: int,
+    config: dict[str, Any],
+    fingerprint: str,
+    external_weights: dict[str, str],
+    versions: dict[str, Any],
+) -> str:
     fields = identity_fields(config)
     return _hash({
-        "method": entry.name,
-        "options": stored_options(entry, fields),
+        "method": method,
+        "options": options,
         "seed": seed,
         "data": fields["data"],
         "train": fields["train"],
         "fingerprint": fingerprint,
         "external_weights": external_weights,
-        "versions": training_versions(entry),
+        "versions": versions,
     })  # fmt: skip
 
 
-def scoring_identity(fingerprint: str, judges: list[dict[str, Any] | None]) -> str:
-    """Hash of everything that scores depend on beside the weights: plates, OCR engines, version."""
-    return _hash({"fingerprint": fingerprint, "judges": judges, "version": SCORING_VERSION})
+def scoring_identity(fingerprint: str, engines: list[dict[str, Any] | None], version: int | None = None) -> str:
+    """Hash of everything that scores depend on beside the weights: plates, OCR engines, version (today's if None)."""
+    return _hash({"fingerprint": fingerprint, "judges": engines, "version": version or SCORING_VERSION})
 
 
 def identity_fields(config: Config | dict[str, Any]) -> dict[str, Any]:
-    """The configuration without what changes no weights."""
+    """The configuration, which may be a stored one, without what changes no weights."""
     content = dict(config) if isinstance(config, dict) else config.model_dump(mode="json")
     for section, names in NON_IDENTITY_FIELDS.items():
         content[section] = {k: v for k, v in content[section].items() if k not in names}
@@ -135,27 +148,43 @@ def _is_plugin(record: Record) -> bool:
 
 
 def stored_training_identity(record: Record) -> str:
-    """The training identity of a stored result in today's terms; "" where it has none (schema 1 and 2, plug-ins of
-    schema 3: computed anew). That of schema 3 is worked out from its stored configuration, as version 1."""
-    if record.schema_ >= 4 or not record.identity:
-        return record.identity
+    """What the training identity of a stored result would be today; "" where that cannot be told (schema 1 and 2,
+    plug-ins of schema 3), and the result is computed anew.
+
+    It is worked out from the stored configuration, options and versions. A field or option that has been added since
+    has its default: a default that moved a number would have raised a version.
+    """
+    versions = stored_versions(record)
     try:
         entry = methods.get(record.method)
-        if record.schema_ < 3 or training_versions(entry) != {"training": 1, "method": 1}:
+        if versions is None or not record.identity:
             return ""
         config = record.config.as_dict()
-        return training_identity(entry, record.seed, config, record.data.fingerprint, record.ingredients)
-    except (methods.UnknownMethod, LookupError, TypeError, ValueError):  # made with options that are no more
+        for section, defaults in Config().model_dump(mode="json").items():
+            if isinstance(defaults, dict):
+                config[section] = {**defaults, **config.get(section, {})}
+        options = {**entry.effective_options(entry.fixed), **record.options}
+        return _training_hash(
+            record.method, options, record.seed, config, record.data.fingerprint, record.ingredients,
+            _of_training(versions),
+        )  # fmt: skip
+    except (methods.UnknownMethod, LookupError, TypeError, ValueError):  # a stranger's, or of a plug-in not named
         return ""
+
+
+def _of_training(versions: Versions) -> dict[str, Any]:
+    return versions.model_dump(exclude={"scoring"}, exclude_none=True)
 
 
 def stored_scoring_identity(record: Record) -> str:
     """The same of the scoring."""
-    if record.schema_ >= 4 or not record.scoring_identity:
-        return record.scoring_identity
-    if record.schema_ < 3 or SCORING_VERSION != 1:
+    versions = stored_versions(record)
+    if versions is None or not record.scoring_identity:
         return ""
-    return scoring_identity(record.data.fingerprint, stored_engines(record))
+    try:
+        return scoring_identity(record.data.fingerprint, stored_engines(record), versions.scoring)
+    except ValueError:  # nested too deeply
+        return ""
 
 
 def stored_engines(record: Record) -> list[dict[str, Any] | None]:
@@ -169,15 +198,24 @@ def is_stale(record: Record) -> bool | None:
     return None if now is None or record.source is None else now != stored_versions(record)
 
 
-def identity_before_versions(record: Record) -> tuple[str, str]:
-    """The identities that a result of schema 3 must carry, by the source hashes that it names: training ("" for the
-    upper bound) and scoring. Options are those requested, as they were hashed then."""
+def recorded_identities(record: Record) -> tuple[str, str]:
+    """The identities that a record of schema 3 or later must carry by what it says itself: training ("" for the upper
+    bound) and scoring. Those of schema 3 are hashes over requested options and the hashes of its source."""
+    content, fingerprint, engines = record.config.as_dict(), record.data.fingerprint, stored_engines(record)
+    if record.versions is not None:
+        scoring = scoring_identity(fingerprint, engines, record.versions.scoring)
+        if record.is_bound:
+            return "", scoring
+        training = _training_hash(
+            record.method, record.options, record.seed, content, fingerprint, record.ingredients,
+            _of_training(record.versions),
+        )  # fmt: skip
+        return training, scoring
     assert isinstance(record.source, Source)
-    fields, fingerprint = identity_fields(record.config.as_dict()), record.data.fingerprint
-    judges = stored_engines(record)
-    scoring = _hash({"fingerprint": fingerprint, "judges": judges, "source": record.source.scoring})
+    scoring = _hash({"fingerprint": fingerprint, "judges": engines, "source": record.source.scoring})
     if record.is_bound:
         return "", scoring
+    fields, external = identity_fields(content), record.ingredients
     parts = {
         "method": record.method,
         "options": fields["methods"].get(record.family, {}),
@@ -187,5 +225,4 @@ def identity_before_versions(record: Record) -> tuple[str, str]:
         "fingerprint": fingerprint,
         "source": record.source.training,
     }
-    external = record.ingredients
     return _hash({**parts, "ingredients": external} if external else parts), scoring

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from benchmark.data.synthetic.generator import MANIFEST
+from benchmark.data.folders import MANIFEST
 from benchmark.results.store import runs
 from benchmark.util.errors import UserError
 from benchmark.util.files import read_plain, refuse_links
@@ -64,14 +64,14 @@ def stored(folder: Path, results: Path) -> list[Stored]:
     if not folder.is_dir():
         raise UserError(f"no folder of packs {folder}: name it, or the --results of its runs")
     users = _users(results)
-    found = {path: kind for path in sorted(folder.iterdir()) if (kind := _kind(path))}
+    kinds = {path: kind for path in sorted(folder.iterdir()) if (kind := _kind(path))}
     packs = {
         path: Stored(path, kind, _size(path), users.get(claimed_fingerprint(path), {}), _busy(path))
-        for path, kind in found.items()
+        for path, kind in kinds.items()
         if kind != "synthetic plates"
     }
-    drawn = {path: _drawn(path, list(packs.values())) for path in found if path not in packs}
-    return [{**packs, **drawn}[path] for path in found]
+    drawn = {path: _drawn(path, list(packs.values())) for path in kinds if path not in packs}
+    return [{**packs, **drawn}[path] for path in kinds]
 
 
 def remove(item: Stored) -> bool:

@@ -16,6 +16,7 @@ from typing import Any
 
 import torch
 
+from benchmark.util.errors import first_line
 from benchmark.util.files import without_home
 
 _PACKAGES = (
@@ -74,26 +75,42 @@ def _versions() -> dict[str, str]:
     return found
 
 
-@cache
 def _source() -> dict[str, Any]:
     """Commit of the checkout this file belongs to, as it was when first asked: the source that is running.
 
-    All are None outside a checkout (an installed wheel).
+    All are None outside a checkout (an installed wheel), and where git cannot say: see :func:`no_commit`.
     """
-    here = Path(__file__).resolve().parents[2]
+    return read_source(Path(__file__).resolve().parents[2])[0]
+
+
+def no_commit() -> str:
+    """Why results say no commit; "" where they do."""
+    return read_source(Path(__file__).resolve().parents[2])[1]
+
+
+@cache
+def read_source(checkout: Path) -> tuple[dict[str, Any], str]:
+    """``commit``, ``dirty`` and ``changed_files`` of a checkout, or why they are None."""
 
     def git(*arguments: str) -> str:
-        return subprocess.run(
-            ["git", "-C", str(here), *arguments], capture_output=True, text=True, check=True, timeout=10
-        ).stdout.strip()
+        # A container may own the folder under another user: git reads it only where it is told that this is meant.
+        command = ["git", "-c", f"safe.directory={checkout}", "-C", str(checkout), *arguments]
+        english = {**os.environ, "LC_ALL": "C"}
+        done = subprocess.run(command, capture_output=True, text=True, check=True, timeout=10, env=english)
+        return done.stdout.strip()
 
+    reason = "no checkout"
     try:
-        if Path(git("rev-parse", "--show-toplevel")).resolve() == here:
+        if Path(git("rev-parse", "--show-toplevel")).resolve() == checkout:
             changed = git("status", "--porcelain", "--untracked-files=no").splitlines()
-            return {"commit": git("rev-parse", "HEAD"), "dirty": bool(changed), "changed_files": len(changed)}
-    except (OSError, subprocess.SubprocessError):
-        pass  # no git, or no checkout: what follows says that nothing is known
-    return {"commit": None, "dirty": None, "changed_files": None}
+            return {"commit": git("rev-parse", "HEAD"), "dirty": bool(changed), "changed_files": len(changed)}, ""
+    except subprocess.CalledProcessError as error:
+        answer = (error.stderr.strip().splitlines() or ["no reason given"])[0]
+        if "not a git repository" not in answer:
+            reason = f"git cannot read {checkout}: {answer}"
+    except (OSError, subprocess.SubprocessError) as error:
+        reason = f"git cannot be run: {first_line(error)}"
+    return {"commit": None, "dirty": None, "changed_files": None}, reason
 
 
 def _torch() -> dict[str, Any]:

@@ -197,6 +197,11 @@ class Record(Part):
         return self.status == "complete"
 
     @property
+    def reason(self) -> str:
+        """Why it failed, in a line; "" where it did not."""
+        return self.error.message if self.error else ""
+
+    @property
     def is_bound(self) -> bool:
         """Whether the HR plates themselves were scored."""
         return self.method == UPPER_BOUND

@@ -41,6 +41,8 @@ class ConfigData(Part):
     """Folder of the plates, the user's home directory written ~; null: synthetic plates."""
     protocol: Text = ""
     """disjoint: no plate number in two splits; paper: random split, weights chosen on the test plates."""
+    follow_links: bool = False
+    """Whether symbolic links below the folder were followed."""
     train_plates: Count = 0
     """Training plates asked for."""
     val_plates: Count = 0
@@ -152,6 +154,8 @@ class DataFacts(Part):
     """Plates whose box was grown to 64 pixels."""
     skipped: Count = 0
     """Files that could not be used."""
+    misfits: Count = 0
+    """Of those, pictures that their name's annotation does not fit."""
     leaks: Leaks = Leaks()
     """How far the splits know each other."""
 

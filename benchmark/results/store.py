@@ -153,7 +153,7 @@ class Run:
         if isinstance(found, str):
             return "unreadable", found
         if not found.complete:
-            return "failed", found.record.error.message if found.record.error else ""
+            return "failed", found.record.reason
         psnr = found.record.scores.best.get("psnr")
         return "complete", "" if psnr is None or psnr.median is None else f"{psnr.median:.2f} dB"
 

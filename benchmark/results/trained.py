@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import os
 import warnings
 from collections.abc import Iterable
@@ -17,16 +18,18 @@ from safetensors import SafetensorError, safe_open
 from torch import Tensor
 
 import methods
+from benchmark.data.picture_files import TOO_DEEP, is_deep, upscaled_mark
 from benchmark.results.record import UPPER_BOUND
 from benchmark.results.store import Result, read_result
 from benchmark.util.errors import UserError, first_line, out_of_memory
-from benchmark.util.files import open_plain
+from benchmark.util.files import open_plain, write_bytes
+from benchmark.util.names import fit_name
 from methods import Method, Registration
 
 LARGEST = 1_000_000
 """Pixels of the largest picture that is upscaled: 64 million afterwards. A plate has some hundreds."""
 _FORMATS = ("PNG", "JPEG", "WEBP", "BMP")  # told by content; Pillow's other decoders stay out of reach
-_SIXTEEN_BITS = ("I", "F")
+_SUFFIXES = (".png", ".jpg", ".jpeg", ".webp", ".bmp")
 # What Pillow raises for files that are no picture, or a broken one.
 _UNREADABLE = (OSError, ValueError, SyntaxError, Image.DecompressionBombError, Image.DecompressionBombWarning)
 
@@ -90,9 +93,9 @@ def read_weights(method: Method, file: Path) -> dict[str, Tensor]:
             if odd := sorted(names ^ set(wanted)):
                 raise BadWeights(f"{odd[0]!r} is {'not in them' if odd[0] in wanted else 'unknown to the method'}")
             for name, (shape, _) in wanted.items():
-                found = stored.get_slice(name).get_shape()
-                if found != shape:
-                    raise BadWeights(f"{name!r} has shape {found} instead of {shape}")
+                stored_shape = stored.get_slice(name).get_shape()
+                if stored_shape != shape:
+                    raise BadWeights(f"{name!r} has shape {stored_shape} instead of {shape}")
             weights = {name: stored.get_tensor(name) for name in wanted}
     except FileNotFoundError:
         raise BadWeights(f"{file.name} is not there") from None
@@ -111,6 +114,28 @@ def read_weights(method: Method, file: Path) -> dict[str, Tensor]:
 # -- pictures --------------------------------------------------------------------------------------
 
 
+def pictures_in(places: Iterable[Path]) -> list[Path]:
+    """The pictures named, and for a folder those that lie in it (not in its sub-folders), by name.
+
+    Raises UserError for a folder without any.
+    """
+    pictures: list[Path] = []
+    for place in places:
+        if not place.is_dir():
+            pictures.append(place)
+            continue
+        try:
+            inside = sorted(path for path in place.iterdir() if path.suffix.lower() in _SUFFIXES and path.is_file())
+        except OSError as error:
+            raise UserError(f"cannot read {place}: {error.strerror}") from None
+        if not inside:
+            raise UserError(
+                f"no picture in the folder {place} (of {', '.join(_SUFFIXES)}; its sub-folders are not read)"
+            )
+        pictures += inside
+    return pictures
+
+
 def targets(pictures: Iterable[Path], out: Path) -> dict[Path, Path]:
     """Where each picture goes: a PNG of its name in ``out``.
 
@@ -118,7 +143,7 @@ def targets(pictures: Iterable[Path], out: Path) -> dict[Path, Path]:
     """
     places: dict[Path, Path] = {}
     for path in pictures:
-        target = out / f"{path.stem}.png"
+        target = out / fit_name(path.stem, out, ".png")
         other = next((p for p, place in places.items() if place == target and p != path), None)
         if other is not None:
             raise UserError(f"{other} and {path} would both become {target}: upscale them with another --out each")
@@ -138,12 +163,11 @@ def upscale_file(method: Method, path: Path, target: Path) -> None:
         if not out_of_memory(error):
             raise
         raise UserError(f"out of memory in upscaling {path}: cut the picture, or take another --device") from None
-    partial = target.with_name(target.name + ".partial")
+    png = io.BytesIO()
+    Image.fromarray(sr).save(png, format="PNG", pnginfo=upscaled_mark())
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
-        partial.unlink(missing_ok=True)
-        Image.fromarray(sr).save(partial, format="PNG")
-        partial.replace(target)
+        write_bytes(target, png.getvalue())
     except OSError as error:
         raise UserError(f"cannot write {target}: {error.strerror or error} (choose a folder with --out)") from None
 
@@ -163,8 +187,8 @@ def read_picture(path: Path) -> np.ndarray:
                 width, height = image.size
                 if width * height > LARGEST:
                     raise ValueError(f"{width}×{height} pixels are more than {LARGEST:,}: cut out the plate")
-                if image.mode.startswith(_SIXTEEN_BITS):
-                    raise ValueError("it has more than 8 bits a channel: convert it to 8 bits")
+                if is_deep(image):
+                    raise ValueError(TOO_DEEP)
                 return np.array(ImageOps.exif_transpose(image).convert("RGB"))
     except _UNREADABLE as error:
         raise UserError(f"cannot read {path}: {first_line(error)}") from None

@@ -8,7 +8,6 @@ pictures were left out of a copy (tables are needed), unless a complete one is a
 from __future__ import annotations
 
 import io
-import json
 import math
 from collections import Counter
 from collections.abc import Callable, Collection, Iterator
@@ -25,12 +24,9 @@ from benchmark.data.plates import BadPack, open_pack
 from benchmark.results.identity import (
     current_source,
     current_versions,
-    identity_before_versions,
-    scoring_identity,
-    stored_engines,
+    recorded_identities,
     stored_options,
     stored_versions,
-    training_identity,
 )
 from benchmark.results.packs import claimed_fingerprint
 from benchmark.results.record import UPPER_BOUND
@@ -174,7 +170,7 @@ def _weights(result: Result) -> Faults:
         return
     try:
         method = make(methods.get(result.method), result.record.options)
-        parameters = method.parameters()
+        parameters = method.num_parameters()
         if parameters != result.record.parameters:
             stored = f"{result.record.parameters:,}"
             yield f"the method has {parameters:,} parameters and not {stored}", "look at the commit it was made with"
@@ -203,25 +199,19 @@ def _source(result: Result) -> str:
 
 def _identity(result: Result) -> Faults:
     """The identities must follow from what ``result.json`` says."""
-    record, fingerprint = result.record, result.record.data.fingerprint
+    record = result.record
     remedy = "it was edited, or copied together from several: " + _RESTORE
-    now, then = current_versions(result.method), stored_versions(record)
-    if record.schema_ < 3 or now is None or then is None:
-        return  # nothing that can be worked out here
-    training, scoring = identity_before_versions(record) if record.schema_ == 3 else ("", "")
-    if record.schema_ > 3 and then.scoring == now.scoring:
-        scoring = scoring_identity(fingerprint, stored_engines(record))
-    if scoring and scoring != record.scoring_identity:
+    if record.schema_ < 3:
+        return  # nothing that can be worked out
+    training, scoring = recorded_identities(record)
+    if scoring != record.scoring_identity:
         yield "scoring_identity does not follow from its data, judges and version", remedy
-    if result.method == UPPER_BOUND:
-        return
-    entry = methods.get(result.method)
-    config = record.config.as_dict()
-    if record.schema_ > 3 and then.model_copy(update={"scoring": now.scoring}) == now:
-        training = training_identity(entry, result.seed, config, fingerprint, record.ingredients)
-    if training and training != record.identity:
+    if training != record.identity:
         yield "identity does not follow from its configuration, seed, data and version", remedy
-    if json.dumps(stored_options(entry, config), sort_keys=True) != json.dumps(record.options, sort_keys=True):
+    if record.is_bound or current_versions(result.method) is None:
+        return
+    options = stored_options(methods.get(result.method), record.config.as_dict())
+    if any(options.get(name) != value for name, value in record.options.items()):
         yield "options are not those of its configuration", remedy
 
 

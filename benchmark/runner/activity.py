@@ -1,6 +1,6 @@
-"""Which processes work in a run, and on what: they say so in their locks, and ``status`` asks.
+"""Which processes work in a run, and on which jobs: they write it into their locks, where ``status`` reads it.
 
-A process that has ended, however it ended, holds its lock no longer, and is not heard.
+The lock of a process that has ended, however it ended, is released and no longer read.
 """
 
 from __future__ import annotations
@@ -20,16 +20,16 @@ from benchmark.util.errors import UserError
 from benchmark.util.locks import OtherConfiguration, join_run, members
 
 _SECONDS = 2.0
-"""Least time between two notes of how far a training is."""
+"""Least time between two notes of the current iteration."""
 _MOST_NAMED, _LONGEST_VALUE = 6, 60
 _HOLDER = re.compile(r"pid (\d+) on (\S+) since ")
 
 
 @dataclass(frozen=True)
 class JobStatus:
-    """What a process is doing, or has in its queue (``since`` is "" then).
+    """A job that a process is computing, or has in its queue (``since`` is "" then).
 
-    ``iteration`` of ``iterations`` is where its training was a few seconds ago; None where none has begun.
+    ``iteration`` of ``iterations`` is where its training was a few seconds ago; None before it has begun.
     """
 
     holder: str
@@ -40,41 +40,41 @@ class JobStatus:
     @property
     def text(self) -> str:
         """All of it in a line."""
-        found = _HOLDER.match(self.holder)
-        who = f"process {found[1]} on {found[2]}" if found else self.holder
+        match = _HOLDER.match(self.holder)
+        process = f"process {match[1]} on {match[2]}" if match else self.holder
         if not self.since:
-            return f"in the queue of {who}"
-        far = f", iteration {self.iteration:,} of {self.iterations:,}" if self.iterations else ""
-        return f"{who} since {self.since}{far}"
+            return f"in the queue of {process}"
+        position = f", iteration {self.iteration:,} of {self.iterations:,}" if self.iterations else ""
+        return f"{process} since {self.since}{position}"
 
     def as_dict(self) -> dict[str, Any]:
-        """The same for programs; ``pid`` and ``host`` are None where the process does not say."""
-        found = _HOLDER.match(self.holder)
-        pid, host = (int(found[1]), found[2]) if found else (None, None)
+        """The same for programs; ``pid`` and ``host`` are None if the lock file does not name them."""
+        match = _HOLDER.match(self.holder)
+        pid, host = (int(match[1]), match[2]) if match else (None, None)
         facts = {"pid": pid, "host": host, "since": self.since or None}
         return {**facts, "iteration": self.iteration, "iterations": self.iterations}
 
 
 class Activity:
-    """Tells those who ask what this process does: the jobs before it, and how far it is with one."""
+    """Publishes what this process is doing: the jobs in its queue, and the iteration of the one it computes."""
 
-    def __init__(self, tell: Callable[[dict[str, Any]], None], queue: list[Key]) -> None:
-        self._tell, self._queue = tell, list(queue)
+    def __init__(self, publish: Callable[[dict[str, Any]], None], queue: list[Key]) -> None:
+        self._publish, self._queue = publish, list(queue)
         self._now: dict[str, Any] | None = None
         self._due = 0.0
-        self._say()
+        self._write()
 
     @contextmanager
     def job(self, key: Key) -> Iterator[None]:
         """Around doing a job."""
         self._queue = [other for other in self._queue if other != key]
         self._now = {"job": key, "since": f"{datetime.now():%Y-%m-%d %H:%M:%S}"}
-        self._say()
+        self._write()
         try:
             yield
         finally:
             self._now = None
-            self._say()
+            self._write()
 
     def update(self, session: TrainingState) -> None:
         """Called after every iteration; cheap unless a note is due."""
@@ -83,37 +83,38 @@ class Activity:
             return
         self._due = now + _SECONDS
         self._now |= {"iteration": session.iteration, "iterations": session.iterations}
-        self._say()
+        self._write()
 
-    def _say(self) -> None:
-        self._tell({"now": self._now, "queue": self._queue})
+    def _write(self) -> None:
+        self._publish({"now": self._now, "queue": self._queue})
 
 
 @contextmanager
-def working(run: Run, work: dict[str, Any], free: str) -> Iterator[tuple[int, Callable[[dict[str, Any]], None]]]:
-    """Be one of the processes that do ``work`` in the folder of a run.
+def working(run: Run, settings: dict[str, Any], free: str) -> Iterator[tuple[int, Callable[[dict[str, Any]], None]]]:
+    """Be one of the processes that work in a run with the same ``settings``.
 
-    Yields when this began, by the clock of the file system (nanoseconds), and what an :class:`Activity` tells with.
-    Raises UserError while a process with other ``work`` is there; ``free`` says what may differ all the same.
+    Yields when this began, by the clock of the file system (nanoseconds), and what an :class:`Activity` publishes
+    with. Raises UserError while a process with other settings is at work; ``free`` says which options may differ.
     """
     try:
-        with join_run(run.processes, work) as (file, tell):
-            yield file.stat().st_mtime_ns, tell
+        with join_run(run.processes, settings) as (file, publish):
+            yield file.stat().st_mtime_ns, publish
     except OtherConfiguration as other:
         raise UserError(
             f"{run.folder} is being written with another configuration or source ({other.holder}):"
-            f" {differences(other.member.work, work)}give both commands the same, or name another run with --run (only"
-            f" {free} may differ)"
+            f" {differences(other.member.settings, settings)}"
+            f"give both commands the same, or name another run with --run (only {free} may differ)"
         ) from None
 
 
-def differences(there: dict[str, Any], here: dict[str, Any]) -> str:
-    """What differs between two nested dictionaries, for the middle of a line; "" where ``there`` is not known."""
-    if not there:
+def differences(theirs: dict[str, Any], ours: dict[str, Any]) -> str:
+    """What differs between the nested settings of a run and of this process, for the middle of a line; "" if those of
+    the run are unknown."""
+    if not theirs:
         return ""
-    ours, theirs = dict(_leaves(here)), dict(_leaves(there))
-    names = [name for name in {**ours, **theirs} if ours.get(name) != theirs.get(name)]
-    parts = [f"{name} is {_shown(theirs, name)} there, {_shown(ours, name)} here" for name in names[:_MOST_NAMED]]
+    run, own = dict(_leaves(theirs)), dict(_leaves(ours))
+    names = [name for name in {**own, **run} if own.get(name) != run.get(name)]
+    parts = [f"{name} is {_shown(run, name)} there, {_shown(own, name)} here" for name in names[:_MOST_NAMED]]
     more = [f"and {len(names) - _MOST_NAMED} more"] if len(names) > _MOST_NAMED else []
     return "; ".join(parts + more) + ": "
 
@@ -133,7 +134,7 @@ def _shown(leaves: dict[str, str], name: str) -> str:
 
 def jobs_at_work(run: Run) -> dict[Key, JobStatus]:
     """The jobs that living processes are doing in the folder of a run, or have yet to do."""
-    doing: dict[Key, JobStatus] = {}
+    computed: dict[Key, JobStatus] = {}
     queued: dict[Key, JobStatus] = {}
     for member in members(run.processes):
         queue, now = member.state.get("queue"), member.state.get("now")
@@ -142,10 +143,10 @@ def jobs_at_work(run: Run) -> dict[Key, JobStatus]:
                 queued.setdefault(key, JobStatus(member.holder))
         if isinstance(now, dict) and (key := _key(now.get("job"))) is not None:
             iteration, iterations = now.get("iteration"), now.get("iterations")
-            known = type(iteration) is type(iterations) is int
-            far = (iteration, iterations) if known else (None, None)
-            doing[key] = JobStatus(member.holder, str(now.get("since"))[:19], *far)
-    return {**queued, **doing}
+            begun = type(iteration) is type(iterations) is int
+            position = (iteration, iterations) if begun else (None, None)
+            computed[key] = JobStatus(member.holder, str(now.get("since"))[:19], *position)
+    return {**queued, **computed}
 
 
 def _key(job: object) -> Key | None:

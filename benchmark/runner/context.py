@@ -20,6 +20,7 @@ from benchmark.ocr.engines import make_engine
 from benchmark.ocr.reading import OcrEngine
 from benchmark.results.identity import scoring_identity
 from benchmark.results.store import Run
+from benchmark.runner.activity import Activity
 from benchmark.scoring import upscaling
 from benchmark.training import determinism
 from benchmark.util.errors import CannotWrite, UserError, fault_of_place
@@ -39,6 +40,9 @@ class RunContext:
     ocr_engine: OcrEngine | None
     second_engine: OcrEngine | None
     stop: Stop
+    started: int
+    """When this process began, by the clock of the file system (nanoseconds)."""
+    activity: Activity
 
     @cached_property
     def ocr_facts(self) -> list[dict[str, Any] | None]:
@@ -68,7 +72,7 @@ class RunContext:
 
 
 def prepare_plates(config: Config, results: Path, say: Callable[[str], None]) -> tuple[Plates, str]:
-    """The pack of the configuration's plates and the data's name; synthetic plates are drawn first."""
+    """The pack of the configured plates, and the name of the data. Synthetic plates are drawn first."""
     data = config.data
     cache = data.cache or results / "packs"
     try:
@@ -82,7 +86,15 @@ def prepare_plates(config: Config, results: Path, say: Callable[[str], None]) ->
         if folder is None:
             folder = _draw_plates(config, cache, say)
         counts = Counts(data.train_plates, data.val_plates, data.test_plates)
-        plates = pack.prepare(folder, cache, counts=counts, protocol=data.protocol, seed=data.seed, say=say)
+        plates = pack.prepare(
+            folder,
+            cache,
+            counts=counts,
+            protocol=data.protocol,
+            seed=data.seed,
+            follow_links=data.follow_links,
+            say=say,
+        )
     except CannotWrite:
         raise
     except OSError as error:
@@ -99,7 +111,7 @@ def _draw_plates(config: Config, cache: Path, say: Callable[[str], None]) -> Pat
     total = config.data.train_plates + config.data.val_plates + config.data.test_plates
     folder = cache / f"synthetic-v{generator.GENERATOR_VERSION}-{total}-seed{config.data.seed}"
     say(f"synthetic plates: {total} in {folder}")
-    with hold(cache / f".{folder.name}.lock", wait=lambda by: say(f"waiting for {by}, which draws them")):
+    with hold(cache / f".{folder.name}.lock", wait=lambda by: say(f"waiting for {by}, which is drawing them")):
         return generator.synthesize(folder, total, config.data.seed)
 
 

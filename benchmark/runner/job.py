@@ -1,4 +1,4 @@
-"""What one job does: train or take what is trained, score, describe, store."""
+"""What a job computes: training, scores, and the record of both."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from PIL import Image
 
 from benchmark.data.degradation import SCALE
 from benchmark.data.plates import Plates
-from benchmark.data.training_examples import save_exhibits
+from benchmark.data.training_examples import save_training_examples
 from benchmark.results.identity import current_source, current_versions
 from benchmark.results.provenance import provenance
 from benchmark.results.record import SCHEMA, UPPER_BOUND
@@ -38,7 +38,7 @@ class OutOfMemory(RuntimeError):
 
 @dataclass(frozen=True)
 class Scored:
-    """What scoring one set of weights gives: pictures, a row a plate, milliseconds of upscaling a plate."""
+    """The scores of one set of weights: upscaled plates, a row per plate, milliseconds of upscaling per plate."""
 
     images: list[np.ndarray]
     frame: pd.DataFrame
@@ -50,11 +50,12 @@ def create(context: RunContext, entry: Registration) -> Method:
     return entry.create(context.config.options_for(entry))
 
 
-def compute(
-    context: RunContext, entry: Registration, seed: int, folder: Path, identity: str, progress: Progress
+def train_and_score(
+    context: RunContext, entry: Registration, seed: int, identity: str, progress: Progress
 ) -> dict[str, Any]:
     """Train, choose the best weights on validation plates, score, store. Returns the content of ``result.json``."""
     begun = time.perf_counter()
+    folder = context.run.place(entry.name, seed)
     with context.stop.between_iterations(), _memory_for_training(context):
         method, session = trainer.train(
             lambda: create(context, entry),
@@ -75,9 +76,9 @@ def compute(
 
 
 def rescore(context: RunContext, entry: Registration, identity: str, present: Result) -> dict[str, Any]:
-    """Score the stored weights of a result again, with what scores now. Returns the new ``result.json``.
+    """Score the stored weights of a result again. Returns the new ``result.json``.
 
-    Raises RuntimeError where the weights are not those that were stored.
+    Raises RuntimeError if the weights have changed since they were stored.
     """
     if damaged := present.changed(trainer.BEST, trainer.LAST):
         raise RuntimeError(f"{damaged[0]} is not as it was stored: move {present.folder} away to train anew")
@@ -89,6 +90,7 @@ def rescore(context: RunContext, entry: Registration, identity: str, present: Re
     info = present.info | {
         "schema": SCHEMA,
         "identity": identity,
+        "options": asdict(method.options),
         "versions": versions_of(entry.name),
         "source": present.info["source"] | source_of(UPPER_BOUND),
         "config": context.config.model_dump(mode="json"),
@@ -111,8 +113,8 @@ def store_scores(
 ) -> dict[str, Any]:
     """Score the last and the best weights in ``folder``, then store all of it. Returns what was stored.
 
-    ``clocks`` gain ``scoring`` and ``total``, the wall clock of the whole job: ``earlier`` seconds of other
-    processes (of one that was killed, up to its checkpoint), and those since ``begun``.
+    ``clocks`` get ``scoring`` and ``total``, the wall clock of the whole job: ``earlier`` seconds that other processes
+    spent (a killed one up to its checkpoint), and those since ``begun``.
     """
     start = time.perf_counter()
     last = None
@@ -139,8 +141,8 @@ def store_scores(
 
 
 def score(context: RunContext, method: Method) -> Scored:
-    """Upscale and judge the test plates."""
-    batches = context.test_batches  # made on first use, which is not the method's cost
+    """Upscale the test plates and score them."""
+    batches = context.test_batches  # before the clock starts: made on first use
     with _memory_for_scoring(context):
         start = time.perf_counter()
         images = upscaling.upscale_plates(method.upscale, batches)
@@ -190,7 +192,7 @@ def _memory_for_scoring(context: RunContext) -> Iterator[None]:
 
 
 def score_upper_bound(context: RunContext) -> dict[str, Any]:
-    """Score the HR plates themselves, as the row that no method can pass, and keep what training looks like.
+    """Score the HR plates themselves, the upper bound of every method, and store training examples.
 
     Returns the content of ``result.json``.
     """
@@ -202,7 +204,7 @@ def score_upper_bound(context: RunContext) -> dict[str, Any]:
     clear(folder)  # only now: what was there is kept where scoring fails
     write_text(folder / "plates.csv", frame.to_csv(index=False))
     with writing(folder / "exhibits"):
-        save_exhibits(folder / "exhibits", context.plates.split("train"), context.config.train.batch_size)
+        save_training_examples(folder / "exhibits", context.plates.split("train"), context.config.train.batch_size)
     scores = summaries(frame, frame)
     seconds = time.perf_counter() - start
     info = common_facts(context) | {
@@ -230,7 +232,7 @@ def source_of(name: str) -> dict[str, Any]:
 
 
 def upper_bound_facts() -> dict[str, Any]:
-    """What is said of the upper bound in the place of a method."""
+    """The fields that describe the upper bound as if it were a method."""
     return {"method": UPPER_BOUND, "title": "HR (upper bound)", "groups": ["bound"], "seed": 0}
 
 
@@ -244,10 +246,10 @@ def describe(context: RunContext, entry: Registration, seed: int, identity: str,
         "citation": entry.method.citation,
         "seed": seed,
         "options": asdict(method.options),
-        "parameters": method.parameters(),
+        "parameters": method.num_parameters(),
         "paper_parameters": entry.method.paper_parameters,
         "identity": identity,
-        "ingredients": method.ingredients(),
+        "ingredients": method.external_weights(),
         "versions": versions_of(entry.name),
         "source": source_of(entry.name),
         "facts": method.facts,
@@ -256,7 +258,7 @@ def describe(context: RunContext, entry: Registration, seed: int, identity: str,
 
 
 def common_facts(context: RunContext) -> dict[str, Any]:
-    """What every ``result.json`` of a run says alike."""
+    """The fields that are the same in every ``result.json`` of a run."""
     info, splits = context.plates.info, context.plates.info["splits"]
     return {
         "schema": SCHEMA,
@@ -271,6 +273,7 @@ def common_facts(context: RunContext) -> dict[str, Any]:
             "protocol": context.config.data.protocol,
             "grown": info["grown"],
             "skipped": info["skipped"],
+            "misfits": info.get("misfits", 0),  # packs made before annotations were checked do not say
             **({"leaks": info["leaks"]} if "leaks" in info else {}),
         },
         "judge": context.ocr_facts[0],

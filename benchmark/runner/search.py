@@ -1,8 +1,7 @@
-"""Choose a method's options on validation plates; the test plates are never looked at.
+"""Choose a method's options on validation plates; test plates are not used.
 
-Every combination of the values to try is trained with every seed under the same budget, and its
-best validation PSNR is recorded. What has been trained is kept: the same command goes on where it
-stopped, and repeats nothing.
+Every combination of the values to try is trained with every seed under the same budget, and its best validation
+PSNR is recorded. Trainings are kept: the same command goes on where it stopped, and repeats none.
 """
 
 from __future__ import annotations
@@ -105,7 +104,7 @@ def _outcome(
 
     A training's folder is named after its identity, so that a wider search finds it again.
     """
-    external_weights = entry.create(config.options_for(entry)).ingredients()
+    external_weights = entry.create(config.options_for(entry)).external_weights()
     identity = training_identity(entry, seed, config, plates.fingerprint, external_weights)
     place = folder / "trainings" / identity[:16]
     done = place / "outcome.json"

@@ -19,14 +19,14 @@ def status_rows(run: Run) -> list[dict[str, Any]]:
         (method, seed): {"method": plain(method), "seed": seed, "status": status, "detail": detail}
         for (method, seed), (status, detail) in run.stored().items()
     }
-    for (method, seed), doing in jobs_at_work(run).items():
-        row = {"method": plain(method), "seed": seed, "status": "pending", "detail": plain(doing.text)}
-        if doing.since and rows.get((method, seed), {}).get("status") != "complete":
-            rows[method, seed] = {**row, "status": "running", **doing.as_dict()}
+    for (method, seed), job in jobs_at_work(run).items():
+        row = {"method": plain(method), "seed": seed, "status": "pending", "detail": plain(job.text)}
+        if job.since and rows.get((method, seed), {}).get("status") != "complete":
+            rows[method, seed] = {**row, "status": "running", **job.as_dict()}
         rows.setdefault((method, seed), row)
     return [rows[key] for key in sorted(rows)]
 
 
 def running(run: Run) -> list[Key]:
     """What processes are computing now."""
-    return [key for key, doing in jobs_at_work(run).items() if doing.since]
+    return [key for key, job in jobs_at_work(run).items() if job.since]

@@ -109,8 +109,8 @@ def ssim(sr: np.ndarray, hr: np.ndarray) -> float:
 class Metric:
     """One score of a plate: its column in ``plates.csv``, its heading, and which way is better.
 
-    ``function(sr, hr)`` computes it from two pictures; None where it comes from a judge's reading
-    (:mod:`benchmark.scoring.upscaling`), of the ``first`` or the ``second`` judge. A stored value times
+    ``function(sr, hr)`` computes it from two pictures; None where it comes from what the ``first`` or the ``second``
+    OCR ``engine`` reads (:mod:`benchmark.scoring.plate_scores`). A stored value times
     ``factor`` is the value to print, with ``decimals`` places and ``unit``. ``statistic`` is the
     summary that tables show: the median as in the paper, the mean for shares.
     """
@@ -123,21 +123,21 @@ class Metric:
     function: Callable[[np.ndarray, np.ndarray], float] | None = None
     factor: float = 1.0
     statistic: Literal["median", "mean"] = "median"
-    judge: Literal["first", "second"] | None = None
+    engine: Literal["first", "second"] | None = None
 
 
 SECOND = "_second"
-"""What the columns of the second judge are called behind the name they have for the first."""
+"""Suffix of the columns of the second OCR engine."""
 
 
-def _readings(judge: Literal["first", "second"]) -> list[Metric]:
-    suffix, whose = (SECOND, ", second judge") if judge == "second" else ("", "")
+def _readings(engine: Literal["first", "second"]) -> list[Metric]:
+    suffix, whose = (SECOND, ", second judge") if engine == "second" else ("", "")
 
     def share(name: str, label: str) -> Metric:
-        return Metric(name + suffix, label + whose, "%", True, 1, factor=100.0, statistic="mean", judge=judge)
+        return Metric(name + suffix, label + whose, "%", True, 1, factor=100.0, statistic="mean", engine=engine)
 
     return [
-        Metric("confidence" + suffix, "OCR confidence" + whose, "", True, 3, judge=judge),
+        Metric("confidence" + suffix, "OCR confidence" + whose, "", True, 3, engine=engine),
         share("plate_correct", "Plate accuracy"),
         share("character_accuracy", "Character accuracy"),
         share("tail_correct", "Accuracy without province"),

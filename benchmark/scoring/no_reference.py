@@ -147,7 +147,7 @@ def compression_map(image: np.ndarray) -> Plane:
 def _ratios(squares: Plane) -> list[float]:
     """Root mean square at every eighth position over the mean of that of the others, for all eight places."""
     rms = [math.sqrt(squares[:, place::BLOCK].mean()) for place in range(BLOCK)]
-    return [one / ((sum(rms) - one) / (BLOCK - 1)) for one in rms]
+    return [at_place / ((sum(rms) - at_place) / (BLOCK - 1)) for at_place in rms]
 
 
 def _steps(luma: Plane) -> Plane:

@@ -19,13 +19,13 @@ from benchmark.scoring.upscaling import PlateSequence
 _FACTS = ("index", "name", "text", "seen", "height", "width")
 _PICTURE = tuple(name for name, metric in METRICS.items() if metric.function is not None)
 READING_COLUMNS = ("read", "confidence", "plate_correct", "character_accuracy", "tail_correct")
-"""What a judge adds to the row of a plate; the second judge's columns end in ``_second``."""
+"""What an OCR engine adds to the row of a plate; columns of the second end in ``_second``."""
 PLATE_COLUMNS = (*_FACTS, *_PICTURE, *READING_COLUMNS, *(name + SECOND for name in READING_COLUMNS))
-"""Columns of ``plates.csv``, in order. Those of a judge that nobody asked for are empty."""
+"""Columns of ``plates.csv``, in order. Those of an OCR engine that is off are empty."""
 
 
 def score_plates(
-    images: Sequence[np.ndarray], plates: PlateSequence, judge: OcrEngine | None, second: OcrEngine | None = None
+    images: Sequence[np.ndarray], plates: PlateSequence, engine: OcrEngine | None, second: OcrEngine | None = None
 ) -> pd.DataFrame:
     """All scores of upscaled plates: one row a plate, columns ``PLATE_COLUMNS``.
 
@@ -33,7 +33,7 @@ def score_plates(
     the paper's protocol; 0 for all under the disjoint one). ``read`` is the normalised reading,
     ``confidence`` 0 where nothing was read; ``plate_correct`` and ``tail_correct`` are 0 or 1.
     A tail is correct whether the province sign before it was misread or missed. PSNR of an exact
-    copy is infinite. Columns of a judge that is None are empty. Raises ValueError where a picture
+    copy is infinite. Columns of an engine that is None are empty. Raises ValueError where a picture
     does not have its plate's size.
     """
     if len(images) != len(plates):
@@ -41,11 +41,11 @@ def score_plates(
     originals = [plates[index] for index in range(len(plates))]
     with ThreadPoolExecutor(os.cpu_count()) as pool:
         rows = list(pool.map(_compare, images, originals))
-        if judge is not None or second is not None:
+        if engine is not None or second is not None:
             rectified = list(pool.map(rectify, images, (plate.vertices for plate in originals)))
-    for reader, suffix in ((judge, ""), (second, SECOND)):
-        if reader is not None:
-            for row, reading in zip(rows, reader.read(rectified), strict=True):
+    for ocr, suffix in ((engine, ""), (second, SECOND)):
+        if ocr is not None:
+            for row, reading in zip(rows, ocr.read(rectified), strict=True):
                 compared = _compare_reading(reading, row["text"])
                 row.update({name + suffix: value for name, value in compared.items()})
     return pd.DataFrame(rows, columns=list(PLATE_COLUMNS))

@@ -1,9 +1,9 @@
-"""What a killed training goes on from, as files that are complete and undamaged or not taken up.
+"""Checkpoints: a killed training resumes from one that is complete and undamaged.
 
-``checkpoint.pt`` is the latest state of an unfinished training, ``checkpoint.previous.pt`` the one before, to fall
-back to; ``finished.pt`` says that a training has ended and which files it left, so that scoring can be killed
-too. Each is what ``torch.save`` writes, followed by a SHA-256 of it: PyTorch's reader does not look at
-the checksums in its own format. They are read without executing anything that is in them.
+``checkpoint.pt`` is the latest state of an unfinished training and ``checkpoint.previous.pt`` the one before, to fall
+back to. ``finished.pt`` says that a training has ended and which files it left, so that scoring can be killed, too.
+Each is what ``torch.save`` writes, followed by its SHA-256, as PyTorch's reader ignores the checksums in its own
+format. Reading executes nothing that is in them.
 """
 
 from __future__ import annotations
@@ -32,14 +32,14 @@ State = dict[str, Any]
 
 
 class Damaged(Exception):
-    """A checkpoint that cannot be taken up: a single line that says why."""
+    """A checkpoint that cannot be restored: a single line that says why."""
 
 
 def save(folder: Path, state: State) -> None:
-    """Make ``state`` the checkpoint of a training; the one before is kept beside it.
+    """Write ``state`` as the checkpoint of a training; the previous one is kept beside it.
 
-    At every moment at least one complete checkpoint is there. Raises OSError where it cannot be written or does
-    not read back as it was written; what was there before is then still there.
+    At least one complete checkpoint exists at any moment. Raises OSError if it cannot be written, or does not read
+    back as it was written; the previous one then stays.
     """
 
     def replace(partial: Path) -> None:
@@ -51,7 +51,7 @@ def save(folder: Path, state: State) -> None:
 
 
 def finish(folder: Path, state: State, files: list[str]) -> None:
-    """Note that a training has ended and left ``files`` in ``folder``.
+    """Record that a training has ended and left ``files`` in ``folder``.
 
     Its checkpoints stay until :func:`remove`, in case one of the files is damaged.
     """
@@ -60,9 +60,9 @@ def finish(folder: Path, state: State, files: list[str]) -> None:
 
 
 def states(folder: Path, identity: str, say: Callable[[str], None] = say_plainly) -> Iterator[tuple[Path, State]]:
-    """The checkpoints of a training with this identity that can be taken up, latest first.
+    """The checkpoints of the training with this identity that can be restored, latest first.
 
-    ``say`` is told of those that are damaged, or are no checkpoints; they are removed.
+    Files that are damaged, or no checkpoints, are removed, and ``say`` gets a line about each.
     """
     for name in (CURRENT, PREVIOUS):
         state = _of_identity(folder / name, identity, say)
@@ -71,14 +71,14 @@ def states(folder: Path, identity: str, say: Callable[[str], None] = say_plainly
 
 
 def finished(folder: Path, identity: str, say: Callable[[str], None] = say_plainly) -> State | None:
-    """What :func:`finish` noted, if it was for this identity and all its files are as they were left."""
+    """What :func:`finish` recorded, if it is of this identity and all its files are unchanged."""
     state = _of_identity(folder / FINISHED, identity, say)
     if state is None:
         return None
     try:
         for name, digest in state["files"].items():
             if Path(name).name != name or checksum(folder / name)["sha256"] != digest:
-                raise Damaged(f"{name} is not as the training left it")
+                raise Damaged(f"{name} has changed since the training")
     except (Damaged, OSError, AttributeError, KeyError, TypeError) as error:
         reject(folder / FINISHED, error, say)
         return None
@@ -86,12 +86,12 @@ def finished(folder: Path, identity: str, say: Callable[[str], None] = say_plain
 
 
 def present(folder: Path) -> bool:
-    """Whether anything is there that a training could go on from, of whatever identity."""
+    """Whether there is a checkpoint to resume from, of whatever identity."""
     return any((folder / name).is_file() for name in (CURRENT, PREVIOUS, FINISHED))
 
 
 def remove(folder: Path) -> None:
-    """Remove all that is only there to go on from."""
+    """Remove the checkpoints."""
     for name in (CURRENT, PREVIOUS, FINISHED):
         (folder / name).unlink(missing_ok=True)
 
@@ -119,7 +119,7 @@ def _read_back(partial: Path) -> None:
 
 
 class _Hashing:
-    """A file to write to, and the hash of what has been written."""
+    """A file to write to, and the SHA-256 of what has been written."""
 
     def __init__(self, file: BinaryIO) -> None:
         self.file = file
@@ -179,6 +179,6 @@ def _of_identity(path: Path, identity: str, say: Callable[[str], None]) -> State
 
 
 def reject(path: Path, error: Exception, say: Callable[[str], None] = say_plainly) -> None:
-    """Say why a checkpoint is not taken up, and remove it lest it becomes the previous one of the next."""
-    say(f"{path} is not taken up: {first_line(error)}")
+    """Say why a checkpoint is not used, and remove it, so that it is not rotated into the fallback slot."""
+    say(f"{path} is not used: {first_line(error)}")
     path.unlink(missing_ok=True)

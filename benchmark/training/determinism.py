@@ -81,10 +81,10 @@ def configure(deterministic: bool) -> None:
     Raises UserError where the environment has cuBLAS work in a way that is not deterministic.
     """
     if deterministic:
-        known = os.environ.setdefault(_WORKSPACE, _WORKSPACES[0])
-        if known not in _WORKSPACES and torch.cuda.is_available():
+        workspace = os.environ.setdefault(_WORKSPACE, _WORKSPACES[0])
+        if workspace not in _WORKSPACES and torch.cuda.is_available():
             raise UserError(
-                f"train.deterministic needs {_WORKSPACE} to be {' or '.join(_WORKSPACES)}, not {known!r}: "
+                f"train.deterministic needs {_WORKSPACE} to be {' or '.join(_WORKSPACES)}, not {workspace!r}: "
                 f"unset it, or go on with --set train.deterministic=false"
             )
         torch.backends.cudnn.benchmark = False

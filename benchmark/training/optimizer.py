@@ -1,4 +1,4 @@
-"""Adam as every method here gets it, what watches over its steps, and what may be loaded into it."""
+"""Adam as every method gets it, the guard against losses that are not finite, and the check of a restored state."""
 
 from __future__ import annotations
 
@@ -13,23 +13,23 @@ Settings = list[dict[str, Any]]
 
 
 def make(groups: list[dict[str, Any]], recipe: Recipe) -> torch.optim.Adam:
-    """Adam with the update in one pass over the weights: on a CPU it saves a tenth of the iteration of a large
-    network, on CUDA most of the launches, and it can be told on the device to skip a step."""
+    """Fused Adam: on a CPU it saves a tenth of the iteration of a large network, on CUDA most of the launches, and
+    the device itself can tell it to skip a step."""
     return torch.optim.Adam(groups, lr=recipe.learning_rate, betas=recipe.betas, fused=True)
 
 
 def settings(adam: torch.optim.Optimizer) -> Settings:
-    """What a training does not change of the parameter groups."""
+    """The settings of the parameter groups that training does not change."""
     return [{k: v for k, v in group.items() if k not in ("params", "lr")} for group in adam.param_groups]
 
 
 def check(adam: torch.optim.Optimizer, before: Settings) -> None:
-    """Raise ValueError if a state was loaded that does not fit: ``before`` are the settings before it.
+    """Raise ValueError if a restored state does not fit; ``before`` are the settings from before it was loaded.
 
-    PyTorch does not look, and a fused step writes beyond tensors that are too small.
+    PyTorch does not check, and a fused step writes beyond tensors that are too small.
     """
     if settings(adam) != before:
-        raise ValueError("its optimiser is another")
+        raise ValueError("its optimiser has other settings")
     for group in adam.param_groups:
         for parameter in group["params"]:
             state = adam.state.get(parameter, {})
@@ -40,10 +40,10 @@ def check(adam: torch.optim.Optimizer, before: Settings) -> None:
 
 
 class NonFiniteGuard:
-    """Notices a loss that is not finite on a device, without waiting for the device.
+    """Detects a loss that is not finite on a device, without waiting for the device.
 
-    From that iteration on the guarded optimisers leave weights and moments as they are, by the mechanism with
-    which mixed-precision training skips steps (``found_inf`` of PyTorch's fused optimisers).
+    From that iteration on the attached optimisers change neither weights nor moments, by the mechanism with which
+    mixed-precision training skips steps (``found_inf`` of PyTorch's fused optimisers).
     """
 
     def __init__(self, device: torch.device) -> None:
@@ -52,16 +52,16 @@ class NonFiniteGuard:
         self._skipped = torch.zeros((), device=device)
 
     def attach(self, adam: torch.optim.Optimizer) -> None:
-        """Let ``adam`` skip its steps once a loss was not finite."""
+        """Have ``adam`` skip its steps once a loss was not finite."""
         adam.found_inf = self._non_finite  # type: ignore[attr-defined]
 
     def update(self, losses: list[Tensor]) -> None:
-        """Take the losses of an iteration, before the optimisers step."""
+        """Take in the losses of an iteration, before the optimisers step."""
         total = losses[0] if len(losses) == 1 else torch.stack(losses).sum()
         self._sum.addcmul_(total, self._zero)  # 0, or not a number from the first such loss on
         torch.ne(self._sum, self._sum, out=self._non_finite)
         self._skipped.add_(self._non_finite)
 
     def skipped_steps(self) -> int:
-        """How many iterations the guarded optimisers have skipped; waits for the device."""
+        """How many iterations the attached optimisers have skipped; waits for the device."""
         return int(self._skipped.item())

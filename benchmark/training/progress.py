@@ -5,24 +5,21 @@ On a terminal the line is redrawn in place; elsewhere a line is printed at every
 
 from __future__ import annotations
 
-import shutil
-import sys
+import math
 import time
 from collections.abc import Callable
-from contextlib import suppress
 from typing import TYPE_CHECKING, Protocol, TextIO
 
-from benchmark.util.terminal import plain
+from benchmark.util.live_line import LiveLine
 
 if TYPE_CHECKING:
     from torch import Tensor
 
-_REDRAW_SECONDS = 0.5
 _COLUMN = 27
 
 
 class TrainingState(Protocol):
-    """Where a training stands, as :class:`benchmark.training.session.TrainingSession` says."""
+    """What :class:`benchmark.training.session.TrainingSession` shows of a training."""
 
     iterations: int
     """The budget."""
@@ -34,16 +31,14 @@ class TrainingState(Protocol):
 
 
 class Progress:
-    """Tells the user how one training is going; hand ``update`` to the session. What it calls ``also`` is told, too."""
+    """The progress line of one training. ``update`` is for the session to call; it calls ``also``, too."""
 
     def __init__(
         self, name: str, stream: TextIO | None = None, also: Callable[[TrainingState], object] | None = None
     ) -> None:
         self.name = name
         self.also = also
-        self.stream = stream or sys.stdout
-        self.live = self.stream.isatty()
-        self._drawn = 0.0
+        self.line = LiveLine(stream)
         self._validations = -1
         self._start: tuple[float, int] | None = None
 
@@ -51,31 +46,20 @@ class Progress:
         """Called after every iteration and every validation; cheap unless a line is due."""
         if self.also is not None:
             self.also(session)
-        now = time.monotonic()
         if self._start is None:
-            self._start = (now, session.iteration)
+            self._start = (time.monotonic(), session.iteration)
         validated = len(session.history) != self._validations
-        if not validated and not (self.live and now - self._drawn >= _REDRAW_SECONDS):
-            return
-        self._validations = len(session.history)
-        self._drawn = now
-        text = self._line(session, now)
-        width = shutil.get_terminal_size().columns - 1  # a line that wraps could not be redrawn
-        self._write("\r\x1b[K" + text[:width] if self.live else text + "\n")
+        if validated or self.line.due:
+            self._validations = len(session.history)
+            self.line.draw(self._text(session))
 
     def note(self, text: str) -> None:
         """A line of its own, in place of the live line."""
-        self._write(("\r\x1b[K" if self.live else "") + plain(f"{self.name:<{_COLUMN}}{text}") + "\n")
+        self.line.note(f"{self.name:<{_COLUMN}}{text}")
 
-    def _write(self, text: str) -> None:
-        # A terminal that has been closed, or a log on a disk that is full: no reason to lose a training.
-        with suppress(OSError):
-            self.stream.write(text)
-            self.stream.flush()
-
-    def _line(self, session: TrainingState, now: float) -> str:
+    def _text(self, session: TrainingState) -> str:
         assert self._start is not None
-        seconds, made = now - self._start[0], session.iteration - self._start[1]
+        seconds, made = time.monotonic() - self._start[0], session.iteration - self._start[1]
         parts = [f"{session.iteration:>7,}/{session.iterations:,}"]
         if made and seconds > 0:
             rate = made / seconds
@@ -84,9 +68,13 @@ class Progress:
         if "total" in session.losses:
             parts.append(f"loss {session.losses['total'].item():.5f}")
         if session.history:
-            parts.append(f"val {session.history[-1]['val_psnr']:.2f} dB")
-            parts.append(f"best {session.best_psnr:.2f} dB @ {session.best_iteration:,}")
+            parts.append(f"val {_decibel(session.history[-1]['val_psnr'])}")
+            parts.append(f"best {_decibel(session.best_psnr)} @ {session.best_iteration:,}")
         return f"{self.name:<{_COLUMN}}" + "  ".join(parts)
+
+
+def _decibel(psnr: float) -> str:
+    return "EXACT (a plate without content?)" if psnr == math.inf else f"{psnr:.2f} dB"
 
 
 def _clock(seconds: float) -> str:

@@ -28,7 +28,7 @@ class NonFiniteLoss(RuntimeError):
 
 
 class CheckpointMismatch(Exception):
-    """A checkpoint did not fit and has been removed; method and session are spoilt: train new ones."""
+    """A checkpoint did not fit and has been removed. Method and session are partially restored: create both anew."""
 
 
 class Interrupted(BaseException):
@@ -50,8 +50,8 @@ def validation_points(iterations: int, count: int) -> list[int]:
 class TrainingSession:
     """Implements :class:`methods.Session` for one method and one seed.
 
-    ``validate(method)`` returns the validation PSNR in dB. Everything is restored from the checkpoint in ``folder``
-    if it carries the same ``identity``; ``should_stop()`` is asked between two iterations.
+    ``validate(method)`` returns the validation PSNR in dB. Training resumes from the checkpoint in ``folder`` if it
+    has the same ``identity``. ``should_stop()`` is called between two iterations.
     """
 
     def __init__(
@@ -183,7 +183,7 @@ class TrainingSession:
     # -- kill and resume -----------------------------------------------------------------------
 
     def checkpoint(self, method: Method) -> None:
-        """Write everything needed to go on. Raises OSError where that fails; the one before is then still there."""
+        """Write everything needed to resume. Raises OSError if that fails; the previous checkpoint then stays."""
         before = self.clocks["checkpoint"]
         with self._clock("checkpoint"):
             state = {
@@ -198,7 +198,7 @@ class TrainingSession:
         self._next_checkpoint = time.monotonic() + max(self.config.checkpoint_seconds, cost / CHECKPOINT_SHARE)
 
     def outcome(self) -> State:
-        """Where the training stands, in numbers."""
+        """The numbers of the training so far."""
         return {
             "identity": self.identity,
             "iteration": self.iteration,
@@ -209,17 +209,17 @@ class TrainingSession:
         }
 
     def restore(self, state: State) -> None:
-        """Stand where :meth:`outcome` said. Raises ValueError if it cannot have said that."""
+        """Take over the numbers that :meth:`outcome` returned. Raises ValueError if they are impossible."""
         iteration, best_iteration, best_psnr = state["iteration"], state["best_iteration"], state["best_psnr"]
         clocks, history = state["clocks"], state["history"]
         if not (type(iteration) is type(best_iteration) is int and 0 <= best_iteration <= iteration <= self.iterations):
-            raise ValueError("its iterations are no part of this training")
+            raise ValueError("its iterations are not of this training")
         if type(best_psnr) is not float or math.isnan(best_psnr):
-            raise ValueError("its best PSNR is no number")
+            raise ValueError("its best PSNR is not a number")
         if clocks.keys() != self.clocks.keys() or not all(0.0 <= clock < math.inf for clock in clocks.values()):
-            raise ValueError("its clocks are no times")
+            raise ValueError("its clocks are not times")
         if not history or any(not isinstance(v, (int, float)) for row in history for v in row.values()):
-            raise ValueError("its history is none")
+            raise ValueError("its history is not one")
         self.iteration, self.best_iteration, self.best_psnr = iteration, best_iteration, best_psnr
         self.history = history
         self.clocks = dict(clocks)
@@ -227,7 +227,7 @@ class TrainingSession:
         self._saved = iteration
 
     def _resume(self, method: Method) -> None:
-        """Go on from the latest checkpoint that can be read, if there is one."""
+        """Restore the latest checkpoint that can be read, if there is one."""
         for path, state in checkpoint.states(self.folder, self.identity):
             try:
                 self._restore_all(method, state)
@@ -239,8 +239,8 @@ class TrainingSession:
     def _restore_all(self, method: Method, state: State) -> None:
         settings = [optimizer.settings(adam) for adam, _ in self._optimizers]
         method.load_state_dict(state["method"])
-        for (adam, _), known in zip(self._optimizers, settings):
-            optimizer.check(adam, known)
+        for (adam, _), before in zip(self._optimizers, settings):
+            optimizer.check(adam, before)
         best, weights = state["best_weights"], method.weights()
         if {k: (v.shape, v.dtype) for k, v in best.items()} != {k: (v.shape, v.dtype) for k, v in weights.items()}:
             raise ValueError("its best weights are of another network")

@@ -22,7 +22,7 @@ from benchmark.util.files import write_bytes, write_text
 from methods import Method
 
 BEST, LAST = "weights.safetensors", "last.safetensors"
-"""The weights best on validation plates, and those at the end where they are others."""
+"""The weights best on validation plates, and the last ones if they differ."""
 HISTORY = "history.csv"
 
 
@@ -38,18 +38,18 @@ def train(
     report: Callable[[TrainingSession], None],
     should_stop: Callable[[], bool],
 ) -> tuple[Method, TrainingSession]:
-    """Train what ``create`` makes on ``plates``; ``validation`` chooses its weights and has the device.
+    """Train the method that ``create`` makes on ``plates``; ``validation`` chooses its weights, and its device is used.
 
-    Goes on from the checkpoint in ``folder`` if it is of this ``identity``; a training that has finished is not
-    repeated. Leaves there :data:`HISTORY`, the weights (:data:`BEST`, :data:`LAST`), and what
-    :func:`checkpoint.remove` removes once they are scored. Raises whatever the method raises (history and best
-    weights so far are in their files then), and :class:`Interrupted`.
+    Resumes from the checkpoint in ``folder`` if it is of this ``identity``; a finished training is not repeated.
+    Leaves there :data:`HISTORY`, the weights (:data:`BEST`, :data:`LAST`) and checkpoints, which
+    :func:`checkpoint.remove` removes once the weights are scored. Raises :class:`Interrupted`, and whatever the
+    method raises: history and best weights so far are stored then.
     """
     sampler = PatchSampler(plates, config.batch_size, seed, validation.device)
-
-    def make() -> tuple[Method, TrainingSession]:
+    while True:
         torch.manual_seed(seed)
-        return create().accelerate(config.acceleration).to(validation.device), TrainingSession(
+        method = create().accelerate(config.acceleration).to(validation.device)
+        session = TrainingSession(
             config,
             sampler,
             lambda method: upscaling.validate(method.upscale, validation),
@@ -58,19 +58,24 @@ def train(
             report=report,
             should_stop=should_stop,
         )
-
-    while True:
-        method, session = make()
         try:
-            if not _finished_before(method, session):
-                _train(method, session)
-            return method, session
+            if _finished_before(method, session):
+                return method, session
+            _remove_partial_files(folder)
+            method.train(session)
+            if not session.history:
+                session.record(method)  # a method without training has a validation score all the same
         except CheckpointMismatch:
             continue  # with the checkpoint before that one, or anew
+        except Exception:
+            _store_best(session)
+            raise
+        _finish(method, session)
+        return method, session
 
 
 def _finished_before(method: Method, session: TrainingSession) -> bool:
-    """Take up what a training of the same identity left when it had finished; False if there is nothing."""
+    """Load what a finished training of the same identity left; False if there is none."""
     folder = session.folder
     state = checkpoint.finished(folder, session.identity)
     if state is None:
@@ -85,33 +90,31 @@ def _finished_before(method: Method, session: TrainingSession) -> bool:
     return True
 
 
-def _train(method: Method, session: TrainingSession) -> None:
-    for partial in session.folder.glob("*.partial"):  # of a run that was killed
+def _remove_partial_files(folder: Path) -> None:
+    """Remove what a killed run left half written."""
+    for partial in folder.glob("*.partial"):
         if partial.is_dir() and not partial.is_symlink():
             shutil.rmtree(partial)
         else:
             partial.unlink()
-    try:
-        method.train(session)
-        if not session.history:
-            session.record(method)  # a method without training has a validation score all the same
-    except Exception:
-        _keep(session)
-        raise
-    _keep(session)
+
+
+def _finish(method: Method, session: TrainingSession) -> None:
+    """Store what a training leaves, and that it has ended."""
+    _store_best(session)
     files = [HISTORY, BEST]
     if session.best_iteration != session.iteration:
-        _save(session.folder / LAST, method.weights())
+        _save_weights(session.folder / LAST, method.weights())
         files.append(LAST)
     checkpoint.finish(session.folder, {**session.outcome(), "facts": json.dumps(method.facts)}, files)
 
 
-def _keep(session: TrainingSession) -> None:
-    """Write the history and the weights best so far, in place of those of another training."""
+def _store_best(session: TrainingSession) -> None:
+    """Store the history and the best weights so far, in place of those of another training."""
     if session.history:
         (session.folder / LAST).unlink(missing_ok=True)
         write_text(session.folder / HISTORY, pd.DataFrame(session.history).to_csv(index=False))
-        _save(session.folder / BEST, session.best_weights)
+        _save_weights(session.folder / BEST, session.best_weights)
 
 
 def load_weights(method: Method, file: Path) -> None:
@@ -119,7 +122,7 @@ def load_weights(method: Method, file: Path) -> None:
     method.load_weights({name: value.to(method.device) for name, value in load_file(file).items()})
 
 
-def _save(file: Path, weights: dict[str, Tensor]) -> None:
+def _save_weights(file: Path, weights: dict[str, Tensor]) -> None:
     tensors = {name: value.detach().cpu().contiguous() for name, value in weights.items()}
     # Not save_file: its files are for their owner's eyes alone, whatever the umask.
     write_bytes(file, save(tensors))

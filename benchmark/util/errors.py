@@ -1,4 +1,4 @@
-"""Errors that a user can do something about, and what they say."""
+"""Errors that a user can do something about, and their messages."""
 
 from __future__ import annotations
 
@@ -9,6 +9,10 @@ import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
+from typing import Any
+
+from benchmark.util.names import partial_path
+from benchmark.util.terminal import cell
 
 _NO_ROOM = {errno.ENOSPC, errno.EDQUOT}
 _NOT_ALLOWED = {errno.EROFS, errno.EACCES, errno.EPERM}
@@ -20,11 +24,14 @@ class UserError(Exception):
 
 
 class CannotWrite(OSError):
-    """Writing failed for want of room or permission: a single line that says where, and how to go on. Exit code 1."""
+    """Writing failed, for lack of room or permission: a single line that says where, and how to go on. Exit code 1."""
 
     def __init__(self, path: Path, number: int, need: int = 0, option: str = "--results FOLDER") -> None:
         super().__init__(number, os.strerror(number), str(path))
         self.need, self.free, self.option = need, free_bytes(path), option
+
+    def __reduce__(self) -> tuple[Any, ...]:  # as it may come from another process
+        return CannotWrite, (Path(self.filename), self.errno, self.need, self.option)
 
     def __str__(self) -> str:
         room = ""
@@ -39,10 +46,9 @@ class CannotWrite(OSError):
 
 @contextmanager
 def writing(path: Path, need: int = 0) -> Iterator[None]:
-    """Around writing ``path``: failures of its place become :class:`CannotWrite`.
+    """Around writing ``path``: turns a full or failing disk and missing permission into :class:`CannotWrite`.
 
-    ``need``: bytes, where known; otherwise what is there already tells how many it will be, about. What was written
-    under the temporary name ``path`` + ``.partial`` is removed then.
+    ``need``: bytes, if known; otherwise the size of the present file is taken. The partial file is removed then.
     """
     try:
         yield
@@ -55,7 +61,7 @@ def writing(path: Path, need: int = 0) -> Iterator[None]:
         with suppress(OSError):
             need = need or (path.stat().st_size if path.is_file() else 0)
         failure = CannotWrite(path, number, need)  # asks for the free room as it was
-        partial = path.with_name(path.name + ".partial")
+        partial = partial_path(path)
         if partial.is_dir() and not partial.is_symlink():
             shutil.rmtree(partial, ignore_errors=True)
         with suppress(OSError):
@@ -73,8 +79,8 @@ def fault_of_place(error: BaseException, path: Path | None = None) -> int | None
         error = error.__context__
     text = str(error) if not isinstance(error, OSError) else ""
     number = error.errno if isinstance(error, OSError) else None
-    if said := re.search(r"\(os error (\d+)\)", text):
-        number = int(said[1])
+    if match := re.search(r"\(os error (\d+)\)", text):
+        number = int(match[1])
     elif "inline_container" in text or "PytorchStreamWriter" in text:
         free = free_bytes(path) if path is not None else None
         number = errno.EIO if free is None or free > 1 << 20 else errno.ENOSPC
@@ -82,23 +88,23 @@ def fault_of_place(error: BaseException, path: Path | None = None) -> int | None
 
 
 def exit_code(error: Exception) -> int:
-    """What a command ends with after ``error``, of which the user gets one line: 2 for bad input; 1 where writing
-    failed, also if it was a :class:`UserError` that passed on that a disk is full or fails."""
+    """Exit code after ``error``: 2 for bad input; 1 if writing failed, also if a :class:`UserError` reports that a disk
+    is full or fails."""
     behind = error.__cause__ or error.__context__
     failing = isinstance(behind, OSError) and fault_of_place(behind) in _NO_ROOM | {errno.EIO}
     return 2 if isinstance(error, UserError) and not failing else 1
 
 
 def out_of_memory(error: BaseException) -> bool:
-    """Whether ``error`` is of Python's, NumPy's or PyTorch's ways to say that memory ran out, on CPU or CUDA."""
+    """Whether ``error`` is what Python, NumPy or PyTorch raise when memory runs out, on CPU or CUDA."""
     if isinstance(error, MemoryError) or type(error).__name__ == "OutOfMemoryError":
         return True
-    said = ("can't allocate memory", "not enough memory", "CUDA out of memory", "ALLOC_FAILED", "Failed to allocate")
-    return isinstance(error, RuntimeError) and any(words in str(error) for words in said)
+    phrases = ("can't allocate memory", "not enough memory", "CUDA out of memory", "ALLOC_FAILED", "Failed to allocate")
+    return isinstance(error, RuntimeError) and any(phrase in str(error) for phrase in phrases)
 
 
 def free_bytes(path: Path) -> int | None:
-    """Room on the disk where ``path`` is or would be; None where that cannot be told."""
+    """Free bytes on the disk of ``path``, which need not exist; None if that cannot be found out."""
     place = next((p for p in (path, *path.absolute().parents) if p.exists()), None)
     try:
         return shutil.disk_usage(place).free if place is not None else None
@@ -107,7 +113,7 @@ def free_bytes(path: Path) -> int | None:
 
 
 def amount(size: float) -> str:
-    """A number of bytes in the unit it is best read in."""
+    """A number of bytes with a readable unit."""
     for unit in ("bytes", "kB", "MB", "GB"):
         if size < 1000 or unit == "GB":
             return f"{size:.0f} {unit}" if unit in ("bytes", "kB") or size >= 100 else f"{size:.1f} {unit}"
@@ -116,12 +122,11 @@ def amount(size: float) -> str:
 
 
 def first_line(error: BaseException) -> str:
-    """What an exception says, on one line that can be printed anywhere; its type where it says nothing."""
+    """The first line of an exception's message, fit to print; its type if there is no message."""
     try:
         lines = str(error).strip().splitlines()
     except Exception:  # a __str__ that raises is the plug-in's, and no reason to lose the others
         lines = []
     text = lines[0] if lines else type(error).__name__
-    # Neither half characters (of file names that are no UTF-8) nor what a terminal would obey.
-    text = "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
+    text = cell(text)
     return text if len(text) <= _LONGEST_LINE else text[: _LONGEST_LINE - 1] + "…"

@@ -1,4 +1,4 @@
-"""Files that others may have made: read without following links, written completely or not at all."""
+"""Files: read without following links, as others may have made them; written completely or not at all."""
 
 from __future__ import annotations
 
@@ -12,6 +12,10 @@ from pathlib import Path
 from typing import BinaryIO
 
 from benchmark.util.errors import UserError, writing
+from benchmark.util.names import partial_path
+
+_CANNOT_SYNC = {errno.EINVAL, errno.ENOSYS, errno.EOPNOTSUPP, errno.EBADF, errno.EACCES, errno.EPERM, 524}
+"""What network file systems say where they cannot force a file, or more often a folder, to disk (524: ENOTSUPP)."""
 
 
 def open_plain(path: Path) -> BinaryIO:
@@ -28,7 +32,7 @@ def open_plain(path: Path) -> BinaryIO:
         raise
     if not stat.S_ISREG(os.fstat(number).st_mode):
         os.close(number)
-        raise OSError(errno.EINVAL, "is no ordinary file", str(path))
+        raise OSError(errno.EINVAL, "is not an ordinary file", str(path))
     return os.fdopen(number, "rb")
 
 
@@ -56,21 +60,26 @@ def write_text(path: Path, text: str) -> None:
     write_bytes(path, text.encode())
 
 
-def write_bytes(path: Path, content: bytes) -> None:
-    """Write a file completely or not at all. What is at ``path`` is replaced; a link there is not followed."""
+def write_bytes(path: Path, content: bytes, durable: bool = True) -> None:
+    """Write a file completely or not at all. What is at ``path`` is replaced; a link there is not followed.
+
+    ``durable``: also after a power cut. What is cheap to make again need not be.
+    """
     with writing(path, need=len(content)):
-        new_file(path, lambda file: file.write(content)).replace(path)
-        sync_folder(path.parent)
+        new_file(path, lambda file: file.write(content), durable).replace(path)
+        if durable:
+            sync_folder(path.parent)
 
 
-def new_file(path: Path, fill: Callable[[BinaryIO], object]) -> Path:
-    """What is to become ``path``, under a temporary name beside it: filled by ``fill``, and safe on disk."""
-    partial = path.with_name(path.name + ".partial")
+def new_file(path: Path, fill: Callable[[BinaryIO], object], durable: bool = True) -> Path:
+    """Have ``fill`` write the content of ``path`` under a temporary name beside it. Returns that."""
+    partial = partial_path(path)
     partial.unlink(missing_ok=True)  # of a run that was killed; or a link
     with open(partial, "xb") as file:
         fill(file)
         file.flush()
-        os.fsync(file.fileno())
+        if durable:
+            sync(file.fileno())
     return partial
 
 
@@ -78,9 +87,18 @@ def sync_folder(folder: Path) -> None:
     """Force a folder's entries to disk: a renamed file is safe only then."""
     number = os.open(folder, os.O_RDONLY)
     try:
-        os.fsync(number)
+        sync(number)
     finally:
         os.close(number)
+
+
+def sync(number: int) -> None:
+    """Force an open file or folder to disk, where its file system can do that. Raises OSError if the disk fails."""
+    try:
+        os.fsync(number)
+    except OSError as error:
+        if error.errno not in _CANNOT_SYNC:
+            raise
 
 
 def refuse_links(*folders: Path) -> None:

@@ -1,13 +1,11 @@
 """Locks between processes that work in one folder.
 
-They are the system's (``flock``): whoever holds one loses it when its process ends, however it ends. The files they
-are taken on stay where they are and say who held them last. Of two hosts on a network file system each sees the
-other's locks where that file system passes them on (NFS does).
+They are the system's (``flock``): a lock is released when its process ends, however it ends. Lock files stay, and say
+who held them last. On a network file system the locks of other hosts are seen if it passes them on (NFS does).
 """
 
 from __future__ import annotations
 
-import errno
 import fcntl
 import hashlib
 import json
@@ -23,10 +21,10 @@ from typing import Any
 
 from benchmark.util.errors import UserError, writing
 from benchmark.util.files import refuse_links
+from benchmark.util.names import fit_name
 
-_KNOWS_NO_LOCKS = {errno.ENOLCK, errno.EOPNOTSUPP, errno.ENOSYS}
 _LONGEST = 1_000_000
-"""Bytes of a lock file that are looked at: far more than any of this program's has."""
+"""Bytes of a lock file that are read: far more than this program writes."""
 
 
 class LockHeld(UserError):
@@ -39,43 +37,48 @@ class LockHeld(UserError):
 
 @contextmanager
 def hold(file: Path, wait: Callable[[str], object] | None = None) -> Iterator[Callable[[str], None]]:
-    """Hold the lock ``file`` for this process; the file and its folder are made where they are missing.
-    A symbolic link in the place of either is refused: it would be written through. Yields a function that has the
-    file say something more, below the line that names the holder.
+    """Hold the lock ``file`` for this process. The file and its folder are created if missing.
 
-    Where another process has it: raises :class:`LockHeld`, or, given ``wait``, tells it who has it and waits (Ctrl-C
-    ends the waiting). Raises UserError on a file system without locks, OSError where the file cannot be made.
+    Yields a function that writes a text into the file, below the line that names the holder. If another process
+    holds the lock: raises :class:`LockHeld`, or, given ``wait``, calls it with the holder and waits (Ctrl-C ends the
+    waiting). Raises UserError for a symbolic link (it would be written through) and on a file system without locks,
+    OSError if the file cannot be created.
     """
+    file = _fitted(file)
     refuse_links(file.parent, file)
     with writing(file):
         file.parent.mkdir(parents=True, exist_ok=True)
         handle = os.open(file, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW, 0o666)
     me = f"pid {os.getpid()} on {socket.gethostname()} since {datetime.now():%Y-%m-%d %H:%M:%S}\n"
 
-    def say(more: str) -> None:
-        with suppress(OSError):  # a full disk: the lock needs no room, and what it says is a courtesy
-            os.ftruncate(handle, os.pwrite(handle, (me + more).encode(errors="replace"), 0))
+    def write(text: str) -> None:
+        with suppress(OSError):  # a full disk: the lock needs no room, and its text is a courtesy
+            os.ftruncate(handle, os.pwrite(handle, (me + text).encode(errors="replace"), 0))
 
     try:
         _acquire(handle, file, wait)
-        say("")
-        yield say
+        write("")
+        yield write
     finally:
-        os.close(handle)  # lets go of it
+        os.close(handle)  # releases it
+
+
+def _fitted(file: Path) -> Path:
+    """``file`` under a name that its file system takes."""
+    return file.with_name(fit_name(file.stem, file.parent, file.suffix))
 
 
 def _acquire(handle: int, file: Path, wait: Callable[[str], object] | None) -> None:
     try:
-        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        holder = _text(handle).partition("\n")[0].strip() or "another process"
-        if wait is None:
-            raise LockHeld(f"{file.parent} is being written by another process ({holder})", holder) from None
-        wait(holder)
-        fcntl.flock(handle, fcntl.LOCK_EX)
-    except OSError as error:
-        if error.errno not in _KNOWS_NO_LOCKS:
-            raise
+        try:
+            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            holder = _text(handle).partition("\n")[0].strip() or "another process"
+            if wait is None:
+                raise LockHeld(f"{file.parent} is being written by another process ({holder})", holder) from None
+            wait(holder)
+            fcntl.flock(handle, fcntl.LOCK_EX)
+    except OSError as error:  # network file systems refuse locks in many ways
         raise UserError(
             f"the file system of {file.parent} has no locks ({error.strerror}): choose another place with --results"
         ) from None
@@ -86,12 +89,12 @@ def _text(handle: int) -> str:
 
 
 def held_by(file: Path) -> str | None:
-    """What the file of a lock says, if a process holds it; None where nobody does, or it cannot be told.
+    """The text of a lock file if a process holds the lock; None if nobody does, or if that cannot be found out.
 
-    Nothing is written, and of several that ask none stands in another's way.
+    Nothing is written, and several processes may ask at the same time.
     """
     try:
-        handle = os.open(file, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)
+        handle = os.open(_fitted(file), os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)
     except OSError:
         return None
     try:
@@ -106,9 +109,9 @@ def held_by(file: Path) -> str | None:
 
 
 def use(file: Path) -> Callable[[], None]:
-    """Say by a lock on ``file``, which is there, that this process uses it, as others may: see :func:`in_use`.
+    """Mark the existing ``file`` as used by this process, as several may; :func:`in_use` asks.
 
-    Returns what ends that. On a file system without locks, or where the file has gone, nothing is said.
+    Returns the function that ends this. Does nothing on a file system without locks, or if the file has gone.
     """
     with ExitStack() as opened:
         try:
@@ -120,7 +123,7 @@ def use(file: Path) -> Callable[[], None]:
 
 
 def in_use(file: Path) -> bool:
-    """Whether a process has said so by :func:`use`, or it cannot be told."""
+    """Whether a process has marked ``file`` by :func:`use`; True also if that cannot be found out."""
     try:
         with open(file, "rb+") as handle:
             fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -133,16 +136,16 @@ def in_use(file: Path) -> bool:
 
 @dataclass(frozen=True)
 class Member:
-    """A process at work in a folder, as it says: ``holder`` (process, host, since when), the ``work`` that it has in
-    common with the others there, and its own ``state``. Both are empty where it does not say."""
+    """A process at work in a run, by its own account: ``holder`` (process, host, since when), the ``settings`` that it
+    shares with the others, and its own ``state``. Both are empty if its lock file cannot be read."""
 
     holder: str
-    work: dict[str, Any]
+    settings: dict[str, Any]
     state: dict[str, Any]
 
 
 class OtherConfiguration(LockHeld):
-    """Another process does other work: ``member``."""
+    """Another process, ``member``, is at work with other settings."""
 
     def __init__(self, message: str, member: Member) -> None:
         super().__init__(message, member.holder)
@@ -150,49 +153,48 @@ class OtherConfiguration(LockHeld):
 
 
 @contextmanager
-def join_run(folder: Path, work: dict[str, Any]) -> Iterator[tuple[Path, Callable[[dict[str, Any]], None]]]:
-    """Be one of the processes that do the same ``work`` at the same time; ``folder`` is for this alone.
+def join_run(folder: Path, settings: dict[str, Any]) -> Iterator[tuple[Path, Callable[[dict[str, Any]], None]]]:
+    """Be one of the processes that work with the same ``settings`` at the same time; ``folder`` is for this alone.
 
-    Yields a file of this process's own, and a function that tells :func:`members` its state. Raises
-    :class:`OtherConfiguration` while a process with other work is there.
+    Yields a lock file of this process's own, and a function that publishes its state for :func:`members`. Raises
+    :class:`OtherConfiguration` while a process with other settings is at work.
     """
-    key = hashlib.sha256(json.dumps(work, sort_keys=True, default=str).encode()).hexdigest()[:16]
+    key = hashlib.sha256(json.dumps(settings, sort_keys=True, default=str).encode()).hexdigest()[:16]
     mine = folder / f"{key}-{socket.gethostname()}-{os.getpid()}-{secrets.token_hex(4)}"
-    with ExitStack() as held:
-        with hold(folder / "entrance", wait=lambda holder: None):  # let go of within milliseconds
-            for other in folder.glob("*-*-*"):
-                said = held_by(other)
-                if said is None:
-                    other.unlink(missing_ok=True)  # its process has ended, and nobody else is at the entrance
-                elif not other.name.startswith(key):
-                    member = _member(said)
-                    raise OtherConfiguration(f"other work is being done in {folder} ({member.holder})", member)
+    with ExitStack() as locks:
+        with hold(folder / "entrance", wait=lambda holder: None):  # released within milliseconds
+            for file in folder.glob("*-*-*"):
+                content = held_by(file)
+                if content is None:
+                    file.unlink(missing_ok=True)  # its process has ended, and nobody else is at the entrance
+                elif not file.name.startswith(key):
+                    member = _member(content)
+                    raise OtherConfiguration(f"{member.holder} works in {folder} with other settings", member)
             # It may have to wait for those who look whether somebody holds it.
-            say = held.enter_context(hold(mine, wait=lambda holder: None))
+            write = locks.enter_context(hold(mine, wait=lambda holder: None))
 
-        def tell(state: dict[str, Any]) -> None:
-            say(json.dumps({"work": work, "state": state}, default=str))
+        def publish(state: dict[str, Any]) -> None:
+            write(json.dumps({"settings": settings, "state": state}, default=str))
 
-        tell({})
+        publish({})
         try:
-            yield mine, tell
+            yield mine, publish
         finally:
             mine.unlink(missing_ok=True)
 
 
 def members(folder: Path) -> list[Member]:
     """The processes at work in the ``folder`` of :func:`join_run` now."""
-    said = (held_by(file) for file in sorted(folder.glob("*-*-*")))
-    return [_member(text) for text in said if text is not None]
+    contents = (held_by(file) for file in sorted(folder.glob("*-*-*")))
+    return [_member(content) for content in contents if content is not None]
 
 
-def _member(said: str) -> Member:
-    """What a process says of itself. The folder may be a stranger's: anything may stand there."""
-    holder, _, more = said.partition("\n")
+def _member(content: str) -> Member:
+    """The process that wrote a lock file. The folder may be a stranger's: the file may hold anything."""
+    holder, _, text = content.partition("\n")
     try:
-        told = json.loads(more)
-        work, state = told["work"], told["state"]
+        fields = json.loads(text)
+        parts = [fields["settings"], fields["state"]]
     except (ValueError, TypeError, LookupError, RecursionError):
-        work, state = {}, {}
-    known = [part if isinstance(part, dict) else {} for part in (work, state)]
-    return Member(holder.strip() or "another process", *known)
+        parts = [{}, {}]
+    return Member(holder.strip() or "another process", *(part if isinstance(part, dict) else {} for part in parts))

@@ -1,4 +1,4 @@
-"""Ctrl-C and SIGTERM: during training they ask for a checkpoint, elsewhere they break off at once."""
+"""Ctrl-C and SIGTERM: a training stops with a checkpoint, everything else stops at once."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ class Stop:
 
     @contextmanager
     def between_iterations(self) -> Iterator[None]:
-        """What runs inside asks often whether to stop, so a first signal need not break it off."""
+        """Code inside checks often whether to stop, so a first signal need not interrupt it."""
         self.gentle = True
         try:
             yield

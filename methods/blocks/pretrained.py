@@ -99,9 +99,18 @@ def vgg19_conv5_4(init: Literal["imagenet", "random"], alternative: str) -> nn.M
     return nn.Sequential(ImageNetNormalise(), features).eval().requires_grad_(False)
 
 
+def weights_folder() -> Path:
+    """Where torch keeps weights. Raises :class:`MissingWeights` without a home directory: torch would then make a
+    folder named ``~`` in the working folder."""
+    folder = Path(torch.hub.get_dir()) / "checkpoints"
+    if folder.parts[0] == "~":
+        raise MissingWeights("no home directory to keep weights in: set TORCH_HOME to a folder for them")
+    return folder
+
+
 def plates_file(alternative: str) -> Path:
     """Where the plate-reading ResNet-18 lies. Raises :class:`MissingWeights` if it does not."""
-    path = Path(torch.hub.get_dir()) / "checkpoints" / PLATES_FILE
+    path = weights_folder() / PLATES_FILE
     if not path.is_file():
         raise MissingWeights(
             f"there is no {path}: `python -m benchmark data embedder` makes it, or go on without: {alternative}"
@@ -129,6 +138,7 @@ def _load_plates_weights(network: ResNet, alternative: str) -> None:
 
 def imagenet_weights(weights: WeightsEnum, alternative: str) -> dict[str, Any]:
     """State dict of torchvision's ``weights``, from its cache or else downloaded into it."""
+    weights_folder()
     try:
         with _socket_timeout(_TIMEOUT):
             return dict(weights.get_state_dict(progress=False, check_hash=True))

@@ -85,7 +85,12 @@ def draw_contrast(results: Results, distance: str) -> Drawing:
             _panel(row[0], grid, mine, distance, to_scale=True)
             if narrow:
                 _panel(row[1], grid, mine, distance, to_scale=False)
-    return Drawing(data=data, caption=caption(results, found, data, distance), figure=figure)
+    return Drawing(
+        data=data,
+        caption=caption(results, found, data, distance),
+        conditions=[conventions.budget(results), conventions.data(results)],
+        figure=figure,
+    )
 
 
 def _is_narrow(data: pd.DataFrame, distance: str) -> bool:
@@ -149,8 +154,8 @@ def _part(results: Results) -> str:
     return "test" if results.reference["data"].get("protocol") == "paper" else "validation"
 
 
-def caption(results: Results, found: list[Grid], data: pd.DataFrame, distance: str) -> str:
-    """What is drawn, and the conditions."""
+def caption(results: Results, found: list[Grid], data: pd.DataFrame, distance: str) -> list[str]:
+    """What is drawn."""
     seeds = sorted(data["seed"].unique())
     sentences = [
         f"Contrast of mean PSNR on {_part(results)} plates between PECL with the {distance.capitalize()} distance and "
@@ -168,7 +173,4 @@ def caption(results: Results, found: list[Grid], data: pd.DataFrame, distance: s
         sentences.append("On the right the same curves, enlarged.")
     if data["contrast"].isna().any():
         sentences.append("Gaps are validations whose PSNR is not a number.")
-    marks = conventions.marks(results)
-    return " ".join(
-        [*sentences, *remarks(found, (distance,)), *marks, conventions.budget(results), conventions.data(results)]
-    )  # fmt: skip
+    return [*sentences, *remarks(found, (distance,)), *conventions.marks(results)]

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection, Sequence
 from typing import Any
 
+from benchmark.scoring.metrics import METRICS
 from paper_figures.common import paper, text
-from paper_figures.common.results import HR, Results
+from paper_figures.common.results import HR, Results, Row
 
 SCORING = (
     "Scores are taken per plate on the output rounded to 8 bits, no border cropped. PSNR is over RGB. PSNR_Y is "
@@ -157,6 +159,17 @@ def marks(results: Results) -> list[str]:
     if odd:
         found.append(f"‡ Made under other conditions than the rest, not comparable: {'; '.join(odd)}.")
     return found
+
+
+def left_out(rows: Sequence[Row], metrics: Collection[str] = tuple(METRICS)) -> list[str]:
+    """What the mark * of a score means here; nothing where it does not occur."""
+    lacking = [
+        f"{row.title}, {METRICS[metric].label}: {summary.lacking} of {summary.lacking + summary.n}"
+        for row in rows
+        for metric, summary in row.scores.items()
+        if metric in metrics and summary.lacking
+    ]
+    return [f"* plates without a number are left out: {'; '.join(lacking)}."] if lacking else []
 
 
 def against_paper() -> str:

@@ -1,27 +1,41 @@
-"""What a table or figure hands back: everything to be written, and nothing written yet."""
+"""What a table or figure hands back: what is shown, and nothing of how. ``report/`` renders it."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from collections.abc import Sequence
+from dataclasses import dataclass
 
 import pandas as pd
 from matplotlib.figure import Figure
+
+from paper_figures.common.tables import Table
 
 
 @dataclass(frozen=True)
 class Drawing:
     """One table or figure, in memory.
 
-    ``data`` becomes the CSV behind it, ``figure`` a PDF and a PNG, ``texts`` one file for each suffix
-    (``md``, ``tex``); ``caption`` is plain text, and ``body`` is the Markdown that shows it in the report
-    (empty for a figure, whose picture is shown).
+    ``data`` becomes the CSV behind it, ``figure`` a PDF and a PNG, ``tables`` Markdown and LaTeX. ``caption`` says what
+    is shown, ``conditions`` how the numbers came about (which many captions share): plain sentences, of which empty
+    ones are left out. ``footnotes`` are counted from 1: the marks of cells refer to them.
     """
 
     data: pd.DataFrame
-    caption: str
+    caption: Sequence[str]
+    conditions: Sequence[str] = ()
     figure: Figure | None = None
-    body: str = ""
-    texts: dict[str, str] = field(default_factory=dict)
+    tables: Sequence[Table] = ()
+    footnotes: Sequence[str] = ()
+
+    @property
+    def sentences(self) -> list[str]:
+        """Caption and conditions."""
+        return [sentence for sentence in (*self.caption, *self.conditions) if sentence]
+
+    @property
+    def words(self) -> str:
+        """The same as one paragraph."""
+        return " ".join(self.sentences)
 
 
 class NothingToDraw(Exception):

@@ -26,7 +26,7 @@ from paper_figures.common.drawing import NothingToDraw
 from paper_figures.common.results import HR, Results, Row
 
 FOLDER = "samples"
-EXHIBITS = "exhibits"
+TRAINING_EXAMPLES = "exhibits"
 SCALE = 8
 MAX_PIXELS = 24_000_000
 """A picture that says it is larger is not decoded (three whole CCPD photographs have 2.5 million pixels)."""
@@ -126,9 +126,9 @@ def score(results: Results, name: str, index: int, seed: int = 0) -> Score | Non
     )
 
 
-def exhibits(results: Results, table: str, columns: tuple[str, ...]) -> pd.DataFrame:
-    """A table of the exhibits, all cells text. Raises NothingToDraw where it is missing or lacks ``columns``."""
-    file = results.folder / HR / "seed0" / EXHIBITS / table
+def training_examples(results: Results, table: str, columns: tuple[str, ...]) -> pd.DataFrame:
+    """A table of training examples, all cells text. Raises NothingToDraw where it is missing or lacks ``columns``."""
+    file = results.folder / HR / "seed0" / TRAINING_EXAMPLES / table
     if results.row(HR) is None or not file.is_file():
         raise NothingToDraw("the run keeps no pictures of training data (made by an older version, or not finished)")
     found = read_table(file, dtype=str, keep_default_na=False)
@@ -140,9 +140,9 @@ def exhibits(results: Results, table: str, columns: tuple[str, ...]) -> pd.DataF
     return found
 
 
-def exhibit(results: Results, file: str) -> np.ndarray:
-    """A picture of the exhibits by the name that their table gives: uint8 H×W×3. Raises NothingToDraw."""
-    path = results.folder / HR / "seed0" / EXHIBITS / file
+def training_example(results: Results, file: str) -> np.ndarray:
+    """A training example by the name that their table gives: uint8 H×W×3. Raises NothingToDraw."""
+    path = results.folder / HR / "seed0" / TRAINING_EXAMPLES / file
     if not _EXHIBIT.fullmatch(file) or not path.is_file():
         raise NothingToDraw(f"there is no exhibit {file[:60]!r}")
     return read_picture(path)

@@ -88,7 +88,12 @@ def draw(
         raise NothingToDraw(lost[0])
     with style.style():
         figure = pictures.draw(blocks, min(COLUMNS, len(columns) + 2))
-    return Drawing(pd.DataFrame(lines), caption(results, columns, choice, start, lost, luma), figure)
+    return Drawing(
+        data=pd.DataFrame(lines),
+        caption=caption(results, columns, choice, start, lost, luma),
+        conditions=[conventions.selection(results), conventions.budget(results), conventions.data(results)],
+        figure=figure,
+    )
 
 
 def choose(results: Results, rows: Sequence[Row]) -> Choice:
@@ -155,12 +160,12 @@ def _line(column: Column, results: Results, score: Score | None, sample: Sample 
 
 def caption(
     results: Results, columns: Sequence[Column], choice: Choice, start: str, lost: Sequence[str], luma: bool
-) -> str:
+) -> list[str]:
     """What is shown, by which rule the plates were chosen, and how to read the lines below them."""
     shares = _listed([f"{share:.0%}".rstrip("%") for share in choice.shares.values()])
     wanted = _listed([f"{quantile:.0%}".rstrip("%") for quantile in QUANTILES])
     seeds = sorted({samples.first_seed(results, column.row) for column in columns if column.row.trained})
-    found = [
+    return [
         start,
         f"Of the {text.plural(choice.kept, 'test plate')} with pictures in the results, those nearest to the "
         f"{wanted} % quantiles of size are shown, whatever became of them ({shares} % of all test plates have fewer "
@@ -170,13 +175,10 @@ def caption(
         else "Above each output is its PSNR (RGB).",
         *_judges(results),
         *([f"Outputs are those of seed {', '.join(map(str, seeds))}."] if len(results.seeds) > 1 and seeds else []),
-        conventions.selection(results),
-        conventions.budget(results),
         pictures.NOTICE,
         *conventions.marks(results),
-        conventions.data(results),
+        *pictures.not_shown(lost),
     ]
-    return " ".join([*found, *pictures.not_shown(lost)])
 
 
 def _judges(results: Results) -> list[str]:

@@ -9,43 +9,26 @@ from __future__ import annotations
 
 import difflib
 import importlib
-import os
 import pkgutil
 import traceback
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from functools import cache
 from pathlib import Path
 from types import ModuleType
-from typing import NamedTuple
-
-from rich.console import Console
-from rich.text import Text
 
 import methods
 import paper_figures
 from benchmark.results.store import Run
 from benchmark.util.errors import UserError, first_line
-from benchmark.util.files import refuse_links
-from paper_figures import table1
+from benchmark.util.files import refuse_links, write_bytes
 from paper_figures.common import style, tables, text
 from paper_figures.common.commands import run_command
 from paper_figures.common.drawing import Drawing, NothingToDraw
-from paper_figures.common.results import Results, load
-from paper_figures.report import html, provenance
-from paper_figures.report.missing import Missing, by_command, missing_methods
-
-FOLDER = "report"
-"""Where a run's report is written, below the run."""
-
-PAGE = "report.md"
-"""The page that shows everything, for a viewer of Markdown beside its pictures."""
-
-HTML = "report.html"
-"""The same, and the plates, for a browser: one file."""
-
-WIDE = 116
-"""Terminals of this many columns get the wide table."""
+from paper_figures.common.results import load
+from paper_figures.report import html, latex, markdown
+from paper_figures.report.content import BROWSER, FOLDER, HTML, PAGE, Artefact, Report
+from paper_figures.report.missing import Missing, missing_methods
 
 # First things first; a file that is not named here follows in alphabetical order.
 _ORDER = (
@@ -56,33 +39,6 @@ _ORDER = (
 )  # fmt: skip
 _TRACE = "error.txt"
 _SUFFIXES = ("csv", "md", "tex", "pdf", "png", "html", _TRACE)
-
-
-class Artefact(NamedTuple):
-    """A table or figure that was written."""
-
-    name: str
-    title: str
-    files: list[Path]
-
-
-@dataclass(frozen=True)
-class Report:
-    """What :func:`build` wrote. ``stale`` holds titles of methods whose source has changed since."""
-
-    folder: Path
-    results: Results = field(repr=False)
-    artefacts: list[Artefact]
-    missing: list[Missing]
-    stale: list[str]
-    problems: list[str]
-    broken: dict[str, Exception] = field(default_factory=dict)
-    """What failed by a fault of this program's, by name; ``problems`` has a line on each."""
-    left_out: list[str] = field(default_factory=list)
-    """Titles of what shows plates, where those were not wanted."""
-    page: Path | None = None
-    """The pages that show everything, Markdown and HTML; None where only a part was asked for."""
-    html: Path | None = None
 
 
 @cache
@@ -137,7 +93,7 @@ def build(
         begin(f"drawing {number} of {len(drawn)}: {module.TITLE}")
         try:
             drawing = module.draw(results)
-            contents[name] = _encode(drawing)
+            contents[name] = _encode(drawing, name, module.TITLE)
             drawings[name] = drawing
         except NothingToDraw as reason:
             missing.append(Missing(f"{module.TITLE}: {reason}", run_command(results, methods.names(module.NEEDS))))
@@ -154,7 +110,7 @@ def build(
         stale=[row.title for row in results.rows if row.stale],
         problems=problems,
         broken=broken,
-        left_out=[modules[name].TITLE for name in left_out] + [html.BROWSER] * (not pictures and only is None),
+        left_out=[modules[name].TITLE for name in left_out] + [BROWSER] * (not pictures and only is None),
     )
     begin("writing the files")
     refuse_links(report.folder)
@@ -195,9 +151,12 @@ def _fault(title: str, name: str, error: Exception) -> str:
 # -- files -----------------------------------------------------------------------------------------
 
 
-def _encode(drawing: Drawing) -> dict[str, bytes]:
+def _encode(drawing: Drawing, name: str, title: str) -> dict[str, bytes]:
     """The files of a table or figure, by suffix."""
-    contents = {suffix: text.harmless(content).encode() for suffix, content in drawing.texts.items()}
+    contents: dict[str, bytes] = {}
+    if drawing.figure is None or drawing.tables:
+        contents["md"] = text.harmless(markdown.document(drawing, name, title)).encode()
+        contents["tex"] = text.harmless(latex.document(drawing, name, title)).encode()
     contents["csv"] = tables.to_csv(drawing.data).encode()
     if drawing.figure is not None:
         contents |= {suffix: style.encode(drawing.figure, suffix) for suffix in ("pdf", "png")}
@@ -215,10 +174,7 @@ def _write(folder: Path, name: str, contents: dict[str, bytes], error: Exception
 
 
 def _write_file(path: Path, content: bytes) -> Path:
-    partial = path.with_name(path.name + ".partial")
-    partial.unlink(missing_ok=True)  # it may be a link
-    partial.write_bytes(content)
-    os.replace(partial, path)
+    write_bytes(path, content, durable=False)
     return path
 
 
@@ -234,56 +190,6 @@ def _with_pages(
     except Exception as fault:  # as for a figure: the files and the other page are worth having without it
         error = report.broken[HTML] = fault
         report.problems.append(_fault("The HTML page", Path(HTML).stem, fault))
-    pages["md"] = text.harmless(_page(report, drawings)).encode()
+    pages["md"] = text.harmless(markdown.page(report, drawings)).encode()
     _write(report.folder, Path(PAGE).stem, pages, error)
     return replace(report, page=report.folder / PAGE, html=None if error else report.folder / HTML)
-
-
-def _page(report: Report, drawings: dict[str, Drawing]) -> str:
-    """The Markdown page: every table and figure with its caption, then what is missing."""
-    blocks = [f"# {text.markdown(report.results.folder.resolve().name)}: ×8 license-plate super-resolution"]
-    for artefact in report.artefacts:
-        drawing = drawings[artefact.name]
-        blocks.append(f"## {text.markdown(artefact.title)}")
-        picture = f"![{text.markdown(artefact.title)}]({artefact.name}.png)\n\n{text.markdown(drawing.caption)}"
-        blocks.append(drawing.body or picture)
-        blocks.append("Files: " + ", ".join(f"[{f.name}]({f.name})" for f in artefact.files))
-    if report.missing:
-        blocks.append("## Missing")
-        for command, gaps in by_command(report.missing).items():
-            listed = "\n".join(f"- {text.markdown(what)}" for what in gaps)
-            blocks.append(f"{listed}\n\n`{command.replace('`', '')}`")
-    if report.left_out:
-        blocks.append("## Left out, as asked (`--no-pictures`)")
-        blocks.append("\n".join(f"- {text.markdown(title)}" for title in report.left_out))
-    if report.problems:
-        blocks.append("## Found on the way")
-        blocks.append("\n".join(f"- {text.markdown(problem)}" for problem in report.problems))
-    facts = [f"- {name}: {text.markdown(fact)}" for name, fact in provenance.facts(report.results).items()]
-    blocks.append("## Provenance\n\n" + "\n".join(facts))
-    return "\n\n".join(block.strip("\n") for block in blocks) + "\n"
-
-
-# -- the terminal ----------------------------------------------------------------------------------
-
-
-def show(report: Report, console: Console | None = None) -> None:
-    """Print Table 1 in short, what was written, and what is missing with the command that supplies it."""
-    console = console or Console()
-    results = report.results
-    console.print(tables.to_terminal(table1.short(results, wide=console.width >= WIDE)))
-    for line in table1.legend(results):
-        console.print(Text(text.one_line(line), style="dim"))
-    for problem in report.problems:
-        console.print(Text(f"note: {text.one_line(problem)}", style="yellow"), soft_wrap=True)
-    for command, gaps in by_command(report.missing).items():
-        listed = "\n".join(f"missing: {text.one_line(what)}" for what in gaps)
-        console.print(Text(f"{listed}\n    {text.one_line(command)}", style="yellow"), soft_wrap=True)
-    if report.left_out:
-        console.print(Text(text.one_line(f"left out, as asked: {'; '.join(report.left_out)}")), soft_wrap=True)
-    files = sum(len(artefact.files) for artefact in report.artefacts)
-    console.print(Text(f"written: {text.plural(files, 'file')} in {text.one_line(report.folder)}"), soft_wrap=True)
-    if report.html is not None:
-        console.print(Text(text.one_line(f"open: {report.html}")), soft_wrap=True)
-    if report.page is not None:
-        console.print(Text(text.one_line(f"read: {report.page}")), soft_wrap=True)

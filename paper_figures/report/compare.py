@@ -19,14 +19,15 @@ from benchmark.results.store import Run, find_run
 from benchmark.scoring.metrics import METRICS
 from benchmark.util.errors import UserError
 from benchmark.util.files import write_text
-from paper_figures.common import statistics, tables, text
-from paper_figures.common.documents import to_page
+from paper_figures.common import statistics, text
+from paper_figures.common.drawing import Drawing
 from paper_figures.common.results import Results, Row, load
 from paper_figures.common.statistics import Interval
-from paper_figures.common.tables import Cell, Column, Table
+from paper_figures.common.tables import Cell, Column, Table, to_csv
+from paper_figures.report import markdown, terminal
+from paper_figures.report.content import FOLDER
 
 COMPARED = ("psnr", "psnr_y", "plate_correct")
-FOLDER = "report"
 UNPAIRED = "°"
 """Marks a difference of two means that was not taken plate by plate."""
 
@@ -264,9 +265,9 @@ def write(comparison: Comparison) -> list[Path]:
     """Write ``RUN_A/report/compare-RUN_B.md`` and ``.csv``. Raises UserError where that fails."""
     folder = comparison.a.folder / FOLDER
     stem = f"compare-{comparison.b.folder.resolve().name}"
-    a, b = (text.markdown(name) for name in comparison.names)
-    page = f"# {a} and {b}\n\n{to_page(to_tables(comparison), sentences(comparison))}"
-    contents = {"md": text.harmless(page), "csv": tables.to_csv(frame(comparison))}
+    drawing = Drawing(frame(comparison), sentences(comparison), tables=to_tables(comparison))
+    page = markdown.document(drawing, stem, " and ".join(comparison.names))
+    contents = {"md": text.harmless(page), "csv": to_csv(drawing.data)}
     try:
         folder.mkdir(parents=True, exist_ok=True)
         for suffix, content in contents.items():
@@ -280,7 +281,7 @@ def show(comparison: Comparison, written: list[Path], console: Console | None = 
     """Print the tables, what they rest on, and what was written."""
     console = console or Console()
     for table in to_tables(comparison):
-        console.print(tables.to_terminal(table))
+        console.print(terminal.table(table))
     for sentence in sentences(comparison):
         console.print(Text(text.one_line(sentence), style="dim"))
     for path in written:

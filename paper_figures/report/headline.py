@@ -6,10 +6,11 @@ import math
 from typing import Any, NamedTuple
 
 from benchmark.scoring.metrics import METRICS
+from benchmark.scoring.plausibility import unread_plates
 from paper_figures.common import text
 from paper_figures.common.drawing import Drawing
 from paper_figures.common.evidence import FAILS, HOLDS, OPEN
-from paper_figures.common.results import Results, Row
+from paper_figures.common.results import HR, Results, Row
 from paper_figures.table1 import shown
 
 OURS = "pecl"
@@ -36,7 +37,18 @@ def sentence(results: Results, claims: Drawing | None = None) -> str:
         found += f" {row.title} comes {' and '.join(places)}."
     elif not parts:
         found = " ".join(_alone(row) for row in results.competitors) or "No method was scored."
-    return f"{found} {_verdicts(claims)}".strip()
+    return " ".join(filter(None, [_warning(results), found.strip(), _verdicts(claims)]))
+
+
+def _warning(results: Results) -> str:
+    """What is wrong with the plates themselves, before anything is said of methods."""
+    bounds = [info for info in results.infos if info.get("method") == HR]
+    remarks = [unread_plates(info.get("scores", {}).get("best", {})) for info in bounds]
+    misfits = max((info.get("data", {}).get("misfits", 0) for info in results.infos), default=0)
+    said = [f"{remark}." for remark in dict.fromkeys(filter(None, remarks))]
+    if misfits:
+        said.append(f"{text.plural(misfits, 'picture')} left out: the annotation in the name does not fit.")
+    return " ".join(said)
 
 
 def _values(results: Results, metric: str) -> dict[str, float]:

@@ -1,8 +1,8 @@
 """The report as one HTML file: no network, opens from disk, everything in it.
 
-Templates, style and script lie in ``html_parts/``. Text that comes from results is escaped by jinja2 and by
-:mod:`paper_figures.markup`; besides, the page forbids itself (Content-Security-Policy) to load anything and
-to run any script or style but its own, which it names by their hashes.
+Templates, style and script lie in ``html_parts/``. Text that comes from results is escaped by jinja2; besides, the page
+forbids itself (Content-Security-Policy) to load anything and to run any script or style but its own, which it names by
+their hashes.
 """
 
 from __future__ import annotations
@@ -10,32 +10,29 @@ from __future__ import annotations
 import base64
 import hashlib
 import re
-from collections.abc import Callable
 from functools import cache
 from importlib import resources
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import Any, NamedTuple
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
-from markupsafe import Markup
+from markupsafe import Markup, escape
 
 from benchmark.data.synthetic.plate_face import FONT
 from paper_figures import claims, table1
-from paper_figures.common import conventions, text
+from paper_figures.common import text
 from paper_figures.common.drawing import Drawing
 from paper_figures.common.evidence import FAILS, HOLDS, OPEN
 from paper_figures.common.results import Results
-from paper_figures.common.tables import Cell, Table
+from paper_figures.common.tables import Cell, Column, Table
 from paper_figures.report import headline, image_browser, provenance
+from paper_figures.report.content import BROWSER, Artefact, Report
 from paper_figures.report.image_browser import Album
-from paper_figures.report.markup import command, embed, to_html, typeset
+from paper_figures.report.images import embed
 from paper_figures.report.missing import by_command
 
-if TYPE_CHECKING:
-    from paper_figures.report.builder import Artefact, Report
-
-BROWSER = "Plates, one by one"
-"""Title of the part that shows single plates."""
+LONG = 30
+"""A column with a longer cell than this is set as text: to the left, in several lines."""
 
 PARTS = Path(__file__).with_name("html_parts")
 _MARKS = {
@@ -43,17 +40,6 @@ _MARKS = {
     FAILS: {"kind": "fails", "sign": "✗"},
     OPEN: {"kind": "open", "sign": "?"},
 }
-
-# Sentences that many captions end with: folded away on the page, where they would stand twenty times.
-_SHARED: tuple[Callable[[Results], str], ...] = (
-    conventions.pooling,
-    conventions.data,
-    conventions.leaks,
-    conventions.budget,
-    conventions.selection,
-    conventions.judge,
-)
-_SHARED_CONSTANTS = (conventions.SCORING, conventions.DEGRADATION)
 
 
 class Timed(NamedTuple):
@@ -70,7 +56,7 @@ def page(report: Report, drawings: dict[str, Drawing], figures: dict[str, bytes]
     """
     results = report.results
     known = {artefact.name: _short(artefact.title) for artefact in report.artefacts}
-    sections = [_section(artefact, drawings[artefact.name], figures, results, known) for artefact in report.artefacts]
+    sections = [_section(artefact, drawings[artefact.name], figures, known) for artefact in report.artefacts]
     album = image_browser.album(results) if pictures else Album([], 0, 0)
     sections[_after_tables(sections) :] = [*_browser(album), *sections[_after_tables(sections) :]]
     sections += [*_missing(report), _provenance(results)]
@@ -92,27 +78,22 @@ def page(report: Report, drawings: dict[str, Drawing], figures: dict[str, bytes]
 # -- sections --------------------------------------------------------------------------------------
 
 
-def _section(
-    artefact: Artefact, drawing: Drawing, figures: dict[str, bytes], results: Results, known: dict[str, str]
-) -> dict[str, Any]:
-    """A table or figure: what ``drawing``, ``table1`` or ``claims`` ``.html.jinja`` shows."""
+def _section(artefact: Artefact, drawing: Drawing, figures: dict[str, bytes], known: dict[str, str]) -> dict[str, Any]:
+    """A table or figure: what ``drawing.html.jinja`` or ``claims.html.jinja`` shows."""
     section: dict[str, Any] = {
         "id": artefact.name,
         "title": artefact.title,
         "short": _short(artefact.title),
         "kind": "drawing",
+        "drawing": drawing,
+        "picture": embed(figures[artefact.name]) if artefact.name in figures else None,
         "files": [file.name for file in artefact.files],
     }
-    if artefact.name == table1.NAME:
-        return section | _table1(results)
     if artefact.name == claims.NAME:
-        return section | _claims(drawing, results, known)
-    pictures = {f"{name}.png": embed(figures[name]) for name in figures if name == artefact.name}
-    if not drawing.body:
-        caption, conditions = own_caption(drawing.caption, results)
-        return section | {"picture": next(iter(pictures.values()), None), "caption": caption, "conditions": conditions}
-    body, conditions = own_body(drawing.body, results)
-    return section | {"picture": None, "body": to_html(body, artefact.title, pictures), "conditions": conditions}
+        return section | {
+            "kind": "claims", "claims": drawing.data.to_dict("records"), "marks": _MARKS, "known": known
+        }  # fmt: skip
+    return section
 
 
 def _short(title: str) -> str:
@@ -121,55 +102,17 @@ def _short(title: str) -> str:
     return number[0] if number else title.split(" (")[0]
 
 
-def own_caption(caption: str, results: Results) -> tuple[str, list[str]]:
-    """What a caption says of its figure, and the sentences of :mod:`conventions` that it shares with others."""
-    found = sorted((sentence for sentence in _shared(results) if sentence in caption), key=caption.index)
-    for sentence in found:
-        caption = caption.replace(sentence, "")
-    return text.one_line(caption), found
+def columns_of(table: Table) -> list[tuple[Column, str]]:
+    """The columns, each with its class: ``number`` or, where it has sentences or commands in it, ``words``."""
+    found = []
+    for i, column in enumerate(table.columns):
+        words = column.prose or column.code or any(len(cell.text) > LONG for cell in column.cells)
+        kind = "" if i == 0 else "words" if words else "number"
+        found.append((column, f"{kind} beside" if column.grey else kind))
+    return found
 
 
-def own_body(body: str, results: Results) -> tuple[str, list[str]]:
-    """The same of the Markdown of a table, where the caption is a list of sentences, or a paragraph."""
-    shared = {text.markdown(sentence): sentence for sentence in _shared(results)}
-    found = sorted((sentence for sentence in shared if sentence in body), key=body.index)
-    for sentence in found:
-        body = body.replace(sentence, "")
-    return re.sub(r"(?m)^- *(\n|\Z)", "", body), [shared[sentence] for sentence in found]
-
-
-def _shared(results: Results) -> list[str]:
-    return [*(found for sentence in _SHARED if (found := sentence(results))), *_SHARED_CONSTANTS]
-
-
-def _table1(results: Results) -> dict[str, Any]:
-    first, *others = table1.sentences(results)
-    marks = conventions.marks(results)
-    kept = [sentence for sentence in others if sentence in marks or sentence.startswith("*")]
-    return {
-        "kind": "table1",
-        "tables": table1.tables(results),
-        "groups": _groups,
-        "beside": ("paper", "Δ", "#p paper"),
-        "notes": table1.footnotes(results),
-        "caption": " ".join([first, *kept]),
-        "conditions": [sentence for sentence in others if sentence not in kept],
-    }
-
-
-def _claims(drawing: Drawing, results: Results, known: dict[str, str]) -> dict[str, Any]:
-    caption, conditions = own_caption(drawing.caption, results)
-    return {
-        "kind": "claims",
-        "claims": drawing.data.to_dict("records"),
-        "marks": _MARKS,
-        "known": known,
-        "caption": caption,
-        "conditions": conditions,
-    }
-
-
-def _groups(table: Table) -> list[list[tuple[Cell, ...]]]:
+def groups_of(table: Table) -> list[list[tuple[Cell, ...]]]:
     """The rows between two rules."""
     ends = [*table.rules, len(table.rows)]
     return [table.rows[start:end] for start, end in zip([0, *ends], ends) if start < end]
@@ -233,6 +176,18 @@ def _clock(seconds: float | None) -> Timed:
     return Timed(provenance.duration(seconds), None if seconds is None else round(seconds, 3))
 
 
+def typeset(words: str) -> Markup:
+    """Plain text as HTML, PSNR_Y with its index set low."""
+    return escape(words).replace("PSNR_Y", Markup("PSNR<sub>Y</sub>"))
+
+
+def command(line: str) -> Markup:
+    """A command that breaks between its words and behind commas, and not at the hyphens inside a name."""
+    spaced = Markup("<span>{}</span> <wbr>"), Markup("<span>{}</span><wbr>")
+    words = re.split(r"(?<=[ ,])", line)
+    return Markup("").join(spaced[not word.endswith(" ")].format(word.rstrip(" ")) for word in words)
+
+
 # -- templates, style, policy ----------------------------------------------------------------------
 
 
@@ -241,7 +196,7 @@ def _environment() -> Environment:
     environment = Environment(
         loader=FileSystemLoader(PARTS), autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
     )
-    environment.filters |= {"typeset": typeset, "command": command}
+    environment.filters |= {"typeset": typeset, "command": command, "columns": columns_of, "groups": groups_of}
     return environment
 
 

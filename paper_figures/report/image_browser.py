@@ -12,7 +12,7 @@ from paper_figures.common.drawing import NothingToDraw
 from paper_figures.common.pictures import align
 from paper_figures.common.results import HR, Results
 from paper_figures.common.samples import Sample, Score
-from paper_figures.report.markup import data_uri
+from paper_figures.report.images import data_uri
 
 LARGEST = 8_000_000
 """Characters of pictures in a page; further plates are left to the files beside it."""

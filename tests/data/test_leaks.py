@@ -16,7 +16,7 @@ from paper_figures import leaks, table1
 from paper_figures.common import conventions, statistics
 from paper_figures.common.drawing import NothingToDraw
 from paper_figures.common.results import load
-from paper_figures.report import builder, headline
+from paper_figures.report import builder, headline, markdown, terminal
 
 FEW = tuple(fake for fake in METHODS if fake.name in ("hr", "bicubic", "srcnn", "pecl"))
 SEEN, GAIN = 4, 1.0
@@ -102,10 +102,10 @@ def test_seeds_are_pooled(tmp_path: Path) -> None:
 
 
 def test_intervals_are_said_to_be_over_the_seeds_that_there_are(tmp_path: Path) -> None:
-    assert "resamples of 2 seeds (outer level)" in leaks.draw(load(leaky(tmp_path, seeds=2))).caption
-    assert "one seed" in leaks.draw(load(leaky(tmp_path / "one"))).caption
+    assert "resamples of 2 seeds (outer level)" in leaks.draw(load(leaky(tmp_path, seeds=2))).words
+    assert "one seed" in leaks.draw(load(leaky(tmp_path / "one"))).words
     everything = with_leaks(make_run(tmp_path / "all", FEW, 1), PLATES, GAIN)
-    assert "95 % intervals" not in leaks.draw(load(everything)).caption
+    assert "95 % intervals" not in leaks.draw(load(everything)).words
 
 
 def test_the_table_in_words(tmp_path: Path) -> None:
@@ -123,14 +123,14 @@ def test_without_bicubic_and_without_a_judge(tmp_path: Path) -> None:
     few = tuple(fake for fake in FEW if fake.name != "bicubic")
     drawing = leaks.draw(load(with_leaks(make_run(tmp_path / "demo", few, ocr=False), SEEN)))
     assert set(drawing.data["metric"]) == {"psnr"} and drawing.data["beyond"].isna().all()
-    assert "beyond" not in drawing.body.split("\n\n")[1]
+    assert "beyond" not in markdown.body(drawing).split("\n\n")[1]
 
 
 def test_nothing_seen_is_said_and_is_no_gap_in_the_report(tmp_path: Path) -> None:
     run = make_run(tmp_path / "demo", FEW)
     drawing = leaks.draw(load(run))
-    assert drawing.data.empty and "|" not in drawing.body
-    assert "No test plate counts as seen" in drawing.body
+    assert drawing.data.empty and "|" not in markdown.body(drawing)
+    assert "No test plate counts as seen" in markdown.body(drawing)
     made = builder.build(run, ["leaks"])
     assert made.artefacts and not [gap for gap in made.missing if "Leaks" in gap.what]
 
@@ -162,7 +162,7 @@ def test_the_count_is_in_every_form_of_the_report(tmp_path: Path, monkeypatch: p
     html = made.html.read_text(encoding="utf-8")
     assert "<dt>Leaks</dt><dd>4 of 10 test plates" in html and 'href="#leaks"' in html and sentence in html
     console = Console(record=True, width=100)
-    builder.show(made, console)
+    terminal.show(made, console)
     assert "4 of 10 test plates show a plate number" in console.export_text()
 
 

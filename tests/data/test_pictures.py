@@ -112,3 +112,58 @@ def test_links_pipes_and_odd_paths_are_listed_and_not_followed(tmp_path: Path) -
     }
     (tmp_path / "link").symlink_to(folder)
     assert scan(tmp_path / "link")[0] == sources
+
+
+def png_of_depth(mode: str, depth: int, size: tuple[int, int] = (160, 96), interlaced: bool = False) -> bytes:
+    """A PNG of noise with so many bits a channel."""
+    colour, channels = {"L": (0, 1), "RGB": (2, 3), "LA": (4, 2), "RGBA": (6, 4)}[mode]
+    line = size[0] * channels * depth // 8
+    data = b"".join(b"\0" + np.random.default_rng(y).bytes(line) for y in range(size[1]))
+
+    def chunk(kind: bytes, content: bytes) -> bytes:
+        return struct.pack(">I", len(content)) + kind + content + struct.pack(">I", zlib.crc32(kind + content))
+
+    header = struct.pack(">IIBBBBB", *size, depth, colour, 0, 0, 0)
+    return b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", header) + chunk(b"IDAT", zlib.compress(data)) + chunk(b"IEND", b"")
+
+
+@pytest.mark.parametrize("mode", ["L", "LA", "RGB", "RGBA"])
+def test_every_picture_of_more_than_eight_bits_is_refused(tmp_path: Path, mode: str) -> None:
+    with pytest.raises(ValueError, match="more than 8 bits a channel: convert it to 8 bits"):
+        crop(tmp_path, png_of_depth(mode, 16))
+    assert crop(tmp_path, png_of_depth(mode, 8)).shape == (64, 128, 3)
+
+
+@pytest.mark.parametrize("kind", ["WEBP", "TIFF", "JPEG2000", "AVIF", "BMP"])
+def test_formats_that_may_be_deeper_are_not_opened(tmp_path: Path, kind: str) -> None:
+    try:
+        content = encoded(photograph(), kind)
+    except (OSError, KeyError):
+        pytest.skip(f"this Pillow writes no {kind}")
+    with pytest.raises(ValueError, match="neither a JPEG nor a PNG picture"):
+        crop(tmp_path, content)
+
+
+@pytest.mark.parametrize("quality", [20, 75, 95])
+@pytest.mark.parametrize("mode", ["L", "RGB", "CMYK"])
+@pytest.mark.parametrize("hole", [40, 300, 2000])
+def test_a_hole_in_a_jpeg_is_seen_where_a_decoder_would_go_on(
+    tmp_path: Path, quality: int, mode: str, hole: int
+) -> None:
+    whole = encoded(photograph(mode, (400, 300)), "JPEG", quality=quality)
+    assert crop(tmp_path, whole).any()
+    start = whole.index(b"\xff\xda") + 600
+    with pytest.raises(ValueError, match="a damaged JPEG: zeros where its pixels should be"):
+        crop(tmp_path, whole[:start] + bytes(hole) + whole[start + hole :])
+
+
+@pytest.mark.parametrize(
+    "options", [{}, {"optimize": True}, {"progressive": True}, {"subsampling": 0}, {"exif": bytes(99)}]
+)
+@pytest.mark.parametrize("level", [0, 1, 128, 255])
+def test_a_sound_jpeg_of_one_colour_is_no_damaged_one(tmp_path: Path, options: dict[str, Any], level: int) -> None:
+    for mode in ("L", "RGB"):
+        flat = Image.new(mode, (720, 1000), level if mode == "L" else (level, level, level))
+        content = encoded(flat, "JPEG", **options)
+        assert (crop(tmp_path, content) == level).all()
+        assert (crop(tmp_path, content + bytes(5000)) == level).all()  # what follows the picture is none of it

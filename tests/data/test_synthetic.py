@@ -49,7 +49,7 @@ def test_an_interrupted_folder_is_finished_and_a_finished_one_left_alone(drawn: 
     out = synthesize(tmp_path / "out", 6, seed=0)
     first, second, *others = sorted(out.glob("ccpd_*/*.jpg"))
     first.unlink()
-    second.rename(second.with_suffix(".part"))
+    second.rename(second.with_name(f"{second.name}.partial"))
     times = {file: file.stat().st_mtime_ns for file in others}
     synthesize(out, 12, seed=0)
     assert {file: file.stat().st_mtime_ns for file in others} == times

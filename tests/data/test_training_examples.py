@@ -16,7 +16,7 @@ from benchmark.data.ccpd import PlateName, format_name, parse_name
 from benchmark.data.pack import Plates
 from benchmark.data.patches import PatchSampler
 from benchmark.data.splits import Counts
-from benchmark.data.training_examples import COLUMNS, PATCH_COLUMNS, choose, describe, save_exhibits
+from benchmark.data.training_examples import COLUMNS, PATCH_COLUMNS, choose, describe, save_training_examples
 
 BOX = (20, 20, 180, 90)
 
@@ -58,7 +58,7 @@ def plates(tmp_path_factory: pytest.TempPathFactory) -> Plates:
 
 
 def test_each_condition_shows_the_plate_that_was_made_for_it(plates: Plates, tmp_path: Path) -> None:
-    save_exhibits(tmp_path / "exhibits", plates, batch_size=2)
+    save_training_examples(tmp_path / "exhibits", plates, batch_size=2)
     found = pd.read_csv(tmp_path / "exhibits" / "exhibits.csv").set_index("condition")
     assert [found.index.name, *found.columns] == ["condition", *(c for c in COLUMNS if c != "condition")]
     texts = found["text"].to_dict()
@@ -77,7 +77,7 @@ def test_each_condition_shows_the_plate_that_was_made_for_it(plates: Plates, tmp
 
 
 def test_the_pictures_are_the_hr_plates_of_the_pack(plates: Plates, tmp_path: Path) -> None:
-    save_exhibits(tmp_path, plates, batch_size=2)
+    save_training_examples(tmp_path, plates, batch_size=2)
     by_text = {plate.text: plate.hr for plate in plates}
     for row in pd.read_csv(tmp_path / "exhibits.csv").to_dict("records"):
         with Image.open(tmp_path / row["file"]) as picture:
@@ -86,7 +86,7 @@ def test_the_pictures_are_the_hr_plates_of_the_pack(plates: Plates, tmp_path: Pa
 
 @pytest.mark.parametrize("batch_size", [2, 9])
 def test_the_patches_are_what_methods_are_given_first(plates: Plates, tmp_path: Path, batch_size: int) -> None:
-    save_exhibits(tmp_path, plates, batch_size)
+    save_training_examples(tmp_path, plates, batch_size)
     table = pd.read_csv(tmp_path / "patches.csv")
     assert tuple(table.columns) == PATCH_COLUMNS and len(table) == 6
     sampler = PatchSampler(plates, batch_size, seed=0, device=torch.device("cpu"))
@@ -102,7 +102,7 @@ def test_the_patches_are_what_methods_are_given_first(plates: Plates, tmp_path: 
 
 def test_the_same_plates_give_the_same_bytes(plates: Plates, tmp_path: Path) -> None:
     for folder in ("a", "b"):
-        save_exhibits(tmp_path / folder, plates, batch_size=2)
+        save_training_examples(tmp_path / folder, plates, batch_size=2)
     files = sorted(file.name for file in (tmp_path / "a").iterdir())
     assert len(files) == 12 + 12 + 2
     assert all((tmp_path / "a" / file).read_bytes() == (tmp_path / "b" / file).read_bytes() for file in files)
@@ -140,5 +140,5 @@ def test_a_plate_turned_in_its_plane_is_tilted_but_not_skewed() -> None:
 
 
 def test_without_training_plates_nothing_is_written(plates: Plates, tmp_path: Path) -> None:
-    save_exhibits(tmp_path / "exhibits", plates.split("val"), batch_size=2)
+    save_training_examples(tmp_path / "exhibits", plates.split("val"), batch_size=2)
     assert not (tmp_path / "exhibits").exists()

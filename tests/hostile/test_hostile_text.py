@@ -25,7 +25,7 @@ from hostile.words import WORDS, obeyed
 from paper_figures import claims, table1
 from paper_figures.common import tables, text
 from paper_figures.common.tables import Cell, Column, Table
-from paper_figures.report import builder
+from paper_figures.report import builder, latex, terminal
 
 ANY = st.one_of(st.text(), st.lists(st.sampled_from(WORDS), max_size=3).map(" ".join))
 quick = settings(max_examples=100, derandomize=True, database=None, deadline=None)
@@ -81,7 +81,7 @@ def test_markdown_shows_the_characters(words: str) -> None:
 @given(ANY)
 def test_latex_sets_the_characters(words: str) -> None:
     table = Table("t", [Column(words, [Cell(words), Cell("x", 1, words)]), Column("b", [Cell(words, 2), Cell("y")])])
-    reports.check_latex(tables.to_latex(table))
+    reports.check_latex(latex.table(table))
 
 
 @quick
@@ -112,7 +112,7 @@ def test_a_report_on_hostile_text(
     built = builder.build(run)
     assert not built.broken, built.problems
     reports.check(built.folder)
-    builder.show(built)
+    terminal.show(built)
     out = capsys.readouterr().out
     assert not obeyed(re.sub(r"\x1b\[[\d;]*m", "", out))
     page = Page((built.folder / "report.html").read_text(encoding="utf-8"))

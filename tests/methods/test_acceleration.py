@@ -17,11 +17,11 @@ import methods
 from benchmark.config import load
 from benchmark.runner.context import configure_torch
 from benchmark.util.errors import UserError
-from methods import Losses, NetworkMethod, Recipe, base, contract
+from methods import Losses, NetworkMethod, Recipe, contract
 from methods.contract import PracticeSession, make_batch
 from methods.engine.acceleration import Acceleration, Runner, load_optimizer
 from methods.engine.average import MovingAverage
-from methods.engine.tiles import enlarge_in_pieces
+from methods.engine.tiles import forward_in_tiles
 from methods.esrgan import ESRGAN, Generator
 from methods.swinir import SwinIR, SwinIRNetwork, shift_mask, swin_block
 from methods.tbsrn import TBSRN, TBSRNNetwork
@@ -356,7 +356,7 @@ def test_shift_mask_is_timms(size: tuple[int, int]) -> None:
 
 def reach(method: NetworkMethod) -> int:
     """How many LR pixels away from a pixel its enlargement is felt, along a row."""
-    width = 2 * method.context + 3
+    width = 2 * method.halo + 3
     lr = torch.rand(1, 3, 1, width, dtype=torch.float64, requires_grad=True)
     network = method.network.double().eval()
     middle = network(lr)[..., 8 * (width // 2) : 8 * (width // 2 + 1)]
@@ -367,28 +367,28 @@ def reach(method: NetworkMethod) -> int:
 
 
 @pytest.mark.parametrize(("name", "pixels"), [("srcnn", 3), ("espcn", 4), ("msrn", 36)])
-def test_context_exceeds_the_measured_reach(name: str, pixels: int) -> None:
+def test_the_halo_covers_the_measured_reach(name: str, pixels: int) -> None:
     method = create(name)
-    assert reach(method) == pixels <= method.context
+    assert reach(method) == pixels <= method.halo
 
 
 @pytest.mark.parametrize(
-    ("piece", "sizes"), [(32, [(70, 37), (33, 33), (1, 1100)]), (24, [(25, 24), (5, 120), (31, 30)])]
+    ("tile", "sizes"), [(32, [(70, 37), (33, 33), (1, 1100)]), (24, [(25, 24), (5, 120), (31, 30)])]
 )
-def test_pieces_of_a_local_network_are_one_pass(
-    monkeypatch: pytest.MonkeyPatch, piece: int, sizes: list[tuple[int, int]]
+def test_tiles_of_a_local_network_are_one_pass(
+    monkeypatch: pytest.MonkeyPatch, tile: int, sizes: list[tuple[int, int]]
 ) -> None:
-    for name in ["srcnn", "espcn"] if piece == 32 else ["tbsrn"]:
+    for name in ["srcnn", "espcn"] if tile == 32 else ["tbsrn"]:
         method = create(name)
         pictures = [torch.rand(1, 3, *size, generator=torch.Generator().manual_seed(0)) for size in sizes]
         wholes = [method.upscale(lr) for lr in pictures]
         pixels: list[int] = []
         method.network.register_forward_pre_hook(partial(note_pixels, pixels))
         with monkeypatch.context() as smaller:
-            smaller.setattr(base, "PIECE", piece)
+            smaller.setattr("methods.network.TILE", tile)
             for lr, whole in zip(pictures, wholes):
                 torch.testing.assert_close(method.upscale(lr), whole, atol=2e-6, rtol=0)
-        assert len(pixels) > len(sizes) and max(pixels) <= piece**2
+        assert len(pixels) > len(sizes) and max(pixels) <= tile**2
 
 
 def note_pixels(seen: list[int], _: nn.Module, inputs: tuple[Tensor]) -> None:
@@ -396,19 +396,41 @@ def note_pixels(seen: list[int], _: nn.Module, inputs: tuple[Tensor]) -> None:
 
 
 @torch.inference_mode()
-def test_pieces_keep_windows_where_they_were() -> None:
+def test_tiles_keep_windows_where_they_were() -> None:
     """SwinIR's windows lie on a grid of 8; the two blocks here reach less than 24 pixels."""
     method = create("swinir")
-    enlarge = partial(method.enlarge, method.network.eval())
+    enlarge = partial(method.forward_padded, method.network.eval())
     for size in [(12, 70), (70, 5)]:
         lr = torch.rand(1, 3, *size)
         whole = enlarge(lr)
-        pieces = enlarge_in_pieces(enlarge, lr, 64, 24, 8)
-        torch.testing.assert_close(pieces, whole, atol=2e-6, rtol=0)
+        tiled = forward_in_tiles(enlarge, lr, 64, 24, 8)
+        torch.testing.assert_close(tiled, whole, atol=2e-6, rtol=0)
+
+
+@pytest.mark.parametrize(
+    ("member", "value", "reason"),
+    [
+        ("halo", 80, "halo = 80: a multiple of 8 from 0 to 72"),
+        ("halo", 12, "halo = 12: a multiple of 8"),
+        ("halo", -8, "halo = -8: a multiple of 8"),
+        ("multiple_of", 0, "multiple_of = 0: a whole number from 1 to 160"),
+        ("max_side", 2.5, "max_side = 2.5: a whole number"),
+        ("context", 40, "context is called halo now"),
+    ],
+)
+def test_sizes_that_a_method_declares_are_checked_when_it_is_defined(member: str, value: object, reason: str) -> None:
+    with pytest.raises((ValueError, TypeError), match=reason):
+        type("Mine", (NetworkMethod,), {member: value})
+
+
+@pytest.mark.parametrize("halo", [-1, 80, 81])
+def test_a_halo_that_leaves_nothing_of_a_tile_is_refused(halo: int) -> None:
+    with pytest.raises(ValueError, match=f"a halo of {halo} pixels"):
+        forward_in_tiles(lambda x: x, torch.rand(1, 3, 170, 165), 160, halo, 1)
 
 
 def test_no_picture_is_too_large() -> None:
-    """Of the default size of pieces, and every place of the picture exactly once."""
+    """Of the default size of tiles, and every place of the picture exactly once."""
     method, lr = create("espcn"), torch.rand(1, 3, 170, 165)
     with torch.inference_mode():
         whole = method.network(lr).clamp(0, 1)
@@ -420,6 +442,6 @@ def test_no_picture_is_too_large() -> None:
         return F.interpolate(x, scale_factor=8.0, mode="nearest")
 
     lr = torch.arange(300.0 * 401).view(1, 1, 300, 401)
-    assert torch.equal(enlarge_in_pieces(nearest, lr, 160, 32, 8), nearest(lr))
+    assert torch.equal(forward_in_tiles(nearest, lr, 160, 32, 8), nearest(lr))
     assert max(size[-1] * size[-2] for size in sizes[:-1]) == 160**2
-    assert not torch.equal(enlarge_in_pieces(partial(torch.roll, shifts=1, dims=-1), lr, 160, 32, 1), lr)
+    assert not torch.equal(forward_in_tiles(partial(torch.roll, shifts=1, dims=-1), lr, 160, 32, 1), lr)

@@ -12,10 +12,11 @@ from PIL import Image
 from torch import nn
 
 import methods
-from methods.base import NetworkMethod, pad_to_multiple
+from methods import NetworkMethod
 from methods.blocks.pretrained import vgg19_conv5_4
 from methods.blocks.resize import upsample_bicubic
 from methods.contract import PracticeSession, make_batch
+from methods.engine.tiles import pad_to_multiple
 from methods.esrgan import ESRGAN, at_least, discriminator, relativistic
 from methods.srcnn import luma
 from methods.tbsrn import position_code
@@ -50,7 +51,7 @@ def shapes(module: nn.Module) -> list[tuple[int, ...]]:
 def test_parameter_counts(name: str) -> None:
     with torch.device("meta"):  # counting needs no memory
         entry = methods.get(name)
-        assert entry.create().parameters() == PARAMETERS.get(name, PARAMETERS[entry.family])
+        assert entry.create().num_parameters() == PARAMETERS.get(name, PARAMETERS[entry.family])
 
 
 # -- layers of the networks that no library has ----------------------------------------------------

@@ -48,7 +48,7 @@ def test_metadata(name: str) -> None:
     assert entry.name == name and entry.title and entry.groups
     assert len(method.citation) > 40 and any(c.isdigit() for c in method.citation)
     assert all(note.endswith(".") and "\n" not in note for note in method.notes())
-    assert method.deterministic == (method.parameters() == 0)
+    assert method.deterministic == (method.num_parameters() == 0)
 
 
 @pytest.mark.parametrize("check", contract.CHECKS)
@@ -227,7 +227,7 @@ def registry(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_order_and_groups() -> None:
     assert methods.names("table1") == [
-        "bicubic", "srcnn", "espcn", "msrn", "esrgan", "tbsrn", "swinir", "pecl",
+        "bicubic", "srcnn", "msrn", "espcn", "esrgan", "tbsrn", "swinir", "pecl",
     ]  # fmt: skip
     assert "pecl-printed" in methods.names("readings")
     assert set(methods.groups()) >= {"all", "table1", "readings"}
@@ -244,7 +244,7 @@ def test_a_method_of_ten_lines(tmp_path: Path) -> None:
     method = methods.get("tiny").create()
     session = PracticeSession(30, lr_size=(4, 4))
     method.train(session)
-    assert method.parameters() == 768
+    assert method.num_parameters() == 768
     assert method.upscale(torch.rand(2, 3, 1, 5)).shape == (2, 3, 8, 40)
 
 

@@ -122,7 +122,7 @@ def test_embedder(embedder: str, batch_norm: str) -> None:
     weights = {k for k, _ in method.embedder.named_parameters()}
     assert bool(changed & weights) == (embedder == "trained")
     assert bool(changed - weights) == (batch_norm == "batch")
-    assert method.parameters() == 1_971_919  # the upscaling network's, whatever else is trained
+    assert method.num_parameters() == 1_971_919  # the upscaling network's, whatever else is trained
     assert set(method.weights()) == set(method.network.state_dict())
 
 
@@ -233,9 +233,9 @@ def test_plates_weights_are_used_and_named_by_their_hash(offline: Path) -> None:
     digest = hashlib.sha256((folder / PLATES_FILE).read_bytes()).hexdigest()
     assert plates_weights_hash("") == digest
     method = methods.get("pecl").create({"embedder_init": "plates"})
-    assert method.ingredients() == {"embedder": digest} and digest[:12] in method.notes()[-1]
-    assert methods.get("pecl-mse").create({"embedder_init": "plates"}).ingredients() == {}
-    assert methods.get("esrgan").create({"perceptual": "plates"}).ingredients() == {"perceptual": digest}
+    assert method.external_weights() == {"embedder": digest} and digest[:12] in method.notes()[-1]
+    assert methods.get("pecl-mse").create({"embedder_init": "plates"}).external_weights() == {}
+    assert methods.get("esrgan").create({"perceptual": "plates"}).external_weights() == {"perceptual": digest}
     features = resnet18_plates_features("")
     assert features(torch.rand(2, 3, 64, 48)).shape == (2, 256, 4, 3)
     assert not any(p.requires_grad for p in features.parameters())

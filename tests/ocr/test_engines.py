@@ -244,7 +244,7 @@ def test_engines_refuse_what_is_not_rectified(engine: RapidEngine) -> None:
 def test_make_engine() -> None:
     assert make_engine("none") is None
     assert isinstance(make_engine("rapid", threads=1), RapidEngine)
-    with pytest.raises(UserError, match="rapid, paddle, crnn, none"):
+    with pytest.raises(UserError, match="rapid, hyperlpr, paddle, crnn, none"):
         make_engine("tesseract")
 
 

@@ -19,6 +19,7 @@ from paper_figures.claims import CLAIMS
 from paper_figures.common import commands, evidence, statistics
 from paper_figures.common.evidence import FAILS, HOLDS, OPEN
 from paper_figures.common.results import Results, load
+from paper_figures.report import latex, markdown
 
 
 @pytest.fixture(autouse=True)
@@ -264,7 +265,7 @@ def test_methods_at_the_edge_of_the_budget_have_not_converged() -> None:
     for name in RIVALS[:3]:
         del lab.methods[name]
     found = verdict(lab.results(), 8).finding
-    assert found.reason == "only 4 trained methods of Table 1" and "srcnn,espcn,msrn" in found.command
+    assert found.reason == "only 4 trained methods of Table 1" and "srcnn,msrn,espcn" in found.command
 
 
 def test_scores_of_an_older_version_are_asked_for_again() -> None:
@@ -282,13 +283,14 @@ def test_the_table_says_everything() -> None:
     drawing = claims.draw(lab.results())
     assert list(drawing.data["verdict"])[:3] == [HOLDS, HOLDS, OPEN] and len(drawing.data) == 9
     assert set(drawing.data["verdict"]) <= {HOLDS, FAILS, OPEN}
-    assert "| 1. PECL is first in PSNR. (Table 1) | **holds** | PECL: median" in drawing.body
-    assert "What would decide the rest" in drawing.body and "- Claims 1 as printed, 2 as printed" in drawing.body
-    assert "One seed (seed 0)" in drawing.caption and "1/64,000 of the paper's 1,000,000 × 128" in drawing.caption
-    assert "Tested is the reading pecl of PECL" in drawing.caption and "pecl-printed: Eq. 17–19" in drawing.caption
-    latex = drawing.texts["tex"]
-    assert latex.count("{") == latex.count("}") and latex.count(r"\textbf{holds}") >= 3
-    assert re.search(r"[^\x00-\x7f“”ßäöüé]", latex.replace("²", "")) is None
+    assert "| 1. PECL is first in PSNR. (Table 1) | **holds** | PECL: median" in markdown.body(drawing)
+    assert "**What would decide the rest**" in markdown.body(drawing)
+    assert "| Claims 1 as printed, 2 as printed" in markdown.body(drawing)
+    assert "One seed (seed 0)" in drawing.words and "1/64,000 of the paper's 1,000,000 × 128" in drawing.words
+    assert "Tested is the reading pecl of PECL" in drawing.words and "pecl-printed: Eq. 17–19" in drawing.words
+    source = latex.document(drawing, "name", "Title")
+    assert source.count("{") == source.count("}") and source.count(r"\textbf{holds}") >= 3
+    assert re.search(r"[^\x00-\x7f“”ßäöüé]", source.replace("²", "")) is None
 
 
 def test_every_figure_a_claim_names_is_one_of_the_report() -> None:
@@ -300,7 +302,7 @@ def test_every_figure_a_claim_names_is_one_of_the_report() -> None:
 def test_at_the_papers_budget_nothing_is_said_of_it() -> None:
     results = Lab(3).table1().results()
     results.infos[0]["config"]["train"]["batch_size"] = 10**6
-    assert claims.budget(results) == "" and "One seed" not in claims.draw(results).caption
+    assert claims.budget(results) == "" and "One seed" not in claims.draw(results).words
 
 
 HOSTILE = "<script>a|b_c & $x$ 50% [l](http://e) `q`\n皖"
@@ -318,9 +320,9 @@ def test_stored_results_are_drawn_whatever_they_hold(tmp_path: Path) -> None:
     results = load(run)
     drawings = [module.draw(results) for module in (claims, comparisons, forest)]
     for drawing in drawings:
-        assert "<script>" not in drawing.body and "http://e" not in drawing.body
+        assert "<script>" not in markdown.body(drawing) and "http://e" not in markdown.body(drawing)
         assert len(drawing.data)
-    assert "pairs without a finite difference are left out: SRCNN and PECL" in drawings[1].caption
+    assert "pairs without a finite difference are left out: SRCNN and PECL" in drawings[1].words
 
 
 def test_one_method_alone_has_claims_but_no_comparisons(tmp_path: Path) -> None:

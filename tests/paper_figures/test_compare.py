@@ -17,9 +17,8 @@ from typer.testing import CliRunner
 from benchmark.cli import main
 from benchmark.results.store import Run
 from benchmark.util.errors import UserError
-from paper_figures.common import tables
 from paper_figures.common.tables import Cell, Column, Table
-from paper_figures.report import compare
+from paper_figures.report import compare, terminal
 
 BY_NAME = {fake.name: fake for fake in METHODS}
 FEW = tuple(BY_NAME[name] for name in ("hr", "bicubic", "srcnn", "pecl"))
@@ -214,6 +213,6 @@ def test_a_comparison_that_cannot_be_written_says_so(tmp_path: Path) -> None:
 def test_long_values_do_not_push_the_names_out_of_a_terminal() -> None:
     columns = [Column("Differs", [Cell("data fingerprint")]), *(Column(c, [Cell(c * 64)]) for c in "ab")]
     console = Console(width=80, file=io.StringIO())
-    console.print(tables.to_terminal(Table("Conditions", columns)))
+    console.print(terminal.table(Table("Conditions", columns)))
     assert isinstance(console.file, io.StringIO)
     assert "data fingerprint" in console.file.getvalue() and "a" * 23 + "…" in console.file.getvalue()

@@ -14,6 +14,7 @@ from paper_figures import comparisons, forest
 from paper_figures.common import paired, statistics
 from paper_figures.common.paired import compare
 from paper_figures.common.results import load
+from paper_figures.report import latex, markdown
 
 
 @pytest.fixture(autouse=True)
@@ -42,11 +43,12 @@ def test_the_caption_names_the_family_and_what_was_resampled() -> None:
         "400 resamples of 60 plate texts; one seed, so they say nothing about other seeds",
         "ESRGAN was found best on these same plates",
     ):
-        assert part in drawing.caption
-    assert "**Method minus PECL (the paper's method)**" in drawing.body and "| **better** |" in drawing.body
-    assert drawing.texts["tex"].count(r"\begin{tabular}") == 4  # two references, two judges
+        assert part in drawing.words
+    shown = markdown.body(drawing)
+    assert "**Method minus PECL (the paper's method)**" in shown and "| **better** |" in shown
+    assert latex.document(drawing, "name", "Title").count(r"\begin{tabular}") == 4  # two references, two judges
     once = comparisons.draw(Lab(2).table1(0.5).results())
-    assert "PECL has the best median PSNR itself" in once.caption and "2 seeds (outer level)" in once.caption
+    assert "PECL has the best median PSNR itself" in once.words and "2 seeds (outer level)" in once.words
 
 
 def test_a_lower_blur_is_better() -> None:
@@ -77,7 +79,7 @@ def test_a_difference_is_worked_out_once_and_corrected_with_its_table(monkeypatc
 def test_too_few_plates_are_no_comparison(tmp_path: Path) -> None:
     results = load(make_run(tmp_path, METHODS[1:4]))  # all ten plates have one text
     drawing = comparisons.draw(results)
-    assert set(drawing.data["verdict"]) == {""} and "nothing can be said" in drawing.caption
+    assert set(drawing.data["verdict"]) == {""} and "nothing can be said" in drawing.words
     with pytest.raises(forest.NothingToDraw, match="share two plates"):
         forest.draw(results)
 

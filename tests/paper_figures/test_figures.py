@@ -20,7 +20,7 @@ def test_loss_weights_are_those_of_the_history_and_name_the_dead(tmp_path: Path)
     assert set(drawing.data["method"]) == {"pecl", "pecl-printed"}
     last = drawing.data[drawing.data["iteration"] == BUDGET].iloc[0]
     assert (last["w_pixel"], last["w_contrastive"], last["distance"]) == (0.0, 1.0, 2.25)
-    assert f"No gradient at all (cross), first seen at iteration: PECL {BUDGET:,}; " in drawing.caption
+    assert f"No gradient at all (cross), first seen at iteration: PECL {BUDGET:,}; " in drawing.words
     assert 0 not in set(drawing.data["iteration"])  # a log axis has no place for it
 
 

@@ -31,6 +31,7 @@ from paper_figures.common.dimensions import DIFFERENCE, LEVEL
 from paper_figures.common.drawing import Drawing, NothingToDraw
 from paper_figures.common.grid import find, grids, keys
 from paper_figures.common.results import Results, load
+from paper_figures.report import latex, markdown
 
 PECL = next(fake for fake in METHODS if fake.name == "pecl")
 PRINTED = next(fake for fake in METHODS if fake.name == "pecl-printed")
@@ -121,7 +122,7 @@ def test_rows_with_other_options_are_no_cells_and_are_named(tmp_path: Path) -> N
     (found,) = grids(run)
     assert ("manhattan", 256) not in found.cells
     assert [row.name for row in found.others] == ["odd0"]  # the others are not of this grid at all
-    said = ablation_psnr.draw(run).caption
+    said = ablation_psnr.draw(run).words
     assert "No result, so a gap: Manhattan, d = 256." in said and "than most cells, or as a second" in said
     assert "Odd 0." in said and "Odd 1" not in said
 
@@ -169,7 +170,7 @@ def test_contrast_figure_shows_every_dimension_with_its_difference(nine: Results
     line = drawing.data[drawing.data["method"] == "pecl"].set_index("iteration").loc[BUDGET]
     assert line["contrast"] == pytest.approx((20.12 - 19.4) / 19.4)
     assert 0 not in set(drawing.data["iteration"]) and len(drawing.figure.axes) == 2  # type: ignore[union-attr]
-    assert "/ PSNR MSE, the paper's Eq. 20" in drawing.caption and "Seed 0 only" in drawing.caption
+    assert "/ PSNR MSE, the paper's Eq. 20" in drawing.words and "Seed 0 only" in drawing.words
     euclidean = labels(contrast_euclidean.draw(nine))
     assert [label.split()[-2] for label in euclidean[:4]] == ["+0.10", "+0.20", "+0.30", "+0.40"]
     assert euclidean[4:7] == ["paper, lowest: −0.6", "paper, highest: 0.13", "paper, late: ≈0.1"]
@@ -178,7 +179,7 @@ def test_contrast_figure_shows_every_dimension_with_its_difference(nine: Results
 def test_curves_as_wide_as_the_papers_are_drawn_once(tmp_path: Path) -> None:
     low = replace(PECL, psnr=16.0)
     drawing = contrast_manhattan.draw(results(tmp_path, (low, *only("pecl-mse", "pecl-manhattan-64")), texts=False))
-    assert len(drawing.figure.axes) == 1 and "enlarged" not in drawing.caption  # type: ignore[union-attr]
+    assert len(drawing.figure.axes) == 1 and "enlarged" not in drawing.words  # type: ignore[union-attr]
 
 
 def test_contrast_compares_seeds_that_both_have_and_shows_gaps(tmp_path: Path) -> None:
@@ -190,8 +191,8 @@ def test_contrast_compares_seeds_that_both_have_and_shows_gaps(tmp_path: Path) -
     change(tmp_path, "pecl-manhattan-64", "history", lambda t: t.assign(val_psnr=t["val_psnr"].where(t.index != 5)))
     (tmp_path / "pecl-manhattan-512/seed0/history.csv").unlink()
     drawing = contrast_manhattan.draw(load_run(tmp_path))
-    assert set(drawing.data["seed"]) == {0, 1} and "Thin lines are single seeds (0, 1)" in drawing.caption
-    assert "Gaps are validations whose PSNR is not a number" in drawing.caption
+    assert set(drawing.data["seed"]) == {0, 1} and "Thin lines are single seeds (0, 1)" in drawing.words
+    assert "Gaps are validations whose PSNR is not a number" in drawing.words
     assert set(drawing.data.loc[drawing.data["dimension"] == 512, "seed"]) == {1}
 
 
@@ -227,8 +228,8 @@ def test_psnr_over_dimension_is_the_mean_and_its_paired_difference(nine: Results
     gain = data.loc[("psnr", DIFFERENCE, "pecl-euclidean-64")]  # the same on every plate
     assert gain[["mean", "low", "high"]].tolist() == pytest.approx([0.1, 0.1, 0.1])
     assert data.loc[("psnr_y", LEVEL, "pecl-mse"), "mean"] == pytest.approx(19.9)
-    assert f"{PLATES} plate texts; one seed, so they say nothing about other seeds" in drawing.caption
-    assert "and an effect of the dimension is also one of the weight" in drawing.caption
+    assert f"{PLATES} plate texts; one seed, so they say nothing about other seeds" in drawing.words
+    assert "and an effect of the dimension is also one of the weight" in drawing.words
 
 
 def test_what_the_paper_gives_of_figure_8_is_marked(tmp_path: Path) -> None:
@@ -253,13 +254,13 @@ def test_a_missing_cell_is_a_gap(tmp_path: Path) -> None:
     assert len(gap) == 4 and gap["mean"].isna().all()
     lines = [line.get_ydata() for line in drawing.figure.axes[0].lines]  # type: ignore[union-attr]
     assert any(len(y) == 4 and np.isnan(np.asarray(y, float)).tolist() == [0, 0, 1, 0] for y in lines)
-    assert "so a gap: Euclidean, d = 256." in drawing.caption
+    assert "so a gap: Euclidean, d = 256." in drawing.words
 
 
 def test_without_mse_there_is_no_difference_and_without_texts_no_interval(tmp_path: Path) -> None:
     drawing = ablation_psnr.draw(results(tmp_path, without("pecl-mse"), texts=False))
-    assert set(drawing.data["quantity"]) == {LEVEL} and "so a gap: MSE alone." in drawing.caption
-    assert drawing.data["low"].isna().all() and "No intervals" in drawing.caption
+    assert set(drawing.data["quantity"]) == {LEVEL} and "so a gap: MSE alone." in drawing.words
+    assert drawing.data["low"].isna().all() and "No intervals" in drawing.words
 
 
 def test_the_printed_grid_has_a_block_of_its_own(everything: Results) -> None:
@@ -267,7 +268,7 @@ def test_the_printed_grid_has_a_block_of_its_own(everything: Results) -> None:
     assert len(drawing.figure.axes) == 8  # type: ignore[union-attr]
     headings = [t.get_text() for t in drawing.figure.texts]  # type: ignore[union-attr]
     assert [h.split(":")[0] for h in headings] == ["As described", "As printed"]
-    assert "same margin m = 2 at every d" in drawing.caption
+    assert "same margin m = 2 at every d" in drawing.words
     assert set(drawing.data.groupby("method")["term"].nunique()[lambda n: n > 1].index) == {"pecl-mse"}
 
 
@@ -302,12 +303,16 @@ def test_nothing_overlaps(module: Any, everything: Results, nine: Results) -> No
 def test_the_ablation_table_shows_scores_differences_and_ties(tmp_path: Path) -> None:
     run = results(tmp_path, tuple(replace(f, psnr=19.4) if f.name == "pecl-euclidean-64" else f for f in NINE))
     drawing = ablation.draw(run)
-    rows = {line.split(" | ")[0].lstrip("| "): line for line in drawing.body.splitlines()[:14] if line.startswith("|")}
+    rows = {
+        line.split(" | ")[0].lstrip("| "): line
+        for line in markdown.body(drawing).splitlines()[:14]
+        if line.startswith("|")
+    }
     assert "| 19.40 ± 2.00 | 19.90 ± 2.00 | 0.5000 ± 0.0200 |" in rows["MSE alone"]
     assert r"| 0.00 \[0.00, 0.00\]<sup>=</sup> | 1.000 |" in rows["Euclidean, d = 64"]
     assert r"| +0.72 \[+0.72, +0.72\]<sup>+</sup> |" in rows["Manhattan, d = 128 (PECL)"]
     assert "**20.32 ± 2.00**" in rows["Manhattan, d = 512"]
-    assert "| Euclidean, d = 256 |" in drawing.texts["tex"].replace(" &", " |").replace("Euclidean", "| Euclidean")
+    assert "\nEuclidean, d = 256 & " in latex.document(drawing, "name", "Title")
     data = drawing.data.set_index("method")
     assert len(data) == 9 and data.loc["pecl-euclidean-64", "psnr_verdict"] == "tie"
     assert data.loc["pecl", "psnr_difference"] == pytest.approx(0.72)
@@ -316,17 +321,17 @@ def test_the_ablation_table_shows_scores_differences_and_ties(tmp_path: Path) ->
 def test_the_ablation_table_names_gaps_and_escapes_titles(tmp_path: Path) -> None:
     methods = (replace(PECL, title=HOSTILE), *without("pecl-mse")[1:-1])
     drawing = ablation.draw(results(tmp_path, methods))
-    assert "| MSE alone | — | — | — | — | — | — | — |" in drawing.body
-    assert "<script>" not in drawing.body and r"\textless{}script" in drawing.texts["tex"]
-    assert "No difference to MSE alone has an interval" in drawing.body
+    assert "| MSE alone | — | — | — | — | — | — | — |" in markdown.body(drawing)
+    assert "<script>" not in markdown.body(drawing) and r"\textless{}script" in latex.document(drawing, "name", "Title")
+    assert "No difference to MSE alone has an interval" in markdown.body(drawing)
     assert drawing.data["method"].isna().sum() == 2
     change(tmp_path, "pecl-euclidean-64", "plates", lambda t: t.assign(psnr=t["psnr"].where(t["index"] > 0)))
-    assert "PECL Euclidean 64, PSNR: 1 of 10." in ablation.draw(load_run(tmp_path)).body
+    assert "PECL Euclidean 64, PSNR: 1 of 10." in ablation.draw(load_run(tmp_path)).words
 
 
 def test_blocks_of_the_ablation_table_are_labelled(everything: Results) -> None:
     drawing = ablation.draw(everything)
-    assert drawing.body.count("**As described: ") == 3 and drawing.body.count("**As printed: ") == 3
+    assert markdown.body(drawing).count("**As described: ") == 3 and markdown.body(drawing).count("**As printed: ") == 3
     assert list(drawing.data["term"]) == ["attract"] * 9 + ["printed"] * 9
 
 
@@ -342,12 +347,12 @@ def test_readings_are_found_by_options_and_missing_ones_are_dashes(tmp_path: Pat
     assert data["method"].tolist()[:3] == ["pecl", "pecl-printed", "x"] and pd.isna(
         data.loc["released network", "method"]
     )
-    assert "| released network | — |" in drawing.body and "reading as described. No result." in drawing.body
+    assert "| released network | — |" in markdown.body(drawing) and "reading as described. No result." in drawing.words
     assert (data.loc["as printed", "last_w_pixel"], data.loc["as printed", "died"]) == (0.0, BUDGET)
     assert f"the pixel loss had 0.000 of the weight; nothing was learnt any more from iteration {BUDGET:,} on." in (
-        drawing.body
+        markdown.body(drawing)
     )
-    assert "<script>" not in drawing.body
+    assert "<script>" not in markdown.body(drawing)
     with pytest.raises(NothingToDraw, match="reading of PECL"):
         readings.draw(results(tmp_path / "none", METHODS[:4]))
 
@@ -356,7 +361,8 @@ def test_a_reading_without_losses_says_so(tmp_path: Path) -> None:
     results(tmp_path, (PECL, PRINTED))
     (tmp_path / "pecl/seed0/history.csv").unlink()
     drawing = readings.draw(load_run(tmp_path))
-    assert "Its history holds no losses." in drawing.body and "| as described | — | — | — | — | — |" in drawing.body
+    assert "Its history holds no losses." in drawing.words
+    assert "| as described | — | — | — | — | — |" in markdown.body(drawing)
 
 
 def test_loss_weights_leave_out_the_ablations_fixed_weights(everything: Results) -> None:
@@ -365,7 +371,7 @@ def test_loss_weights_leave_out_the_ablations_fixed_weights(everything: Results)
     assert {"pecl", "pecl-printed", "pecl-printed-euclidean-512"} <= shown and len(shown) == 9
     assert not shown & {fake.name for fake in ABLATION}
     assert len(drawing.figure.axes) == 8  # type: ignore[union-attr]
-    assert "The pixel loss has no weight left, first seen at iteration: PECL 1,000;" in drawing.caption
+    assert "The pixel loss has no weight left, first seen at iteration: PECL 1,000;" in drawing.words
 
 
 def test_methods_of_one_title_and_of_odd_groups_are_all_drawn(tmp_path: Path) -> None:
@@ -382,7 +388,7 @@ def test_loss_terms_of_zero_lie_on_the_edge_of_a_log_axis(tmp_path: Path) -> Non
     axes = drawing.figure.axes[3]  # type: ignore[union-attr]
     assert axes.get_yscale() == "log" and axes.get_ylim()[0] > 0.0
     assert all((np.asarray(line.get_ydata(), float) > 0.0).all() for line in axes.lines[:2])
-    assert "first seen at iteration: PECL (as printed) 1,000." in drawing.caption
+    assert "first seen at iteration: PECL (as printed) 1,000." in drawing.words
     change(tmp_path, "*", "history", lambda t: t.assign(pixel=math.nan, distance=math.inf, contrastive=0.0))
     assert len(loss_weights.draw(load_run(tmp_path)).data)
 
@@ -400,10 +406,11 @@ def test_deviations_from_the_paper_are_exact(tmp_path: Path) -> None:
     assert pd.isna(data.loc[("pecl", "best_iteration"), "paper"])  # the text gives none
     for shown in ("ESPCN | Parameters | 800K | 78.8K | ×0.0985", "SRCNN | Parameters | 57K | 57.3K | = (as rounded)",
                   "ESPCN | PSNR | 23.52 ± 2.47 | 18.95 | −4.57"):  # fmt: skip
-        assert f"| {shown} |" in drawing.body
-    assert "1,000 iterations, batches of 4" in drawing.body
-    assert "| 24.11 ± 0.61 |" in drawing.body and "As printed; the other deviations of this column" in drawing.body
-    two = results(tmp_path / "two", (METHODS[4],), seeds=2)
+        assert f"| {shown} |" in markdown.body(drawing)
+    assert "1,000 iterations, batches of 4" in markdown.body(drawing)
+    assert "| 24.11 ± 0.61 |" in markdown.body(drawing)
+    assert "As printed; the other deviations of this column" in markdown.body(drawing)
+    two = results(tmp_path / "two", (METHODS[3],), seeds=2)
     seeds = paper_comparison.draw(two).data.set_index(["method", "metric"])
     assert seeds.loc[("msrn", "best_iteration"), ["low", "high"]].tolist() == [888, 888]
     assert len(drawing.figure.axes) == 5  # type: ignore[union-attr]
@@ -415,7 +422,7 @@ def test_reasons_have_sources_and_belong_to_transcribed_cells() -> None:
 
 
 def test_conditions_follow_the_run(tmp_path: Path) -> None:
-    run = results(tmp_path, (METHODS[3],), data={"protocol": "paper"}, ocr=False)
+    run = results(tmp_path, (METHODS[4],), data={"protocol": "paper"}, ocr=False)
     found = {condition.name: condition for condition in paper_reasons.conditions(run)}
     assert found["split"].ours == "at random" and found["split"].effect == ""
     assert found["judge"].ours == "none" and "test plates" in found["selection of weights"].ours

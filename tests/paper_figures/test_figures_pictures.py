@@ -218,9 +218,9 @@ def test_all_methods_stand_between_lr_and_hr_with_their_scores(shared: Results) 
         "21×8 px", "LR", decibels[0], "Bicubic", *nothing, decibels[1], "SRCNN", *nothing, decibels[2], "PECL",
         "168×64 px", "HR",
     ]  # fmt: skip
-    assert "This figure contains pictures of the data set." in drawing.caption
-    assert "first line rapid, second crnn" in drawing.caption
-    assert "(0, 0 and 60 % of all test plates have fewer pixels)" in drawing.caption
+    assert "This figure contains pictures of the data set." in drawing.words
+    assert "first line rapid, second crnn" in drawing.words
+    assert "(0, 0 and 60 % of all test plates have fewer pixels)" in drawing.words
 
 
 def test_plates_are_chosen_by_size_alone(tmp_path: Path) -> None:
@@ -245,7 +245,7 @@ def test_one_broken_picture_is_a_marked_gap(results: Results) -> None:
     Image.fromarray(pixels).save(file)
     drawing = qualitative.draw(results)
     assert words(drawing.figure).count("no picture") == 2
-    assert "Not shown: srcnn/seed0/samples/0003.png is no readable PNG; pecl shows another plate 7" in drawing.caption
+    assert "Not shown: srcnn/seed0/samples/0003.png is no readable PNG; pecl shows another plate 7" in drawing.words
     assert drawing.data["not_shown"].fillna("").ne("").sum() == 2
 
 
@@ -278,18 +278,18 @@ def test_hostile_names_and_readings_are_shown_as_they_are(tmp_path: Path, ocr: b
     found = words(drawing.figure)
     assert any(word.startswith("□□ a_b$&%") for word in found) and any(word.startswith("<script>") for word in found)
     assert "—" in found
-    assert ("No plate was read" in drawing.caption) is not ocr
+    assert ("No plate was read" in drawing.words) is not ocr
 
 
 def test_only_one_plate_with_pictures_is_enough(tmp_path: Path) -> None:
     run = with_samples(make_run(tmp_path / "run", FEW[:2]), (4,))
     drawing = qualitative.draw(load(run))
-    assert drawing.data["index"].unique().tolist() == [4] and "Of the 1 test plate with pictures" in drawing.caption
+    assert drawing.data["index"].unique().tolist() == [4] and "Of the 1 test plate with pictures" in drawing.words
 
 
 def test_seeds_are_named_where_there_are_several(tmp_path: Path) -> None:
     drawing = qualitative.draw(load(with_samples(make_run(tmp_path / "run", FEW[:3], seeds=2), (4,))))
-    assert "Outputs are those of seed 0." in drawing.caption and set(drawing.data["seed"]) == {0}
+    assert "Outputs are those of seed 0." in drawing.words and set(drawing.data["seed"]) == {0}
 
 
 # -- the ablation ----------------------------------------------------------------------------------
@@ -316,7 +316,7 @@ def test_the_dimension_is_chosen_on_validation_plates(tmp_path: Path) -> None:
     assert titles == ["HR", "LR", "MSE", "Man 64", "Euc 512"]
     theirs = drawing.data[drawing.data["method"] == "paper"]
     assert theirs[["psnr", "psnr_y"]].iloc[0].tolist() == [29.08, 29.79]
-    assert "29.08 / 29.79; 26.14 / 26.45; 25.53 / 26.78 dB" in drawing.caption
+    assert "29.08 / 29.79; 26.14 / 26.45; 25.53 / 26.78 dB" in drawing.words
     mse = drawing.data.set_index("method").loc["pecl-mse"]
     assert f"{mse['psnr']:.2f} / {mse['psnr_y']:.2f}" in found
 
@@ -324,7 +324,7 @@ def test_the_dimension_is_chosen_on_validation_plates(tmp_path: Path) -> None:
 def test_what_the_ablation_lacks_is_said(tmp_path: Path) -> None:
     drawing = qualitative_ablation.draw(load(with_samples(make_run(tmp_path / "run", FEW), (3,))))
     assert drawing.data["method"].tolist() == ["pecl", "hr", *["paper"] * 3]
-    assert "No result yet of: MSE, Euclidean." in drawing.caption
+    assert "No result yet of: MSE, Euclidean." in drawing.words
     with pytest.raises(NothingToDraw, match="no method of the ablation"):
         qualitative_ablation.draw(load(make_run(tmp_path / "other", FEW[:3])))
 
@@ -361,7 +361,7 @@ def test_training_plates_are_labelled_with_what_they_were_chosen_by(run: Run) ->
     assert words(drawing.figure) == [
         "typical", "brightness 9", "darkest", "90×30 px", "smallest", "+12°", "tilted clockwise",
     ]  # fmt: skip
-    assert drawing.data["tilt"].tolist() == [12.4] * 4 and "contains pictures" in drawing.caption
+    assert drawing.data["tilt"].tolist() == [12.4] * 4 and "contains pictures" in drawing.words
 
 
 def test_patches_stand_in_two_rows(run: Run) -> None:
@@ -377,8 +377,8 @@ def test_an_exhibit_that_cannot_be_shown_is_marked(run: Run) -> None:
     spoil(folder / "patch02-lr.png", "missing")
     drawing = training.draw(load(run))
     assert "no picture" in words(drawing.figure) and "brightness —" in words(drawing.figure)
-    assert "Not shown: hr/seed0/exhibits/plate01.png" in drawing.caption
-    assert "there is no exhibit 'patch02-lr.png'" in patches.draw(load(run)).caption
+    assert "Not shown: hr/seed0/exhibits/plate01.png" in drawing.words
+    assert "there is no exhibit 'patch02-lr.png'" in patches.draw(load(run)).words
 
 
 @pytest.mark.parametrize("file", ["../../../pecl/seed0/samples/0003.png", "/etc/passwd", ""])

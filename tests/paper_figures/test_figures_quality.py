@@ -22,6 +22,7 @@ from paper_figures.common import confidence, style
 from paper_figures.common.drawing import NothingToDraw
 from paper_figures.common.results import Results, load
 from paper_figures.distortion_maps import ESTIMATORS
+from paper_figures.report import latex, markdown
 
 COMPARED = ("pecl-mse", "pecl", "pecl-euclidean-128")
 FEW = tuple(fake for fake in METHODS if fake.name in ("hr", "bicubic", "srcnn", "espcn", "msrn", "pecl"))
@@ -116,7 +117,7 @@ def test_a_broken_picture_costs_only_its_plate(run: Run) -> None:
     (run.folder / "pecl/seed0/samples/0006.png").write_bytes(b"no picture")
     drawing = distortion_maps.draw(load(run))
     assert set(drawing.data["plate"]) == {0, 7}
-    assert "Left out: pecl/seed0/samples/0006.png is no readable PNG." in drawing.caption
+    assert "Left out: pecl/seed0/samples/0006.png is no readable PNG." in drawing.words
 
 
 def test_pictures_of_different_plates_are_not_compared(run: Run) -> None:
@@ -160,21 +161,21 @@ def test_scores_are_medians_and_paired_differences(results: Results) -> None:
     line = data.loc[("blur", "pecl", "MSE")]
     assert (line["median"], line["low"], line["high"]) == pytest.approx((-0.1, -0.1, -0.1))
     assert line["plates"] == line["plate_texts"] == PLATES
-    assert "blur, Manhattan: −0.100 [−0.100, −0.100] (less)" in drawing.caption
-    assert "blur, Euclidean: −0.080 [−0.080, −0.080] (less)" in drawing.caption
-    assert "noise, Manhattan: 0.00 [0.00, 0.00] (no difference shown)" in drawing.caption
+    assert "blur, Manhattan: −0.100 [−0.100, −0.100] (less)" in drawing.words
+    assert "blur, Euclidean: −0.080 [−0.080, −0.080] (less)" in drawing.words
+    assert "noise, Manhattan: 0.00 [0.00, 0.00] (no difference shown)" in drawing.words
     assert "HR" in words(drawing.figure)
 
 
 def test_one_plate_text_decides_nothing(tmp_path: Path) -> None:
     drawing = distortion_scores.draw(load(make_run(tmp_path / "run", FEW + PAIR)))
-    assert "blur, Manhattan: −0.100 (not decidable)" in drawing.caption
+    assert "blur, Manhattan: −0.100 (not decidable)" in drawing.words
     assert drawing.data["low"].isna().all()
 
 
 def test_seeds_are_the_outer_level(tmp_path: Path) -> None:
     drawing = distortion_scores.draw(load(texts(make_run(tmp_path / "run", FEW[-1:] + PAIR[:1], seeds=2))))
-    assert "resamples of 2 seeds (outer level) and 10 plate texts" in drawing.caption
+    assert "resamples of 2 seeds (outer level) and 10 plate texts" in drawing.words
 
 
 def test_results_without_an_estimator_show_the_others(run: Run) -> None:
@@ -269,10 +270,10 @@ def test_the_table_counts_confident_mistakes(run: Run) -> None:
     assert (line["accuracy"], line["confidently_wrong"]) == pytest.approx((0.4, 0.6))
     assert line["ece"] == pytest.approx(0.55)
     low, high = binomtest(6, 10).proportion_ci(method="wilson")
-    assert f"60.0 \\[{100 * low:.1f}, {100 * high:.1f}\\]" in drawing.body
-    assert drawing.body.count("| MSRN |") == 2  # a table for each judge
-    assert set(drawing.texts) == {"md", "tex"} and drawing.texts["tex"].count(r"\begin{tabular}") == 2
-    hr = next(line for line in drawing.body.split("\n") if line.startswith("| HR"))
+    assert f"60.0 \\[{100 * low:.1f}, {100 * high:.1f}\\]" in markdown.body(drawing)
+    assert markdown.body(drawing).count("| MSRN |") == 2  # a table for each judge
+    assert latex.document(drawing, "name", "Title").count(r"\begin{tabular}") == 2
+    hr = next(line for line in markdown.body(drawing).split("\n") if line.startswith("| HR"))
     assert "**" not in hr  # no competitor
 
 
@@ -281,9 +282,9 @@ def test_one_judge_is_enough_and_none_is_said(tmp_path: Path) -> None:
     for column in ("confidence_second", "plate_correct_second"):
         edit(one, "*", **{column: None})
     drawing = calibration.draw(load(one))
-    assert set(drawing.data["judge"]) == {1} and "One judge only" in drawing.caption
+    assert set(drawing.data["judge"]) == {1} and "One judge only" in drawing.words
     assert not drawing.figure.legends  # type: ignore[union-attr]
-    assert calibration_table.draw(load(one)).body.count("###") == 1
+    assert len(calibration_table.draw(load(one)).tables) == 1
     none = load(make_run(tmp_path / "none", FEW, ocr=False))
     for module in (calibration, calibration_table):
         with pytest.raises(NothingToDraw, match="no OCR judge"):
@@ -316,7 +317,7 @@ def test_costs_and_scores_are_those_of_the_rows(results: Results) -> None:
     front = data[data["front"]].sort_index().loc[("parameters", "psnr")].sort_values("value")
     assert list(front.index) == ["bicubic", "srcnn", "espcn", "pecl", "msrn"]
     assert "hr" not in set(drawing.data["method"])
-    assert "No place on a log axis has what costs 0, drawn as a dotted line: Bicubic." in drawing.caption
+    assert "No place on a log axis has what costs 0, drawn as a dotted line: Bicubic." in drawing.words
     assert len(drawing.figure.axes) == 6  # type: ignore[union-attr]
 
 
@@ -324,7 +325,7 @@ def test_old_results_are_drawn_by_their_parameters_alone(run: Run) -> None:
     describe(run, "*", cost={})
     drawing = cost.draw(load(run))
     assert len(drawing.figure.axes) == 2  # type: ignore[union-attr]
-    assert "Without measured multiply-adds and milliseconds" in drawing.caption
+    assert "Without measured multiply-adds and milliseconds" in drawing.words
     assert drawing.data.loc[drawing.data["cost"] != "parameters", "value"].isna().all()
 
 
@@ -365,8 +366,8 @@ def test_hostile_names_are_shown_as_they_are(tmp_path: Path) -> None:
         assert drawing.figure is not None
         assert style.encode(drawing.figure, "pdf").startswith(b"%PDF")
     table = calibration_table.draw(results)
-    assert "<script>" not in table.body and "&lt;script&gt;" in table.body
-    assert r"a\_b\$\&\%" in table.texts["tex"]
+    assert "<script>" not in markdown.body(table) and "&lt;script&gt;" in markdown.body(table)
+    assert r"a\_b\$\&\%" in latex.document(table, "name", "Title")
 
 
 def test_one_method_alone(tmp_path: Path) -> None:

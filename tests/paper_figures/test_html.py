@@ -26,10 +26,11 @@ from typer.testing import CliRunner
 from benchmark.cli import main
 from benchmark.results.store import Run
 from paper_figures import claims, convergence, table1
-from paper_figures.common import conventions
 from paper_figures.common.drawing import Drawing
 from paper_figures.common.results import load
-from paper_figures.report import builder, headline, image_browser, markup
+from paper_figures.common.tables import Cell, Column, Table
+from paper_figures.report import builder, headline, html, image_browser
+from paper_figures.report.content import Artefact
 from paper_figures.report.image_browser import Letter, Picture
 
 BY_NAME = {fake.name: fake for fake in METHODS}
@@ -217,8 +218,8 @@ def test_table_1_keeps_the_bound_apart_and_links_its_footnotes(source: str) -> N
     table = source.split('<section id="table1"')[1].split("</table>")[0]
     bodies = table.split("<tbody>")[1:]
     assert len(bodies) == 2 and "HR (upper bound)" in bodies[1] and "MSRN" in bodies[0]
-    assert re.search(r'ESRGAN<sup><a href="#note-1" aria-label="footnote 1">1</a></sup>', bodies[0])
-    assert '<li id="note-1">The perceptual network is random.</li>' in source
+    assert re.search(r'ESRGAN<sup><a href="#table1-note-1" aria-label="footnote 1">1</a></sup>', bodies[0])
+    assert '<li id="table1-note-1">The perceptual network is random.</li>' in source
     assert re.search(r'rank1">\s*<span class="shown">20.31</span><small> ± 2.00</small>', bodies[0])
 
 
@@ -231,24 +232,19 @@ def test_claims_say_their_verdict_in_words(source: str) -> None:
     assert "ablation_psnr (not in this report)" in section
 
 
-def test_conditions_that_captions_share_are_folded_away_once_each(tmp_path: Path) -> None:
-    from paper_figures.report.html import own_body, own_caption
-
-    results = load(make_run(tmp_path, FEW))
-    data, budget = conventions.data(results), conventions.budget(results)
-    assert own_caption(f"Left: a curve. {budget} Right: a dot. {data}", results) == (
-        "Left: a curve. Right: a dot.", [budget, data],
-    )  # fmt: skip
-    body, found = own_body(f"| a |\n|:--|\n| b |\n\n- One.\n- {data}\n- Two.\n", results)
-    assert body == "| a |\n|:--|\n| b |\n\n- One.\n- Two.\n" and found == [data]
+def test_conditions_are_folded_away(source: str) -> None:
+    section = source.split('<section id="convergence"')[1].split("</section>")[0]
+    shown, folded = section.split('<details class="conditions">')
+    assert "Above: mean PSNR" in shown and "Budget, equal for all" not in shown
+    assert "<p>Budget, equal for all" in folded and "<p>Data: synthetic" in folded
 
 
 def test_gaps_are_listed_by_the_command_that_fills_them(tmp_path: Path) -> None:
     source = page(make_run(tmp_path, FEW, ocr=False))
     section = source.split('<section id="missing"')[1].split("</section>")[0]
-    assert "no result of ESPCN" in section
+    assert "no result of MSRN, ESPCN" in section
     command = re.search(r'<code class="command">(.*?)</code>', section, re.DOTALL)
-    assert command and re.sub("<.*?>", "", command[1]).startswith("python -m benchmark run --methods espcn,msrn,")
+    assert command and re.sub("<.*?>", "", command[1]).startswith("python -m benchmark run --methods msrn,espcn,")
 
 
 def test_provenance_has_fingerprints_versions_hardware_and_clocks(tmp_path: Path) -> None:
@@ -356,31 +352,41 @@ def test_figures_of_plates_can_be_left_out(tmp_path: Path, monkeypatch: pytest.M
     assert "convergence.png" not in (built.folder / builder.PAGE).read_text(encoding="utf-8")
 
 
-# -- Markdown --------------------------------------------------------------------------------------
+# -- tables ----------------------------------------------------------------------------------------
 
 
-def test_markdown_lets_only_our_own_marks_through() -> None:
-    html = markup.to_html(
-        "**T**\n\n| M | PSNR_Y |\n|:--|--:|\n| a<sup>†</sup> | <u>1</u> |\n\n"
-        "<b onclick=x>hi</b> &lt;i&gt; ![p](http://e/p.png) [x](javascript:alert(1))\n\n<script>1</script>\n",
-        "<T>",
+def shown(table: Table) -> str:
+    """A drawing of this table as the page has it."""
+    drawing = Drawing(pd.DataFrame(), ["A caption."], tables=[table])
+    section = html._section(Artefact("t", "Title", []), drawing, {}, {})
+    return html._environment().get_template("drawing.html.jinja").render(section=section)
+
+
+def test_cells_are_text_and_their_emphasis_is_ours() -> None:
+    cells = [Cell("<b onclick=x>hi</b> ![p](http://e/p.png)", 1, "<i>"), Cell("1.0 ± 0.5", 2, "†")]
+    source = shown(
+        Table("<T>", [Column("M", [Cell("a", marks="†"), Cell("<script>1</script>")]), Column("PSNR_Y", cells)])
     )
-    found = Page(str(html))
-    assert set(found.tags) == {"p", "strong", "div", "table", "thead", "tbody", "tr", "th", "td", "sup", "sub", "u"}
-    assert "<b onclick=x>hi</b> <i> p" in found.text and "<script>1</script>" in found.text
-    assert found.values("div", "aria-label") == ["<T>, table"]
-    assert '<th scope="row">a<sup>†</sup></th>' in html and '<td class="number"><u>1</u></td>' in html
+    found = Page(source)
+    assert not set(found.tags) & {"b", "i", "script", "img"}
+    assert "<b onclick=x>hi</b> ![p](http://e/p.png)" in found.text and "<script>1</script>" in found.text
+    assert found.values("div", "aria-label") == ["<T>"] and "PSNR<sub>Y</sub>" in source
+    assert '<th scope="row">a<sup>†</sup></th>' in source
 
 
-def test_columns_of_sentences_are_set_as_text() -> None:
-    html = markup.to_html(f"| a | b | c |\n|:--|--:|--:|\n| x | 1 | {'why ' * 20} |\n", "T")
-    assert '<th scope="col" class="number">b' in html and '<th scope="col" class="words">c' in html
+def test_columns_of_sentences_and_commands_are_set_as_text() -> None:
+    columns = [Column("a", [Cell("x")]), Column("b", [Cell("1", 2)], grey=True), Column("c", [Cell("why " * 20)]),
+               Column("d", [Cell("run --methods a,b")], code=True)]  # fmt: skip
+    source = shown(Table("T", columns))
+    assert '<th scope="col" class="number beside">b' in source and '<th scope="col" class="words">c' in source
+    assert '<td class="number beside rank2"><span class="shown">1</span></td>' in source
+    assert '<td class="words"><code><span>run</span>' in source
 
 
 def test_commands_break_between_words_and_not_inside_names() -> None:
-    html = markup.command("run --methods pecl-mse,<x>")
+    shown = html.command("run --methods pecl-mse,<x>")
     assert (
-        html
+        shown
         == "<span>run</span> <wbr><span>--methods</span> <wbr><span>pecl-mse,</span><wbr><span>&lt;x&gt;</span><wbr>"
     )
 

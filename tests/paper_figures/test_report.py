@@ -25,7 +25,7 @@ from benchmark.util.errors import UserError
 from paper_figures import convergence, plate_height, table1
 from paper_figures.common import paper, statistics, style, tables, text
 from paper_figures.common.results import Results, load
-from paper_figures.report import builder
+from paper_figures.report import builder, terminal
 
 BY_NAME = {fake.name: fake for fake in METHODS}
 
@@ -147,7 +147,7 @@ def test_only_draws_what_is_asked_for(tmp_path: Path) -> None:
 @pytest.mark.parametrize("width", [80, 140])
 def test_the_terminal_table_fits(whole: builder.Report, width: int) -> None:
     console = Console(width=width, record=True, file=open("/dev/null", "w"))  # noqa: SIM115
-    builder.show(whole, console)
+    terminal.show(whole, console)
     lines = console.export_text().splitlines()
     row = next(line for line in lines if line.strip().startswith("MSRN"))
     assert re.search(r"6\.23M\s+20\.31( ± 2\.00)?\s+19\.78\s+\+0\.53", row)
@@ -306,7 +306,7 @@ def test_hostile_text_stays_text(tmp_path: Path) -> None:
     assert latex.count(escaped) == 5  # four tables, the footnote
     assert csv(run).loc["espcn", "title"] == HOSTILE
     console = Console(width=140, record=True, file=open("/dev/null", "w"))  # noqa: SIM115
-    builder.show(build(make_run(tmp_path / "m", (replace(BY_NAME["espcn"], title="[bold]x[/bold]"),))), console)
+    terminal.show(build(make_run(tmp_path / "m", (replace(BY_NAME["espcn"], title="[bold]x[/bold]"),))), console)
     assert "[bold]x[/bold]" in console.export_text()
 
 
@@ -368,9 +368,9 @@ def test_failures_are_listed_with_their_error(tmp_path: Path) -> None:
 
 def test_tables_say_so_where_methods_have_different_seeds(tmp_path: Path) -> None:
     run = make_run(tmp_path, seeds=2)
-    assert "same seeds" not in table1.draw(load(run)).caption
+    assert "same seeds" not in table1.draw(load(run)).words
     shutil.rmtree(tmp_path / "srcnn" / "seed1")
-    assert "Not all methods were trained with the same seeds" in table1.draw(load(run)).caption
+    assert "Not all methods were trained with the same seeds" in table1.draw(load(run)).words
 
 
 def test_a_seed_that_only_some_methods_have_is_missed(tmp_path: Path) -> None:
@@ -400,7 +400,7 @@ def test_half_written_results_are_named_and_the_rest_is_shown(tmp_path: Path) ->
         "tbsrn seed 0 cannot be used: history.csv lacks the columns iteration and val_psnr",
     ]
     assert set(csv(run).index) == {"bicubic", "esrgan", "swinir", "pecl-printed", "hr"}
-    assert "SRCNN, ESPCN, MSRN, TBSRN, PECL" in built.missing[0].what
+    assert "SRCNN, MSRN, ESPCN, TBSRN, PECL" in built.missing[0].what
 
 
 def test_nothing_to_show_is_one_clear_line(tmp_path: Path) -> None:
@@ -561,8 +561,8 @@ def test_odd_histories_are_drawn_and_named(tmp_path: Path) -> None:
     (tmp_path / "espcn/seed0/history.csv").unlink()
     results, drawing = drawn(run)
     assert results.problems == [f"msrn seed 0: validation PSNR is not a number at iteration {history.iteration[3]}"]
-    assert "Never better than untrained, so drawn at iteration 1: PECL" in drawing.caption
-    assert "Gaps are validations" in drawing.caption and overlaps(drawing) == []
+    assert "Never better than untrained, so drawn at iteration 1: PECL" in drawing.words
+    assert "Gaps are validations" in drawing.words and overlaps(drawing) == []
     assert any(t.get_text() == "An unreasonably long t…" for t in drawing.figure.axes[1].texts)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shlex
 import subprocess
 from pathlib import Path
@@ -65,13 +66,29 @@ def test_the_commit_is_that_of_the_checkout(monkeypatch: pytest.MonkeyPatch) -> 
         return subprocess.CompletedProcess(command, 0, answers[command[-1]], "")
 
     monkeypatch.setattr(subprocess, "run", fake)
-    provenance._source.cache_clear()
+    provenance.read_source.cache_clear()
     assert provenance._source() == {"commit": "abc", "dirty": True, "changed_files": 2}
 
     def absent(*_: object, **__: object) -> None:
         raise FileNotFoundError("git")
 
     monkeypatch.setattr(subprocess, "run", absent)
-    provenance._source.cache_clear()
+    provenance.read_source.cache_clear()
     assert provenance._source() == {"commit": None, "dirty": None, "changed_files": None}
-    provenance._source.cache_clear()
+    provenance.read_source.cache_clear()
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root gives files to another user")
+def test_a_checkout_that_another_user_owns_is_read_and_one_that_git_refuses_is_named(tmp_path: Path) -> None:
+    subprocess.run(["git", "init", "-q", tmp_path], check=True)
+    me = ["-c", "user.name=a", "-c", "user.email=a@b"]
+    subprocess.run(["git", "-C", tmp_path, *me, "commit", "-q", "--allow-empty", "-m", "first"], check=True)
+    os.chown(tmp_path, 12345, 12345)
+    os.chown(tmp_path / ".git", 12345, 12345)
+    source, reason = provenance.read_source(tmp_path)
+    assert len(source["commit"]) == 40 and reason == ""
+    (tmp_path / ".git" / "config").write_text("[core\n")
+    provenance.read_source.cache_clear()
+    source, reason = provenance.read_source(tmp_path)
+    provenance.read_source.cache_clear()
+    assert source["commit"] is None and str(tmp_path) in reason and "config" in reason

@@ -21,8 +21,9 @@ from whole_results import whole
 
 import methods
 from benchmark.cli import main
+from benchmark.data.pictures import scan
 from benchmark.results.store import write_result
-from benchmark.results.trained import load_method, read_picture, targets
+from benchmark.results.trained import load_method, pictures_in, read_picture, targets
 from benchmark.util.errors import UserError
 
 CPU = torch.device("cpu")
@@ -69,7 +70,7 @@ def test_a_result_is_found_by_its_folder_wherever_it_lies(tmp_path: Path, monkey
     folder = put(tmp_path / "downloaded")
     assert load_method(folder, CPU).name == "espcn"
     monkeypatch.chdir(folder)
-    assert load_method(Path("."), CPU).parameters() == 78_816
+    assert load_method(Path("."), CPU).num_parameters() == 78_816
 
 
 @pytest.mark.parametrize(
@@ -126,7 +127,7 @@ def test_weights_are_not_read_through_links_or_pipes(tmp_path: Path) -> None:
         load_method(folder, CPU)
     (folder / "weights.safetensors").unlink()
     os.mkfifo(folder / "weights.safetensors")
-    with pytest.raises(UserError, match="is no ordinary file"):
+    with pytest.raises(UserError, match="is not an ordinary file"):
         load_method(folder, CPU)
 
 
@@ -226,3 +227,56 @@ def test_one_bad_picture_does_not_cost_the_others(call: Callable[..., tuple[int,
     assert code == 2 and said.strip() == str(out / "good.png")
     assert errors.count("\n") == 1 and "cannot read" in errors and "\x1b" not in errors
     assert Image.open(out / "good.png").size == (32, 48) and (tmp_path / "victim").read_text() == "precious"
+
+
+@pytest.mark.parametrize("colour", [0, 2, 4, 6])
+def test_sixteen_bits_of_any_colour_are_refused_with_the_way_on(tmp_path: Path, colour: int) -> None:
+    channels = {0: 1, 2: 3, 4: 2, 6: 4}[colour]
+    rows = b"".join(b"\0" + bytes(range(16 * channels * 2)) for _ in range(16))
+
+    def chunk(kind: bytes, content: bytes) -> bytes:
+        return struct.pack(">I", len(content)) + kind + content + struct.pack(">I", zlib.crc32(kind + content))
+
+    header = struct.pack(">IIBBBBB", 16, 16, 16, colour, 0, 0, 0)
+    content = chunk(b"IHDR", header) + chunk(b"IDAT", zlib.compress(rows)) + chunk(b"IEND", b"")
+    (tmp_path / "x.png").write_bytes(b"\x89PNG\r\n\x1a\n" + content)
+    with pytest.raises(UserError, match="more than 8 bits a channel: convert it to 8 bits"):
+        read_picture(tmp_path / "x.png")
+
+
+@pytest.mark.parametrize("kind", ["TIFF", "JPEG2000", "AVIF"])
+def test_formats_that_may_be_deeper_are_refused(tmp_path: Path, kind: str) -> None:
+    try:
+        Image.new("RGB", (32, 32)).save(tmp_path / "x", kind)
+    except (OSError, KeyError):
+        pytest.skip(f"this Pillow writes no {kind}")
+    with pytest.raises(UserError, match="cannot read"):
+        read_picture(tmp_path / "x")
+
+
+def test_a_folder_stands_for_the_pictures_in_it(tmp_path: Path, call: Callable[..., tuple[int, str, str]]) -> None:
+    folder = tmp_path / "pictures"
+    (folder / "sub").mkdir(parents=True)
+    for name in ("b.png", "a.JPG", "sub/c.png"):
+        Image.new("RGB", (16, 8), (9, 99, 199)).save(folder / name)
+    (folder / "notes.txt").write_text("x")
+    single = tmp_path / "single.bmp"
+    Image.new("RGB", (8, 8)).save(single)
+    assert pictures_in([single, folder]) == [single, folder / "a.JPG", folder / "b.png"]
+    result, out = put(tmp_path / "r" / "espcn" / "seed0"), tmp_path / "out"
+    code, said, _ = call("upscale", result, folder, single, "--out", out, "--device", "cpu")
+    assert code == 0 and sorted(path.name for path in out.iterdir()) == ["a.png", "b.png", "single.png"]
+    assert Image.open(out / "a.png").size == (128, 64) and len(said.splitlines()) == 3
+    (tmp_path / "empty").mkdir()
+    code, _, error = call("upscale", result, tmp_path / "empty", "--out", out)
+    assert code == 2 and "no picture in the folder" in error and "its sub-folders are not read" in error
+
+
+def test_what_was_upscaled_is_not_taken_for_a_photograph(
+    tmp_path: Path, call: Callable[..., tuple[int, str, str]], make_ccpd: Callable[..., Path]
+) -> None:
+    folder = make_ccpd()
+    result = put(tmp_path / "r" / "espcn" / "seed0")
+    assert call("upscale", result, folder / "ccpd_base", "--out", folder / "upscaled", "--device", "cpu")[0] == 0
+    sources, odd = scan(folder)
+    assert len(list((folder / "upscaled").iterdir())) == len(sources) == len(odd) == 24

@@ -17,7 +17,7 @@ from safetensors.torch import load_file, save_file
 
 import methods
 from benchmark.cli import main
-from benchmark.results.identity import identity_before_versions
+from benchmark.results.identity import recorded_identities
 from benchmark.results.record import PUBLISHED, Record
 from benchmark.results.store import Run, read_result, write_result
 from benchmark.results.verify import Verified, verify_run
@@ -300,7 +300,7 @@ def as_schema_3(results: Path, which: str) -> Path:
     info = json.loads(file.read_text())
     del info["versions"]
     info |= {"schema": 3, "source": {"training": "a" * 64, "scoring": "b" * 64}}
-    training, scoring = identity_before_versions(Record.model_validate(info))
+    training, scoring = recorded_identities(Record.model_validate(info))
     file.write_text(json.dumps(info | {"scoring_identity": scoring} | ({"identity": training} if training else {})))
     return file
 

@@ -81,9 +81,9 @@ def test_processes_agree_on_their_work(tmp_path: Path) -> None:
         tell({"queue": [1, 2]})
         dead.write_text(mine.read_text())
         (member,) = members(tmp_path)
-        assert (member.work, member.state) == (this, {"queue": [1, 2]}) and str(os.getpid()) in member.holder
+        assert (member.settings, member.state) == (this, {"queue": [1, 2]}) and str(os.getpid()) in member.holder
         with (
-            pytest.raises(OtherConfiguration, match=f"other work .*pid {os.getpid()}") as other,
+            pytest.raises(OtherConfiguration, match=f"pid {os.getpid()} .* other settings") as other,
             join_run(tmp_path, that),
         ):
             pass
@@ -94,14 +94,16 @@ def test_processes_agree_on_their_work(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    "said", ["", "x", "x\n{", "x\n[]", 'x\n{"work": 1, "state": [2]}', "x\n" + "[" * 100_000, "\n\0"]
+    "said", ["", "x", "x\n{", "x\n[]", 'x\n{"settings": 1, "state": [2]}', "x\n" + "[" * 100_000, "\n\0"]
 )
 def test_what_a_process_says_is_not_believed(tmp_path: Path, said: str) -> None:
     with hold(tmp_path / ".locks" / "processes" / "a-b-1") as say:
         say("")
         (tmp_path / ".locks" / "processes" / "a-b-1").write_text(said)
         (member,) = members(tmp_path / ".locks" / "processes")
-        assert (member.work, member.state) == ({}, {}) and member.holder == (said[:1].strip("\n") or "another process")
+        assert (member.settings, member.state) == ({}, {}) and member.holder == (
+            said[:1].strip("\n") or "another process"
+        )
         assert jobs_at_work(Run(tmp_path)) == {}
 
 
@@ -323,7 +325,7 @@ def test_out_of_memory_is_recognised(error: Exception, expected: bool) -> None:
 
 def test_the_first_line_of_an_error_can_be_printed_anywhere() -> None:
     assert first_line(ValueError("one\ntwo")) == "one" and first_line(ValueError()) == "ValueError"
-    assert first_line(ValueError("皖A \x1b[2J\udcff")) == r"皖A \x1b[2J\udcff"
+    assert first_line(ValueError("皖A \x1b[2J\udcff")) == r"皖A \u001b[2J\udcff"
     assert len(first_line(ValueError("x" * 10_000))) == 500
 
 

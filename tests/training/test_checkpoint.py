@@ -67,7 +67,7 @@ def test_a_flipped_or_missing_byte_is_noticed_and_the_previous_one_taken(tmp_pat
     for content in damaged:
         (tmp_path / CURRENT).write_bytes(content)
         iterations, lines = found(tmp_path)
-        assert iterations == [1] and len(lines) == 1 and f"{CURRENT} is not taken up" in lines[0]
+        assert iterations == [1] and len(lines) == 1 and f"{CURRENT} is not used" in lines[0]
         assert not (tmp_path / CURRENT).exists()  # or it would become the previous one
     assert found(tmp_path) == ([1], [])
 

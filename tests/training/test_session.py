@@ -139,7 +139,7 @@ def test_a_broken_checkpoint_is_not_taken_up(
     run = session(plates, tmp_path / "a")
     train(run)
     assert run.iteration == 20
-    assert capsys.readouterr().out.count("checkpoint.pt is not taken up") == 1
+    assert capsys.readouterr().out.count("checkpoint.pt is not used") == 1
 
 
 def test_a_damaged_checkpoint_falls_back_to_the_one_before(plates: pack.Plates, tmp_path: Path) -> None:

@@ -11,6 +11,7 @@ encoder, its font renderer) and not on the processor.
 from __future__ import annotations
 
 import dataclasses
+import io
 import json
 import math
 import multiprocessing
@@ -23,13 +24,14 @@ from pathlib import Path
 import numpy as np
 
 from benchmark.data.ccpd import ALPHANUMERICS, LETTERS, PROVINCES, PlateName, Point, format_name, parse_name
+from benchmark.data.folders import MANIFEST
 from benchmark.data.synthetic.camera import View
 from benchmark.data.synthetic.scene import draw_photo
 from benchmark.util.errors import UserError
+from benchmark.util.files import write_bytes, write_text
 
 GENERATOR_VERSION = 1
 """Goes up with every change that alters a byte of a picture."""
-MANIFEST = "synthetic.json"
 
 HOME_PROVINCE, HOME_SHARE = "皖", 0.90
 _NEIGHBOURS = "苏苏苏浙浙沪京豫鲁鄂赣粤"
@@ -187,9 +189,9 @@ def _draw(out: Path, seed: int, index: int) -> None:
     named = dataclasses.replace(name, brightness=brightness, blur=blur)
     folder = out / ("ccpd_green" if name.style == "green" else "ccpd_base")
     final = folder / format_name(named)
-    partial_file = final.with_suffix(".part")
-    picture.save(partial_file, "JPEG", quality=_JPEG_QUALITY, subsampling="4:2:0")
-    os.replace(partial_file, final)
+    jpeg = io.BytesIO()
+    picture.save(jpeg, "JPEG", quality=_JPEG_QUALITY, subsampling="4:2:0")
+    write_bytes(final, jpeg.getvalue(), durable=False)
 
 
 def _claim(out: Path, plates: int, seed: int) -> None:
@@ -197,22 +199,20 @@ def _claim(out: Path, plates: int, seed: int) -> None:
     manifest, wanted = out / MANIFEST, {"generator": GENERATOR_VERSION, "seed": seed, "plates": plates}
     if manifest.is_file():
         try:
-            found = json.loads(manifest.read_text())
-            fits = found | {"plates": plates} == wanted and found["plates"] <= plates
+            present = json.loads(manifest.read_text())
+            fits = present | {"plates": plates} == wanted and present["plates"] <= plates
         except (ValueError, TypeError, KeyError):
-            found, fits = "unreadable manifest", False
+            present, fits = "unreadable manifest", False
         if not fits:
             raise UserError(
-                f"{out} holds other synthetic plates ({found}) than asked for ({wanted}): "
+                f"{out} holds other synthetic plates ({present}) than asked for ({wanted}): "
                 "name another folder, or delete it"
             )
     elif out.is_dir() and any(out.iterdir()):
         raise UserError(f"{out} holds other files than synthetic plates: name another folder")
     for folder in ("ccpd_base", "ccpd_green"):
         (out / folder).mkdir(parents=True, exist_ok=True)
-    written = out / f"{MANIFEST}.part"
-    written.write_text(json.dumps(wanted) + "\n")
-    os.replace(written, manifest)
+    write_text(manifest, json.dumps(wanted) + "\n")
 
 
 def _index(file: Path) -> int:

@@ -9,7 +9,6 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -27,7 +26,10 @@ from benchmark.ocr.pretraining.dataset import draw_held_out, draw_windows
 from benchmark.ocr.pretraining.embedder import PlateResNet
 from benchmark.ocr.pretraining.learning import HELD_OUT_SEED, PretrainingRecipe, accuracy, learn
 from benchmark.util.errors import UserError
-from methods.blocks.pretrained import PLATES_FILE
+from benchmark.util.files import write_bytes
+from benchmark.util.live_line import LiveLine
+from benchmark.util.names import partial_path
+from methods.blocks.pretrained import PLATES_FILE, MissingWeights, weights_folder
 
 PRETRAINING_VERSION = 1
 """Rises when a network trained here comes out different: plates, augmentation, network or loop (learning.py)."""
@@ -82,8 +84,11 @@ EMBEDDER = Kind(
 
 
 def embedder_path() -> Path:
-    """Where methods look for the embedder's weights: in torch's cache."""
-    return Path(torch.hub.get_dir()) / "checkpoints" / PLATES_FILE
+    """Where methods look for the embedder's weights: in torch's cache. Raises UserError without a home directory."""
+    try:
+        return weights_folder() / PLATES_FILE
+    except MissingWeights as error:
+        raise UserError(str(error)) from None
 
 
 def fingerprint(kind: Kind, recipe: PretrainingRecipe) -> str:
@@ -136,10 +141,9 @@ def train(
     if stored is not None:
         say(f"{out} was trained by another recipe ({stored[:12]}); training it anew")
     _check_place(out)
-    progress = Progress(say)
-    with progress.of("drawing plates", recipe.plates) as report:
+    with _progress("drawing plates", recipe.plates) as report:
         windows, texts = draw_windows(recipe.seed, recipe.plates, workers, lambda done: report(done, ""))
-    with _deterministic(), progress.of(f"training on {device}", recipe.iterations) as report:
+    with _deterministic(), _progress(f"training on {device}", recipe.iterations) as report:
         network = learn(kind.build, recipe, windows, texts, device, lambda done, loss: report(done, f"loss {loss:.4f}"))
     if kind.half:
         network.half().float()
@@ -170,9 +174,7 @@ def _write(out: Path, tensors: dict[str, Tensor], facts: dict[str, str]) -> None
     end = 8 + int.from_bytes(content[:8], "little")
     header = json.dumps(json.loads(content[8:end]), sort_keys=True, separators=(",", ":")).encode()
     header += b" " * (-len(header) % 8)
-    part = out.with_name(f"{out.name}.part")
-    part.write_bytes(len(header).to_bytes(8, "little") + header + content[end:])
-    os.replace(part, out)
+    write_bytes(out, len(header).to_bytes(8, "little") + header + content[end:])
 
 
 def _check_place(out: Path) -> None:
@@ -181,9 +183,8 @@ def _check_place(out: Path) -> None:
         out.parent.mkdir(parents=True, exist_ok=True)
         if out.is_dir():
             raise IsADirectoryError(0, "it is a folder")
-        part = out.with_name(f"{out.name}.part")
-        part.touch()
-        part.unlink()
+        partial_path(out).touch()
+        partial_path(out).unlink()
     except OSError as error:
         raise UserError(f"cannot write {out}: {error.strerror}") from None
 
@@ -202,30 +203,17 @@ def _deterministic() -> Iterator[None]:
         torch.backends.cudnn.benchmark = before[1]
 
 
-class Progress:
-    """One line a task: redrawn in place on a terminal, elsewhere printed at every tenth."""
+@contextmanager
+def _progress(task: str, total: int) -> Iterator[Callable[[int, str], None]]:
+    """A function to be told how many of ``total`` are done, and a note; it draws a line, or prints one a tenth."""
+    line, start, tenths = LiveLine(), time.monotonic(), 0
 
-    def __init__(self, say: Callable[[str], None]) -> None:
-        self.say, self.live = say, sys.stdout.isatty()
+    def report(done: int, note: str) -> None:
+        nonlocal tenths
+        if line.due or done * 10 // total > tenths:
+            tenths = done * 10 // total
+            left = (time.monotonic() - start) / done * (total - done)
+            line.draw(f"{task:<20}{done:>8,}/{total:,}  {left:.0f} s left  {note}")
 
-    @contextmanager
-    def of(self, task: str, total: int) -> Iterator[Callable[[int, str], None]]:
-        start = drawn = time.monotonic()
-        tenths = 0
-
-        def report(done: int, note: str) -> None:
-            nonlocal drawn, tenths
-            now = time.monotonic()
-            left = (now - start) / done * (total - done)
-            text = f"{task:<20}{done:>8,}/{total:,}  {left:.0f} s left  {note}"
-            if self.live and (now - drawn > 0.5 or done == total):
-                drawn = now
-                sys.stdout.write("\r\x1b[K" + text)
-                sys.stdout.flush()
-            elif not self.live and done * 10 // total > tenths:
-                tenths = done * 10 // total
-                self.say(text)
-
-        yield report
-        if self.live:
-            sys.stdout.write("\n")
+    yield report
+    line.end()

@@ -1,0 +1,68 @@
+"""Tables as booktabs LaTeX."""
+
+from __future__ import annotations
+
+import re
+import string
+
+from paper_figures.common import text
+from paper_figures.common.drawing import Drawing
+from paper_figures.common.tables import Cell, Column, Table
+
+_NEEDS = r"% needs \usepackage{array,booktabs}, and \usepackage[T1]{fontenc} with pdflatex"
+_CHARACTERS = 170
+"""Of \\scriptsize, about so many stand in a line across both columns of a page."""
+
+
+def document(drawing: Drawing, name: str, title: str) -> str:
+    """A float ``table*`` for each table, so that each fits on a page; notes and sentences stand below the last."""
+    title = re.sub(r"^(Table|Figure) \d+\. ", "", title)  # LaTeX counts for itself
+    floats = []
+    for letter, part in zip(string.ascii_lowercase, drawing.tables, strict=False):
+        lines = [r"\begin{table*}", r"\centering\scriptsize\setlength{\tabcolsep}{3pt}"]
+        lines.append(rf"\caption{{{' '.join(text.latex(words) + '.' for words in (title, part.title) if words)}}}")
+        lines += [rf"\label{{tab:{name}-{letter}}}", table(part)]
+        lines += _below(drawing) if part is drawing.tables[-1] else []
+        floats.append("\n".join([*lines, r"\end{table*}"]))
+    words = [] if floats else [text.latex(drawing.words)]
+    return "\n".join([_NEEDS, *floats, *words]) + "\n"
+
+
+def _below(drawing: Drawing) -> list[str]:
+    notes = [rf"\textsuperscript{{{i}}} {text.latex(note)}\par" for i, note in enumerate(drawing.footnotes, 1)]
+    sentences = text.latex(drawing.words)
+    return [r"\par\smallskip\begin{minipage}{\linewidth}", *notes, sentences, r"\end{minipage}"]
+
+
+def table(shown: Table) -> str:
+    """A booktabs ``tabular``; sentences and commands are broken into lines."""
+    lines = [rf"\begin{{tabular}}{{@{{}}{''.join(_kinds(shown))}@{{}}}}", r"\toprule"]
+    lines += [" & ".join(text.latex(column.header) for column in shown.columns) + r" \\", r"\midrule"]
+    for i, row in enumerate(shown.rows):
+        lines += [r"\midrule"] * (i in shown.rules)
+        lines.append(" & ".join(map(_cell, row, shown.columns)) + r" \\")
+    return "\n".join([*lines, r"\bottomrule", r"\end{tabular}"])
+
+
+def _kinds(shown: Table) -> list[str]:
+    """How each column is set: columns of sentences share what the others leave of the line, by their length."""
+    broken = [column.prose or column.code for column in shown.columns]
+    lengths = [[len(cell.text + cell.marks) for cell in column.cells] for column in shown.columns]
+    taken = sum(max([len(column.header), *cells]) + 2
+                for column, cells, prose in zip(shown.columns, lengths, broken, strict=True) if not prose)  # fmt: skip
+    weights = [max(16.0, sum(cells) / max(1, len(cells))) ** 0.5 * prose
+               for cells, prose in zip(lengths, broken, strict=True)]  # fmt: skip
+    left = max(0.3, 0.96 - taken / _CHARACTERS - 0.01 * len(broken))
+    return [
+        rf">{{\raggedright\arraybackslash}}p{{{left * weight / sum(weights):.3f}\linewidth}}" if prose
+        else "l" if i == 0 else "r"
+        for i, (weight, prose) in enumerate(zip(weights, broken, strict=True))
+    ]  # fmt: skip
+
+
+def _cell(cell: Cell, column: Column) -> str:
+    words = text.latex(cell.text)
+    if column.code:
+        return rf"\texttt{{{words.replace('--', '-{}-')}}}" if words else ""
+    words = {0: words, 1: rf"\textbf{{{words}}}", 2: rf"\underline{{{words}}}"}[cell.rank]
+    return words + (rf"\textsuperscript{{{text.latex(cell.marks)}}}" if cell.marks else "")
