@@ -1,4 +1,4 @@
-"""Faults of methods, memory and judges, as :mod:`fault_scenarios` has those of the machine."""
+"""Faults of methods, memory and OCR engines, as :mod:`fault_scenarios` has those of the machine."""
 
 from __future__ import annotations
 
@@ -119,11 +119,11 @@ def no_memory_for_scoring(bench: Bench) -> Seen:
     return Seen(ran.code, ran.line("^first.*out of memory in scoring"), bench.goes_on("first", trained=BUDGET))
 
 
-# -- the judge ---------------------------------------------------------------------------------------------------------
+# -- OCR ---------------------------------------------------------------------------------------------------------------
 
 
-@scenario("the judge dies while scoring")
-def no_judge(bench: Bench) -> Seen:
+@scenario("the OCR engine dies while scoring")
+def engine_dies(bench: Bench) -> Seen:
     score = plate_scores.score_plates
     calls: list[int] = []
 
@@ -139,9 +139,9 @@ def no_judge(bench: Bench) -> Seen:
     return Seen(ran.code, ran.line("^first.*code -9"), bench.goes_on("first,second", trained=BUDGET))
 
 
-@scenario("the judge is dead from the start")
-def never_a_judge(bench: Bench) -> Seen:
-    with mock.patch("benchmark.scoring.plate_scores.score_plates", side_effect=RuntimeError("the judge is ill")):
+@scenario("the OCR engine is dead from the start")
+def engine_is_dead(bench: Bench) -> Seen:
+    with mock.patch("benchmark.scoring.plate_scores.score_plates", side_effect=RuntimeError("the engine is ill")):
         ran = bench.run("first,second")
     assert bench.info("hr")["status"] == "failed" and STEPS.count("first") == BUDGET
     return Seen(ran.code, ran.line("^first.*ill"), bench.goes_on("first,second", trained=BUDGET))

@@ -1,8 +1,8 @@
 """Faults of the machine that a run meets, one function each: what the user is told, and whether anything is lost.
 
 Each brings a fault about, checks what must not have suffered, has the same command run again without the fault, and
-returns what was seen; those of methods and judges are in ``fault_methods.py``. ``test_faults.py`` runs them as tests,
-``soak/faults.py`` prints them as a table.
+returns what was seen. Those of methods and OCR engines are in ``fault_methods.py``. ``test_faults.py`` runs them as
+tests, ``soak/faults.py`` prints them as a table.
 """
 
 from __future__ import annotations

@@ -195,7 +195,7 @@ def _check_info(info: Any) -> None:
 
 
 def _read_table(path: Path, info: dict[str, Any]) -> pd.DataFrame:
-    with pq.ParquetFile(path) as file:
+    with open(path, "rb") as content, pq.ParquetFile(content) as file:  # pyarrow takes no path that is not UTF-8
         facts = file.metadata
         _require(facts.num_rows == info["plates"], f"the table has {facts.num_rows} rows instead of {info['plates']}")
         size = sum(facts.row_group(i).total_byte_size for i in range(facts.num_row_groups))

@@ -111,7 +111,7 @@ def current_versions(name: str) -> Versions | None:
 def current_source(name: str) -> Source | None:
     """Hashes of this project's source that a result of this method would be computed with now, for its provenance;
     None for a method that is not registered."""
-    scoring = project_hash(_SCORING)
+    scoring = scoring_source()
     if name == UPPER_BOUND:
         return Source(scoring=scoring)
     try:
@@ -119,6 +119,11 @@ def current_source(name: str) -> Source | None:
     except methods.UnknownMethod:
         return None
     return Source(training=project_hash(module, _TRAINING), scoring=scoring)
+
+
+def scoring_source() -> str:
+    """The same of the scoring alone."""
+    return project_hash(_SCORING)
 
 
 def _hash(parts: dict[str, Any]) -> str:

@@ -12,6 +12,7 @@ from typing import Any
 import pandas as pd
 
 from benchmark.results.record import Record, parse
+from benchmark.results.record_parts import Part
 from benchmark.util.errors import first_line
 from benchmark.util.files import read_plain, without_home
 from benchmark.util.terminal import plain
@@ -36,6 +37,8 @@ def to_text(info: dict[str, Any]) -> str:
 
 
 def _storable(value: Any) -> Any:
+    if isinstance(value, Part):
+        return _storable(value.as_dict())
     if isinstance(value, dict):
         return {_storable(key): _storable(item) for key, item in value.items()}
     if isinstance(value, (list, tuple)):

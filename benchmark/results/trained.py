@@ -87,8 +87,8 @@ def read_weights(method: Method, file: Path) -> dict[str, Tensor]:
     """
     wanted = {name: (list(value.shape), value.dtype) for name, value in method.weights().items()}
     try:
-        open_plain(file).close()
-        with safe_open(file, framework="pt") as stored:
+        # By its descriptor: safetensors follows links and takes no path that is not UTF-8.
+        with open_plain(file) as opened, safe_open(f"/proc/self/fd/{opened.fileno()}", framework="pt") as stored:
             names = set(stored.keys())
             if odd := sorted(names ^ set(wanted)):
                 raise BadWeights(f"{odd[0]!r} is {'not in them' if odd[0] in wanted else 'unknown to the method'}")

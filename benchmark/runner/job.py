@@ -18,7 +18,7 @@ from PIL import Image
 from benchmark.data.degradation import SCALE
 from benchmark.data.plates import Plates
 from benchmark.data.training_examples import save_training_examples
-from benchmark.results.identity import current_source, current_versions
+from benchmark.results.identity import current_source, current_versions, scoring_source
 from benchmark.results.provenance import provenance
 from benchmark.results.record import SCHEMA, UPPER_BOUND
 from benchmark.results.store import Result, clear, write_result
@@ -75,30 +75,30 @@ def train_and_score(
     return store_scores(context, entry, method, folder, info, session.clocks, session.resumed, begun)
 
 
-def rescore(context: RunContext, entry: Registration, identity: str, present: Result) -> dict[str, Any]:
+def rescore(context: RunContext, entry: Registration, identity: str, stored: Result) -> dict[str, Any]:
     """Score the stored weights of a result again. Returns the new ``result.json``.
 
     Raises RuntimeError if the weights have changed since they were stored.
     """
-    if damaged := present.changed(trainer.BEST, trainer.LAST):
-        raise RuntimeError(f"{damaged[0]} is not as it was stored: move {present.folder} away to train anew")
+    if damaged := stored.changed(trainer.BEST, trainer.LAST):
+        raise RuntimeError(f"{damaged[0]} is not as it was stored: move {stored.folder} away to train anew")
     begun = time.perf_counter()
     method = create(context, entry).accelerate(context.config.train.acceleration).to(context.device)
-    clocks = present.record.clocks
+    clocks = stored.record.clocks
     trained = {name: seconds for name, seconds in clocks.items() if name not in ("scoring", "total")}
     earlier = clocks.get("total", sum(clocks.values())) - clocks.get("scoring", 0.0)
-    info = present.info | {
+    info = stored.info | {
         "schema": SCHEMA,
         "identity": identity,
         "options": asdict(method.options),
-        "versions": versions_of(entry.name),
-        "source": present.info["source"] | source_of(UPPER_BOUND),
+        "versions": current_versions(entry.name),
+        "source": {**stored.info["source"], "scoring": scoring_source()},
         "config": context.config.model_dump(mode="json"),
         "judge": context.ocr_facts[0],
         "second_judge": context.ocr_facts[1],
         "scoring_provenance": provenance(context.device),
     }
-    return store_scores(context, entry, method, present.folder, info, trained, earlier, begun)
+    return store_scores(context, entry, method, stored.folder, info, trained, earlier, begun)
 
 
 def store_scores(
@@ -210,25 +210,13 @@ def score_upper_bound(context: RunContext) -> dict[str, Any]:
     info = common_facts(context) | {
         **upper_bound_facts(),
         "scoring_identity": context.scoring_identity,
-        "versions": versions_of(UPPER_BOUND),
-        "source": source_of(UPPER_BOUND),
+        "versions": current_versions(UPPER_BOUND),
+        "source": current_source(UPPER_BOUND),
         "scores": {name: scores[name] for name in scores if name.startswith("best")},
         "clocks": {"scoring": seconds, "total": seconds},
     }
     write_result(folder, info)
     return info
-
-
-def versions_of(name: str) -> dict[str, Any]:
-    """The versions that a result of this method is computed with."""
-    versions = current_versions(name)
-    return versions.as_dict() if versions else {}
-
-
-def source_of(name: str) -> dict[str, Any]:
-    """Hashes of the source that it is computed with."""
-    source = current_source(name)
-    return source.as_dict() if source else {}
 
 
 def upper_bound_facts() -> dict[str, Any]:
@@ -250,8 +238,8 @@ def describe(context: RunContext, entry: Registration, seed: int, identity: str,
         "paper_parameters": entry.method.paper_parameters,
         "identity": identity,
         "ingredients": method.external_weights(),
-        "versions": versions_of(entry.name),
-        "source": source_of(entry.name),
+        "versions": current_versions(entry.name),
+        "source": current_source(entry.name),
         "facts": method.facts,
         "notes": method.notes(),
     }

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pandas as pd
 import torch
-from safetensors.torch import load_file, save
+from safetensors.torch import load, save
 from torch import Tensor
 
 from benchmark.config import Train
@@ -119,7 +119,8 @@ def _store_best(session: TrainingSession) -> None:
 
 def load_weights(method: Method, file: Path) -> None:
     """Give ``method`` the weights in a file that :func:`train` wrote."""
-    method.load_weights({name: value.to(method.device) for name, value in load_file(file).items()})
+    # Not load_file: it takes no path that is not UTF-8.
+    method.load_weights({name: value.to(method.device) for name, value in load(file.read_bytes()).items()})
 
 
 def _save_weights(file: Path, weights: dict[str, Tensor]) -> None:

@@ -142,7 +142,7 @@ def test_a_method_with_a_known_score_through_everything(call: Call, make_ccpd: M
     assert {row["method"]: row["status"] for row in json.loads(out)} == {"hr": "complete", "shifted": "complete"}
 
 
-def test_other_judges_score_the_weights_that_are_there(
+def test_another_ocr_engine_scores_the_stored_weights(
     call: Call, make_ccpd: MakeCcpd, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     data, results = make_ccpd(), tmp_path / "results"
@@ -170,7 +170,7 @@ def test_other_judges_score_the_weights_that_are_there(
     assert pd.read_csv(folder / "plates.csv")["confidence"].notna().all()
 
     def broken(*_: object, **__: object) -> None:
-        raise RuntimeError("the judge is ill")
+        raise RuntimeError("the engine is ill")
 
     monkeypatch.setattr("benchmark.scoring.plate_scores.score_plates", broken)
     code, _, err = call("run", *options, "--ocr", "none")

@@ -140,16 +140,19 @@ def test_upscaled_pictures_of_long_names_have_names_that_fit(tmp_path: Path) -> 
 
 
 @pytest.mark.parametrize("name", [b"x" * 245, "车".encode() * 80, b"\xb3\xb5\xc5\xc6", b"two\nlines"])
-def test_the_default_run_of_an_odd_data_folder_has_a_name_that_can_be_printed(tmp_path: Path, name: bytes) -> None:
+def test_folders_with_odd_names_are_read_and_written(tmp_path: Path, name: bytes) -> None:
     bench = Bench(tmp_path)
     bench.data = bench.data.rename(bench.folder / os.fsdecode(name))
+    bench.results = bench.folder / os.fsdecode(b"results \xb3\xb5")  # no UTF-8
     words = ["run", "--methods", "bicubic", "--data", str(bench.data), "--results", str(bench.results), "--ocr", "none",
              *(word for field, value in OPTIONS.items() for word in ("--set", f"{field}={value}"))]  # fmt: skip
     ran = bench.call(*words)
     assert ran.code == 0, ran.text
     (run,) = (path.name for path in bench.results.iterdir() if path.name.startswith("quick-"))
     assert run.isprintable() and run.encode() and len(run.encode()) <= 255
-    assert name not in (b"\xb3\xb5\xc5\xc6",) or run == "quick-%B3%B5%C5%C6"
+    assert name != b"\xb3\xb5\xc5\xc6" or run == "quick-%B3%B5%C5%C6"
+    verified = bench.call("verify", str(bench.results))
+    assert verified.code == 0 and verified.text.endswith("2 results, all fit\n"), verified.text
 
 
 def test_without_a_home_directory_no_folder_is_called_tilde(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

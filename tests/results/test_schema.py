@@ -8,7 +8,9 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import fake_results
 import pytest
+import reference_table
 from jsonschema import Draft202012Validator
 from whole_results import failed, whole
 
@@ -84,6 +86,18 @@ def test_what_is_required_is_named(field: str) -> None:
     del info[field]
     with pytest.raises(ValueError, match=f"it does not fit its schema: its content: lacks '{field}'"):
         check(info)
+
+
+@pytest.mark.parametrize("method", ["hr", "espcn"])
+def test_invented_results_have_the_fields_of_computed_ones(method: str, tmp_path: Path) -> None:
+    """Fakes that drift from the writer hide what a report does with real results."""
+    file = reference_table.REFERENCE / method / "seed0" / "result.json"
+    computed = record.parse(json.loads(file.read_text(encoding="utf-8")))
+    (fake,) = (fake for fake in fake_results.METHODS if fake.name == method)
+    invented = store.read_result(fake_results.write(tmp_path, fake)).record  # type: ignore[union-attr]
+    assert invented.model_fields_set == computed.model_fields_set | {"versions"}
+    assert not invented.model_extra and not invented.data.model_extra and not invented.config.model_extra
+    assert invented.data.model_fields_set == computed.data.model_fields_set
 
 
 def places(value: Any, path: tuple[Any, ...] = ()) -> Iterator[tuple[Any, ...]]:

@@ -87,7 +87,7 @@ def main() -> int:
     parser.add_argument("--methods", default="table1", help="names and groups, with commas")
     parser.add_argument("--kills", type=int, default=3, help="per method")
     parser.add_argument("--iterations", type=int, default=12)
-    parser.add_argument("--ocr", default="none", help="judge: none, rapid, crnn")
+    parser.add_argument("--ocr", default="none", help="OCR engine: none, rapid, crnn")
     parser.add_argument("--seed", type=int, default=0, help="of the moments")
     options = parser.parse_args()
     chance = random.Random(options.seed)
