@@ -102,6 +102,12 @@ def store_again(results: Path, method: str = "espcn") -> None:
     write_result(folder, json.loads((folder / "result.json").read_text()))
 
 
+def identify_again(results: Path, which: str = "espcn") -> None:
+    """Make the training identity that of what ``result.json`` says now."""
+    file = results / "small" / which / "seed0" / "result.json"
+    change(results, which, identity=recorded_identities(Record.model_validate(json.loads(file.read_text())))[0])
+
+
 # -- what the benchmark writes ---------------------------------------------------------------------
 
 
@@ -282,6 +288,8 @@ def test_other_source_is_said_and_is_no_fault(results: Path) -> None:
 
 def test_another_version_is_said_and_is_no_fault(results: Path) -> None:
     change(results, versions={"training": 1, "method": 7, "scoring": 1}, provenance__commit="abcdef0123456789")
+    assert "identity does not follow" in words(results)[0]  # another version is another identity
+    identify_again(results)
     verified = check(results)
     espcn = next(result for result in verified.results if result.method == "espcn")
     assert verified.faults == [] and espcn.source == "made with another version of method (commit abcdef012345)"
@@ -322,6 +330,7 @@ def test_a_plugin_that_was_not_named_is_no_fault(results: Path) -> None:
     folder = results / "small"
     (folder / "espcn").rename(folder / "theirs")
     change(results, "theirs", method="theirs")
+    identify_again(results, "theirs")
     verified = check(results)
     theirs = next(result for result in verified.results if result.method == "theirs")
     assert theirs.problems == [] and theirs.source.startswith("its method is not registered here")
