@@ -55,7 +55,7 @@ class Data(_Section):
     """Which plates, and how they are shared out."""
 
     folder: Place | None = None
-    """A CCPD folder; none: synthetic plates, drawn on first use."""
+    """A CCPD folder; unset: synthetic plates, drawn on first use."""
     protocol: Literal["disjoint", "paper"] = "disjoint"
     """disjoint: no plate number in two splits; paper: random split, weights selected on the test set."""
     train_plates: Positive = 100_000
@@ -67,7 +67,7 @@ class Data(_Section):
     seed: Annotated[int, Field(ge=0, lt=2**32)] = 0
     """Seed of the split, and of the synthetic plates. Training seeds are counted from 0 apart from it."""
     cache: Place | None = None
-    """Where packs and synthetic plates are kept; none: ``packs`` in the results folder."""
+    """Where packs and synthetic plates are kept; unset: ``packs`` in the results folder."""
 
 
 class Train(_Section):
@@ -80,11 +80,11 @@ class Train(_Section):
     learning_rate: Annotated[float, Field(gt=0)] = 1e-4
     """Adam's rate in the common recipe; it falls to 0 along half a cosine."""
     warmup: Annotated[int, Field(ge=0, le=10**9)] = 0
-    """Iterations over which the rate of the common recipe rises from 0; 0, as in the paper: none."""
+    """Iterations over which the rate of the common recipe rises from 0; 0: none (the paper mentions none)."""
     recipe: Literal["common", "native"] = "common"
     """common: this section's Adam for all methods; native: each method's published optimiser settings."""
     seeds: Annotated[int, Field(ge=1, le=10_000)] = 1
-    """Number of trainings per method, with seeds 0, 1, …"""
+    """Number of trainings per method, with seeds 0, 1, and so on."""
     device: str = "auto"
     """auto (CUDA if there is one), cpu, cuda or cuda:N."""
     precision: Literal["fp32", "tf32", "bf16"] = "fp32"
@@ -96,10 +96,10 @@ class Train(_Section):
     """default: networks through torch.compile in training; cudagraphs: and replayed as CUDA graphs. Each is first
     compared with itself uncompiled; where that fails, it goes on uncompiled. The result records both."""
     deterministic: bool = False
-    """Use only deterministic CUDA operators, at some cost in speed (benchmark/determinism.py); CPUs always do."""
+    """Use only deterministic CUDA operators, at some cost in speed. CPUs always do."""
     threads: Annotated[int, Field(ge=0, le=1024)] = 0
-    """CPU threads; 0: as many as torch takes by itself. With another number last bits differ; a result says with how
-    many it was made, and counts as there for any number."""
+    """CPU threads; 0: as many as torch takes by itself. With another number last bits differ. A result records the
+    number, and is reused whatever it is."""
     validations: Annotated[int, Field(ge=1, le=100_000)] = 40
     """Validations per training, half of them evenly spaced and half evenly on a log scale."""
     checkpoint_seconds: Annotated[float, Field(gt=0)] = 120.0
@@ -121,7 +121,7 @@ class Scoring(_Section):
     second: Literal["rapid", "hyperlpr", "paddle", "crnn", "none"] = "hyperlpr"
     """A second OCR engine, so that no verdict hangs on one; none where ``ocr`` is none."""
     paddle_model: Place | None = None
-    """Folder of a recognition model for ``ocr=paddle``; none: the one PaddleOCR downloads."""
+    """Folder of a recognition model for ``ocr=paddle``; unset: the one PaddleOCR downloads."""
     paddle_device: str = "cpu"
     """Where PaddleOCR reads, as it calls devices: cpu, gpu or gpu:N."""
     samples: Annotated[int, Field(ge=0, le=100_000)] = 8
@@ -162,8 +162,8 @@ def presets() -> list[str]:
     """Names of the presets in the package."""
     folder = resources.files("benchmark") / "presets"
     order = ["quick", "standard", "paper"]
-    found = [p.name.removesuffix(".toml") for p in folder.iterdir() if p.name.endswith(".toml")]
-    return sorted(found, key=lambda n: (order.index(n) if n in order else len(order), n))
+    names = [file.name.removesuffix(".toml") for file in folder.iterdir() if file.name.endswith(".toml")]
+    return sorted(names, key=lambda n: (order.index(n) if n in order else len(order), n))
 
 
 def load(preset: str = DEFAULT_PRESET, assignments: Iterable[str] = ()) -> Config:
@@ -183,7 +183,7 @@ def load(preset: str = DEFAULT_PRESET, assignments: Iterable[str] = ()) -> Confi
         section, dot, key = path.strip().partition(".")
         if not equals or not dot or not key:
             raise UserError(f"--set takes section.field=value, not {_shown(assignment)}")
-        _assign(tree, section, key, value if section in _SECTIONS else _literal(value))
+        _assign(tree, section, key, value if section in SECTIONS else _literal(value))
     return build(tree, preset)
 
 
@@ -215,40 +215,40 @@ def refuse_contradictions(config: Config, entries: list[Registration]) -> None:
 
 def build(tree: dict[str, dict[str, Any]], preset: str) -> Config:
     """A checked configuration from sections of values. Raises UserError naming the field at fault."""
-    families = _families()
+    families = method_options()
     options = {}
     for name, values in tree.items():
         if name in families:
-            known = asdict(_validate(families[name], values, name))
-            options[name] = {key: known[key] for key in values}
+            checked = asdict(_validate(families[name], values, name))
+            options[name] = {key: checked[key] for key in values}
             for key, value in options[name].items():
                 if isinstance(value, float) and not math.isfinite(value):
                     raise UserError(f"{name}.{key}: a finite number is needed, got {value}")
     try:
-        sections = {name: values for name, values in tree.items() if name in _SECTIONS}
+        sections = {name: values for name, values in tree.items() if name in SECTIONS}
         return Config.model_validate({**sections, "preset": preset, "methods": options})
     except ValidationError as error:
         raise UserError(_first_error(error, "")) from None
 
 
-_SECTIONS: dict[str, type[_Section]] = {"data": Data, "train": Train, "scoring": Scoring}
+SECTIONS: dict[str, type[_Section]] = {"data": Data, "train": Train, "scoring": Scoring}
 
 
-def _families() -> dict[str, type[Any]]:
+def method_options() -> dict[str, type[Any]]:
     """Method families and the dataclass of their options."""
     entries = [methods.get(name) for name in methods.names()]
     return {entry.family: entry.method.Options for entry in entries}
 
 
 def _assign(tree: dict[str, dict[str, Any]], section: str, key: str, value: Any) -> None:
-    families = _families()
-    if section in _SECTIONS:
-        valid = list(_SECTIONS[section].model_fields)
+    families = method_options()
+    if section in SECTIONS:
+        valid = list(SECTIONS[section].model_fields)
     elif section in families:
         valid = [f.name for f in fields(families[section])]
     else:
-        known = [*_SECTIONS, *families]
-        raise UserError(f"no section {_shown(section)}{_nearest(section, known)} (known: {', '.join(known)})")
+        sections = [*SECTIONS, *families]
+        raise UserError(f"no section {_shown(section)}{_nearest(section, sections)} (known: {', '.join(sections)})")
     if key not in valid:
         raise UserError(
             f"no field {section}.{_shown(key)[1:-1]}{_nearest(key, valid, section)} "
@@ -289,6 +289,6 @@ def _cut(words: str) -> str:
     return words if len(words) <= _LONGEST_SHOWN else f"{words[: _LONGEST_SHOWN - 2]}…{words[-1]}"
 
 
-def _nearest(name: str, known: Iterable[str], section: str = "") -> str:
-    near = difflib.get_close_matches(name[:_LONGEST_SHOWN], list(known), n=1)
+def _nearest(name: str, valid: Iterable[str], section: str = "") -> str:
+    near = difflib.get_close_matches(name[:_LONGEST_SHOWN], list(valid), n=1)
     return f"; did you mean {section + '.' if section else ''}{near[0]}?" if near else ""

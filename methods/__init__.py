@@ -12,17 +12,16 @@ import hashlib
 import importlib
 import importlib.util
 import pkgutil
-import re
 import sys
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field, fields, is_dataclass
+from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 from typing import Any, NoReturn, TypeVar, overload
 
 from methods.base import Batch, Losses, Method, Recipe, Session
 from methods.network import NetworkMethod
-from methods.options import MethodOptions, given_options
+from methods.options import MethodOptions
+from methods.registration import FixedOption, Registration, check, fixed_options
 
 __all__ = [
     "Batch",
@@ -43,63 +42,13 @@ __all__ = [
 ]
 
 # Files of this folder that hold shared code instead of methods.
-_SHARED = {"base", "contract", "network", "options"}
+_SHARED = {"base", "contract", "network", "options", "registration"}
 
-# A name becomes a folder of results, a section of the configuration and a word of ``--methods``; these are taken.
-_NAME = re.compile(r"[a-z0-9][a-z0-9_-]{0,63}")
-_RESERVED = {"all", "hr", "report", "packs", "data", "train", "scoring", "methods", "preset"}
 _LONGEST_REASON = 300
 
 
 class UnknownMethod(LookupError):
     """No method of that name; the message lists the nearest valid names."""
-
-
-class FixedOption(ValueError):
-    """An option was asked for that the registration fixes to another value; the message names both."""
-
-
-@dataclass(frozen=True)
-class Registration:
-    """One competitor: a class, and the options that make it this competitor and no other.
-
-    Several registrations may share a class (``pecl`` and ``pecl-printed`` do). ``fixed`` holds the options that a
-    registration fixes, by name.
-    """
-
-    name: str
-    title: str
-    method: type[Method]
-    groups: tuple[str, ...]
-    fixed: dict[str, Any] = field(default_factory=dict)
-    in_all: bool = True
-    """False: not part of the group ``all``; trained when its name or group is asked for."""
-
-    @property
-    def family(self) -> str:
-        return self.method.family or self.method.name
-
-    def effective_options(self, requested: Mapping[str, Any] | None = None) -> dict[str, Any]:
-        """Every option as it will be used: the defaults, what is requested, what the registration fixes.
-
-        Raises :class:`FixedOption` where a requested value contradicts a fixed one.
-        """
-        requested = requested or {}
-        for name, value in self.fixed.items():
-            if name in requested and requested[name] != value:
-                raise FixedOption(
-                    f"{self.name} fixes {name}={value}, so {name}={requested[name]} cannot be asked of it"
-                )
-        options = self.method.Options(**{**requested, **self.fixed})
-        return {option.name: getattr(options, option.name) for option in fields(options)}
-
-    def create(self, requested: Mapping[str, Any] | None = None) -> Method:
-        """A new, untrained method. Raises what :meth:`effective_options` raises."""
-        return self.method(self.method.Options(**self.effective_options(requested)))
-
-    def num_parameters(self) -> int:
-        """Number of trainable parameters of the upscaling network."""
-        return self.create().num_parameters()
 
 
 # The rows of the paper's Table 1, top to bottom: the order of methods everywhere. Others follow in the order of their
@@ -166,57 +115,15 @@ def register(
         title=title or method.title,
         method=method,
         groups=method.groups if groups is None else groups,
-        fixed={} if options is None else _fixed(method, options),
+        fixed={} if options is None else fixed_options(method, options),
         in_all=in_all,
     )
-    _check(entry)
+    check(entry, _registry.values())
     present = _registry.get(entry.name)
     if present is not None and present != entry:
         raise ValueError(f"a method named {entry.name!r} is registered already ({present.method.__module__})")
     _registry[entry.name] = entry
     return method
-
-
-def _fixed(method: type[Method], options: Any) -> dict[str, Any]:
-    """The options that a registration fixes. Raises TypeError or ValueError for options the method does not take."""
-    if not isinstance(options, method.Options):
-        raise TypeError(f"options of {method.name!r} must be its own Options, not {type(options).__qualname__}")
-    from pydantic import TypeAdapter, ValidationError
-
-    fixed = given_options(options)
-    try:
-        checked = TypeAdapter(method.Options).validate_python(fixed)
-    except ValidationError as error:
-        first = error.errors()[0]
-        raise ValueError(f"option {'.'.join(map(str, first['loc']))}: {first['msg'].lower()}") from None
-    return {name: getattr(checked, name) for name in fixed}
-
-
-def _check(entry: Registration) -> None:
-    """Raise ValueError or TypeError for a registration that others would suffer from."""
-    if not (isinstance(entry.method, type) and issubclass(entry.method, Method)):
-        raise TypeError(f"{entry.method!r} is no subclass of methods.Method")
-    if not is_dataclass(entry.method.Options):
-        raise TypeError(f"the Options of {entry.name!r} are no dataclass")
-    if not all(isinstance(words, str) and words.strip() for words in (entry.title, entry.method.citation)):
-        raise TypeError(f"title and citation of {entry.name!r} must be text")
-    if not isinstance(entry.method.paper_parameters, (int, type(None))):
-        raise TypeError(f"paper_parameters of {entry.name!r} must be a number or None")
-    if not isinstance(entry.groups, (tuple, list)):
-        raise TypeError(f"the groups of {entry.name!r} must be a tuple of names")
-    others = [other for other in _registry.values() if other.name != entry.name]
-    for kind, name in (("method", entry.name), ("family", entry.family), *(("group", g) for g in entry.groups)):
-        if not isinstance(name, str) or not _NAME.fullmatch(name) or name in _RESERVED:
-            raise ValueError(
-                f"{name!r} cannot name a {kind}: use 1 to 64 lower-case letters, digits, - and _, and no word "
-                f"that means something else ({', '.join(sorted(_RESERVED))})"
-            )
-    if any(entry.name in other.groups for other in others):
-        raise ValueError(f"{entry.name!r} cannot name a method: it is a group of methods")
-    if taken := {other.name for other in others} & set(entry.groups):
-        raise ValueError(f"{min(taken)!r} cannot name a group: it is a method")
-    if any(other.family == entry.family and other.method.Options is not entry.method.Options for other in others):
-        raise ValueError(f"{entry.name!r} cannot be of the family {entry.family!r}: its options are others")
 
 
 def names(group: str | None = None) -> list[str]:
@@ -262,8 +169,8 @@ def load_plugin(path: Path) -> None:
     """
     _discover()
     name, file = f"methods_plugin_{path.stem}", str(path.resolve())
-    taken = sys.modules.get(name)
-    if taken is not None and getattr(taken, "__file__", None) != file:  # of the same name in another folder
+    loaded = sys.modules.get(name)
+    if loaded is not None and getattr(loaded, "__file__", None) != file:  # of the same name in another folder
         name = f"{name}_{hashlib.sha256(file.encode(errors='surrogateescape')).hexdigest()[:8]}"
     if any(entry.method.__module__ == name for entry in _registry.values()):
         return
@@ -301,10 +208,10 @@ def _attempt(name: str, load: Callable[[], Any]) -> None:
 def _reason(error: BaseException) -> str:
     """What an exception says, on one line."""
     try:
-        words = str(error)
-    except Exception as broken:  # an exception of a plug-in's own need not be able to say anything
-        words = f"(no message: {type(broken).__name__})"
-    lines = words.strip().splitlines()
+        message = str(error)
+    except Exception as broken:  # an exception class of a plug-in may fail to make its message
+        message = f"(no message: {type(broken).__name__})"
+    lines = message.strip().splitlines()
     return f"{type(error).__name__}: {lines[0] if lines else ''}"[:_LONGEST_REASON]
 
 

@@ -1,8 +1,8 @@
 """The contract of a method, and of the session it trains in.
 
-A method turns a low-resolution plate into one eight times as large. It knows nothing of
-datasets, scores or result folders: it is handed a *session* (see :class:`Session`) and consumes
-the batches that come out of it. The smallest method is a network and nothing else::
+A method turns a low-resolution plate into one eight times as large. It knows nothing of datasets, scores or
+result folders: it is given a *session* (see :class:`Session`) and consumes its batches. The smallest method is a
+network and nothing else (see :mod:`methods.network`)::
 
     @register
     class MyNet(NetworkMethod):
@@ -154,7 +154,7 @@ class Method(ABC):
         """What a result should record of its training: how compiled networks compare with uncompiled ones."""
 
     def accelerate(self: Self, acceleration: Acceleration) -> Self:
-        """Take over how training is to compute, before :meth:`to`, and return the method."""
+        """Set how training computes: precision, memory layout, compilation. Comes before :meth:`to`."""
         self.acceleration = acceleration
         return self
 
@@ -193,14 +193,14 @@ class Method(ABC):
         return {}
 
     def load_weights(self, weights: dict[str, Tensor]) -> None:
-        """Take over what :meth:`weights` returned; names and shapes must match exactly."""
+        """Load what :meth:`weights` returned. Names and shapes must match exactly."""
 
     def state_dict(self) -> dict[str, Any]:
         """Everything the method needs to go on training after a kill."""
         return {}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
-        """Take over what :meth:`state_dict` returned."""
+        """Load what :meth:`state_dict` returned."""
 
 
 def check_lr(lr: Tensor) -> None:

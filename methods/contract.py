@@ -8,13 +8,17 @@ from __future__ import annotations
 
 import io
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 from torch.nn import functional as F
+from torch.nn.modules.module import register_module_forward_hook, register_module_forward_pre_hook
 
 from methods.base import SCALE, Batch, Losses, Method, Recipe
+from methods.engine.acceleration import Acceleration
+from methods.network import NetworkMethod
 
 Make = Callable[[], Method]
 """Makes a new, untrained method; equal ones where torch's generator is seeded equally."""
@@ -154,12 +158,49 @@ def check_resume(make: Make) -> None:
             expect(same, f"after a resume, {name!r} differs: state_dict() lacks something that training goes on from")
 
 
+def check_precision(make: Make) -> None:
+    """A training step evaluates every network through ``run``, which is where precision and compilation come in."""
+    for native in (False, True):
+        method = make().accelerate(Acceleration(precision="bf16"))
+        if not isinstance(method, NetworkMethod):
+            return  # without a shared loop there is no runner to pass over
+        with without_autocast() as direct_calls:
+            method.train(PracticeSession(2, lr_size=(2, 3), native=native))
+        names = ", ".join(sorted(set(direct_calls)))
+        expect(not direct_calls, f"training calls {names} directly: call self.run(network, images) instead")
+
+
+@contextmanager
+def without_autocast() -> Iterator[list[str]]:
+    """Names of the networks that are called outside autocast. Layers inside another network do not count."""
+    names: list[str] = []
+    depth = 0
+
+    def enter(module: nn.Module, _: Any) -> None:
+        nonlocal depth
+        depth += 1
+        if depth == 1 and not torch.is_autocast_enabled("cpu") and next(module.parameters(), None) is not None:
+            names.append(type(module).__name__)
+
+    def leave(*_: Any) -> None:
+        nonlocal depth
+        depth -= 1
+
+    hooks = [register_module_forward_pre_hook(enter), register_module_forward_hook(leave, always_call=True)]
+    try:
+        yield names
+    finally:
+        for hook in hooks:
+            hook.remove()
+
+
 CHECKS: dict[str, Callable[[Make], None]] = {
     "sizes": check_sizes,
     "refusals": check_refusals,
     "training": check_training,
     "weights": check_weights,
     "resume": check_resume,
+    "precision": check_precision,
 }
 
 

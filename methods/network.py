@@ -97,9 +97,9 @@ class NetworkMethod(Method):
             torch.compiler.reset()  # the code of another network, of which torch keeps a few only, and its memory
 
     def run(self, network: nn.Module, images: Tensor) -> Tensor:
-        """``network(images)`` as training is to compute it (see :class:`Acceleration`); float32.
+        """``network(images)`` in float32, at the precision and with the compilation of the run.
 
-        Every network that a training step evaluates goes through here.
+        Every network that a training step evaluates goes through here: see :mod:`methods.engine.acceleration`.
         """
         runner = self._runners.get(network)
         if runner is None:

@@ -87,22 +87,23 @@ class Pecl(NetworkMethod):
         network: Literal["paper", "release"] = "paper"
         """The network that the publication's text describes, or the one its authors published."""
         term: Literal["attract", "printed", "none"] = "attract"
-        """Contrastive term; see the head of this file."""
+        """Contrastive term. ``attract``: mean D², as the publication's text describes it; ``printed``: mean
+        max(m − D, 0)², its Equation 17; ``none``: the pixel loss alone."""
         weights: Literal["fixed", "learned"] = "fixed"
-        """``learned``: Equation 19, one parameter that starts at 0.5."""
+        """Weights of the two loss terms. ``learned``: Equation 19, one parameter that starts at 0.5."""
         w_contrastive: float = 1e-5
         """Weight of the contrastive term where weights are fixed; the pixel loss has the rest. Chosen on
         validation plates with a random embedder (results/reference/search-pecl): the smallest of the
         weights that were tried. Search again where the embedder is another."""
         distance: Distance = "manhattan"
-        """Distance of embeddings."""
+        """Distance between embeddings."""
         dimension: Dimension = 128
         """Length of an embedding."""
         margin: float = 2.0
         """m of Equation 17. D grows as the root of ``dimension``, the margin does not."""
         embedder: Literal["frozen", "trained"] = "frozen"
-        """``trained``: by the same Adam. With ``attract`` it then collapses to a constant: there are
-        no negative pairs to keep embeddings apart."""
+        """Whether the embedder learns, too. ``trained``: by the same Adam. With ``attract`` it then collapses to a
+        constant: there are no negative pairs to keep embeddings apart."""
         batch_norm: Literal["eval", "batch"] = "eval"
         """Statistics of the embedder's batch normalisation: the stored ones, or the batch's."""
         embedder_init: Literal["imagenet", "plates", "random"] = "imagenet"

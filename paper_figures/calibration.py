@@ -113,7 +113,7 @@ def _panel(axes: Axes, row: Row, data: pd.DataFrame) -> None:
             bbox={"fc": "white", "ec": "none", "pad": 0.6},
         )  # fmt: skip
     axes.set(xlim=(-0.04, 1.04), ylim=(-0.04, 1.04))
-    axes.set_title(style.shorten(row.title) + row.marks, fontsize=style.FONT, pad=3)
+    axes.set_title(style.label(row), fontsize=style.FONT, pad=3)
 
 
 def caption(results: Results, found: list[Judge]) -> list[str]:

@@ -12,5 +12,5 @@ NEEDS = "ablation"
 
 
 def draw(results: Results) -> Drawing:
-    """One curve a dimension; see :mod:`paper_figures.contrast`."""
+    """One curve a dimension; see :mod:`paper_figures.common.contrast`."""
     return draw_contrast(results, "euclidean")

@@ -32,7 +32,7 @@ def draw(results: Results) -> Drawing:
     if not rows:
         raise NothingToDraw("no trained method has a result")
     looks = style.row_looks(results.competitors)
-    names = [*(_name(row) for row in rows), *(label.name for label in _paper_labels())]
+    names = [*(style.label(row) for row in rows), *(label.name for label in _paper_labels())]
     with style.style():
         right = style.label_width(names)
         line = max(1.9, 0.128 * len(rows))
@@ -73,7 +73,7 @@ def _curves(axes: Axes, rows: list[Row], results: Results, looks: dict[str, Look
         best = curve[curve == curve.max()].head(1)
         axes.plot(best.index, best, marker=look.marker, color=look.colour, mec="white", ls="", clip_on=False, zorder=3)
         last = curve.dropna()
-        labels.append(Label(float(last.index[-1]), float(last.iloc[-1]), _name(row), look.colour))
+        labels.append(Label(float(last.index[-1]), float(last.iloc[-1]), style.label(row), look.colour))
         tops.append((float(curve.min()), float(curve.max())))
     if not labels:
         axes.text(0.5, 0.5, "no validations stored", transform=axes.transAxes, ha="center", color=style.GREY)
@@ -104,11 +104,6 @@ def _level(axes: Axes, title: str, level: float, below: bool = False) -> None:
         style.shorten(title), (0, level), xycoords=("axes fraction", "data"), xytext=(3, -9 if below else 2),
         textcoords="offset points", color=style.GREY, fontsize=style.FONT - 0.5,
     )  # fmt: skip
-
-
-def _name(row: Row) -> str:
-    """A row as the figure names it, with † and ‡."""
-    return style.shorten(row.title) + row.marks
 
 
 def _trained(results: Results) -> pd.DataFrame:
@@ -142,7 +137,7 @@ def _scatter(axes: Axes, rows: list[Row], results: Results, looks: dict[str, Loo
             ends = max(1, min(row.best_iterations)), max(1, *row.best_iterations)
             axes.plot(ends, (y, y), color=look.colour, lw=0.8, marker="|", mew=0.8)
         axes.plot(x, y, marker=look.marker, color=look.colour, mec="white", ls="", clip_on=False, zorder=3)
-    style.label_right(axes, [Label(x, y, _name(row), looks[row.name].colour) for row, x, y in points])
+    style.label_right(axes, [Label(x, y, style.label(row), looks[row.name].colour) for row, x, y in points])
 
 
 def printed() -> list[tuple[str, PaperValue, PaperValue]]:

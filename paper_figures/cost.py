@@ -145,7 +145,7 @@ def _figure(results: Results, rows: list[Row], data: pd.DataFrame, costs: list[C
             _same_scores(axes, data[data["metric"] == metric]["score"])
     handles = [
         Line2D([], [], color=looks[row.name].colour, marker=looks[row.name].marker, ls="",
-               label=style.shorten(row.title) + row.marks)
+               label=style.label(row))
         for row in rows
     ]  # fmt: skip
     figure.legend(

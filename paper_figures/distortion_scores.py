@@ -56,7 +56,7 @@ def draw(results: Results) -> Drawing:
     with style.style():
         height = 0.92 + _LINE * len(shown)
         figure, panels = style.new_figure(style.PAGE, height, len(estimators))
-        titles = [names.get(row.name, style.shorten(row.title)) + row.marks for row in shown]
+        titles = [names[row.name] + row.marks if row.name in names else style.label(row) for row in shown]
         left = style.label_width(titles) - 0.1
         width = (style.PAGE - left - 0.08) / len(panels)
         looks = style.row_looks(results.competitors)

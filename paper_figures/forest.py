@@ -42,7 +42,7 @@ def draw(results: Results) -> Drawing:
 
 def _figure(results: Results, rows: list[Row], found: list[Comparison]) -> Any:
     metrics = [metric for metric in comparisons.METRICS_SHOWN if any(c.metric == metric for c in found)]
-    names = [style.shorten(row.title) + row.marks for row in rows]
+    names = [style.label(row) for row in rows]
     left = style.label_width(names) - style.STRIP / 72 + 0.08
     panel = (style.PAGE - left - 0.1) / max(2, len(metrics))
     width, height = left + panel * len(metrics) + 0.1, 0.75 + 0.155 * len(rows)
@@ -70,7 +70,7 @@ def _panel(axes: Axes, found: list[Comparison | None], metric: str, looks: dict[
         axes.plot((low, high), (y, y), color=look.colour, lw=1.3, solid_capstyle="butt")
         axes.plot(value, y, marker=look.marker, color=look.colour, mew=0.9, mfc=look.colour if differs else "white")
     unit = "points" if kind.unit == "%" else kind.unit
-    reference = style.shorten(next(c for c in found if c is not None).reference.title)
+    reference = style.label(next(c for c in found if c is not None).reference)
     axes.set(title=kind.label, xlabel=f"method minus {reference} ({unit})", ylim=(len(found) - 0.4, -0.6))
     axes.tick_params(axis="y", length=0)
     axes.grid(axis="y", visible=False)

@@ -80,11 +80,7 @@ def _blocks(results: Results, trained: set[str]) -> dict[str, list[Curve]]:
     rows = [row for row in results.rows if row.name in trained and row.name not in cells]
     looks = style.row_looks(results.competitors)
     plain = Look(style.GREY, "o", "-")
-    found = {
-        "Readings of PECL": [
-            Curve(row, style.shorten(row.title) + row.marks, looks.get(row.name, plain)) for row in rows
-        ]
-    }
+    found = {"Readings of PECL": [Curve(row, style.label(row), looks.get(row.name, plain)) for row in rows]}
     for grid in grids:
         if grid.term == "printed":
             curves = [_cell(row, *key) for key, row in sorted(grid.cells.items()) if row.name in trained]

@@ -215,7 +215,7 @@ def frame(found: list[Pair]) -> pd.DataFrame:
 
 def figure(results: Results, rows: list[Row], found: list[Pair], metrics: list[str]) -> Figure:
     """One panel a metric: ours filled with its interval, the paper's hollow, joined where both are there."""
-    names = [style.shorten(row.title) + row.marks for row in rows]
+    names = [style.label(row) for row in rows]
     left, lines = style.label_width(names) - style.STRIP / 72 + 0.08, math.ceil(len(metrics) / BESIDE)
     panel, tall = (style.PAGE - left - 0.1) / BESIDE, 0.2 * len(rows) + 0.75
     legend = 0.22

@@ -33,7 +33,7 @@ def draw(results: Results) -> Drawing:
     looks = style.row_looks(results.competitors)
     with style.style():
         figure, panels = style.new_figure(style.PAGE, max(3.0, 0.9 + 0.128 * len(rows)), len(metrics))
-        width = style.label_width([_name(row) for row in rows])
+        width = style.label_width([style.label(row) for row in rows])
         style.place(figure, panels, 0.53, width, 0.42, 0.24)
         for axes, metric in zip(panels, metrics, strict=True):
             _panel(axes, rows, data[data["metric"] == metric], metric, looks)
@@ -85,14 +85,10 @@ def _panel(axes: Axes, rows: list[Row], data: pd.DataFrame, metric: str, looks: 
         known = mine[mine["score"].notna()]
         if len(known):
             end = known.iloc[-1]
-            labels.append(Label(float(end["height"]), float(end["score"]), _name(row), look.colour))
+            labels.append(Label(float(end["height"]), float(end["score"]), style.label(row), look.colour))
     axes.margins(x=0.03)
     axes.set(xlim=axes.get_xlim(), ylim=axes.get_ylim())  # labels are placed by the final limits
     style.label_right(axes, labels)
-
-
-def _name(row: Row) -> str:
-    return style.shorten(row.title) + row.marks
 
 
 def caption(results: Results, data: pd.DataFrame) -> list[str]:

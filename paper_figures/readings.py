@@ -39,24 +39,25 @@ READINGS = (
     Reading(
         "as described",
         {"network": "paper", "term": "attract", "weights": "fixed"},
-        "what the text describes, in a form that can work: the contrastive term draws the embeddings of output and "
-        "true plate together (the positive branch of Hadsell et al., 2006) with a small fixed weight.",
+        "the text's: a contrastive term that draws the embeddings of output and true plate together. Ours: its form "
+        "(the positive branch of Hadsell et al., 2006) and a small fixed weight, where the text has learned ones.",
     ),
     Reading(
         "as printed",
         {"network": "paper", "term": "printed", "weights": "learned"},
-        "Eq. 17–19 to the letter: a hinge that pushes the embeddings of output and true plate apart up to a margin, "
-        "and one weight, learned by the same optimiser, that shifts to whichever term is smaller.",
+        "the text's: Eq. 17–19 to the letter, a hinge that pushes the embeddings of output and true plate apart up to "
+        "a margin, and learned weights. Ours: one weight, learned by the same optimiser, that shifts to whichever term "
+        "is smaller.",
     ),
     Reading(
         "learned weights",
         {"network": "paper", "term": "attract", "weights": "learned"},
-        "the term that the text describes with the learned weights of Eq. 19.",
+        "the text's: the term that draws together, and the learned weights of Eq. 19. Ours: the term's form.",
     ),
     Reading(
         "released network",
         {"network": "release", "term": "attract", "weights": "fixed"},
-        "the network that the authors published, which is not the one their text describes, trained with the loss of "
+        "the authors': the network that they published, which is not the one their text describes. Ours: the loss of "
         "the reading as described.",
     ),
 )

@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
-from typing import Any
+import inspect
+import json
+from typing import Any, get_args
 
 import pytest
 
 import methods
-from benchmark.config import load, presets, refuse_contradictions
+from benchmark.cli import main
+from benchmark.cli.config import config as config_command
+from benchmark.cli.config import settings
+from benchmark.config import SECTIONS, Data, Scoring, load, method_options, presets, refuse_contradictions
 from benchmark.util.errors import UserError
 
 
@@ -72,6 +77,46 @@ def test_a_preset_gives_way_to_what_a_method_fixes() -> None:
     assert load("quick").options_for(entry)["embedder_init"] == "imagenet"
     with pytest.raises(UserError, match="pecl-imagenet fixes embedder_init=imagenet"):
         load("quick", ["pecl.embedder_init=plates"]).options_for(entry)
+
+
+def test_every_setting_is_explained_with_its_value_and_default() -> None:
+    rows = {row["field"]: row for row in settings(load("quick", ["pecl.dimension=256"]))}
+    assert all(row["meaning"].endswith(".") and row["choices"] for row in rows.values()), rows
+    assert rows["train.iterations"] == {
+        "field": "train.iterations",
+        "value": 600,
+        "default": 1_000_000,
+        "choices": "whole number",
+        "meaning": "Optimiser iterations of every method.",
+    }
+    dimension = rows["pecl.dimension"]
+    assert (dimension["value"], dimension["default"], dimension["choices"]) == (256, 128, "64, 128, 256, 512")
+    assert rows["pecl.embedder_init"]["value"] == "random" and rows["esrgan.perceptual"]["default"] == "imagenet"
+    assert rows["data.train_plates"]["meaning"] == rows["data.test_plates"]["meaning"]  # one text under three fields
+    sections = {name: kind.model_fields for name, kind in SECTIONS.items()}
+    sections |= {name: kind.__dataclass_fields__ for name, kind in method_options().items()}
+    assert list(rows) == [f"{section}.{field}" for section, fields in sections.items() for field in fields]
+
+
+def test_config_prints_it(capsys: pytest.CaptureFixture[str]) -> None:
+    config_command(preset="paper", as_json=True)
+    rows = {row["field"]: row for row in json.loads(capsys.readouterr().out)}
+    assert rows["train.validations"]["value"] == 120 and rows["data.folder"]["value"] is None
+    config_command(preset="paper")
+    text = capsys.readouterr().out
+    assert "data.folder = unset  (default: unset)\n    A CCPD folder; unset: synthetic plates" in text
+    assert "train.batch_size = 128  (default: 128)\n    Patches per iteration. [whole number]" in text
+
+
+def test_help_names_every_choice_of_its_options() -> None:
+    shown = inspect.get_annotations(main.run, eval_str=True)
+    for option, choices in {
+        "preset": presets(),
+        "protocol": get_args(Data.model_fields["protocol"].annotation),
+        "ocr": get_args(Scoring.model_fields["ocr"].annotation),
+    }.items():
+        (typed,) = (extra for extra in shown[option].__metadata__ if hasattr(extra, "help"))
+        assert all(choice in typed.help for choice in choices), option
 
 
 @pytest.mark.parametrize(

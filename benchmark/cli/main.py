@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Optional
 
 import typer
 
+from benchmark.cli.config import config
 from benchmark.cli.data import data_app
 from benchmark.cli.options import (
     AsJson,
@@ -156,6 +157,7 @@ def report(
         Optional[tuple[str, str]],
         typer.Option(metavar="RUN_A RUN_B", help="Instead, set one run against another (names or folders)."),
     ] = None,
+    out: Annotated[Optional[Path], typer.Option(help="Folder to write to, instead of report in the run.")] = None,
 ) -> None:
     """Draw Table 1, the figures and the page of a run."""
     if list_names:
@@ -169,13 +171,13 @@ def report(
 
         first, second = (two_runs.find(results, name) for name in compare)
         comparison = two_runs.compare(first, second, allow_mixed)
-        two_runs.show(comparison, two_runs.write(comparison))
+        two_runs.show(comparison, two_runs.write(comparison, out))
     else:
-        _draw_report(results, run_name, only.split(",") if only else None, allow_mixed, pictures)
+        _draw_report(results, run_name, only.split(",") if only else None, allow_mixed, pictures, out)
 
 
 def _draw_report(
-    results: Path, run_name: str | None, only: list[str] | None, allow_mixed: bool, pictures: bool
+    results: Path, run_name: str | None, only: list[str] | None, allow_mixed: bool, pictures: bool, out: Path | None
 ) -> None:
     from rich.console import Console
     from rich.text import Text
@@ -187,7 +189,7 @@ def _draw_report(
         from paper_figures.report import terminal
 
         run = find_run(results, run_name)
-        built = pages.build(run, only, allow_mixed, pictures, begin=lambda step: line.update(Text(step)))
+        built = pages.build(run, only, allow_mixed, pictures, out, begin=lambda step: line.update(Text(step)))
     terminal.show(built)
     if built.broken:
         sys.exit(1)
@@ -257,9 +259,12 @@ def list_methods(plugin: Plugins = None, as_json: AsJson = False) -> None:
     say(f"--methods takes names, groups, and all ({len(methods.names('all'))} of these {len(rows)})")
 
 
+app.command("config")(config)
+
+
 @app.command()
 def validate(names: Names, plugin: Plugins = None, assignments: Assignments = None) -> None:
-    """Check that methods keep the contract. It is about sizes, range, training, weights and resume."""
+    """Check that methods keep the contract. It is about sizes, range, training, weights, resume and precision."""
     from methods.contract import CHECKS
 
     entries, lost = select_methods(names, plugin)

@@ -12,6 +12,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from benchmark.util.files import read_plain
+from benchmark.util.terminal import cell
 
 MANIFEST = "synthetic.json"
 """The file of a folder of synthetic plates that says what is in it."""
@@ -22,16 +23,28 @@ OURS = "a folder that this program wrote"
 
 _SYSTEM = {"$RECYCLE.BIN", "System Volume Information", "lost+found", "__MACOSX", "@eaDir", "@Recycle", "#recycle",
            "#snapshot", "~snapshot"}  # fmt: skip
+_NAMED = 3
 _LARGEST_RESULT = 10_000_000  # bytes
 
 Reasons = list[tuple[str, str]]
 
 
 def left_out(reason: str) -> str | None:
-    """What to tell a user of a whole folder that is left out for ``reason``; None where that is about a file."""
+    """What to say of a whole folder that is left out for ``reason``; None where that is about a file."""
     if reason == LINK:
         return f"the whole folder is left out: {reason} (--follow-links takes it in; or name the folder it leads to)"
     return f"the whole folder is left out: {reason}" if reason in (TWICE, HIDDEN, OURS) else None
+
+
+def remarks(odd: Reasons) -> list[str]:
+    """What to say of the folders that are left out, in a line for each link and one for all others of a kind."""
+    lines = [f"{cell(path)}: {left_out(reason)}" for path, reason in odd if reason == LINK]
+    for kind in (TWICE, HIDDEN, OURS):
+        folders = [cell(path) for path, reason in odd if reason == kind]
+        if folders:
+            more = f" and {len(folders) - _NAMED} more" if len(folders) > _NAMED else ""
+            lines.append(f"left out as {kind}: {', '.join(folders[:_NAMED])}{more}")
+    return lines
 
 
 def walk(base: str, follow_links: bool, odd: Reasons) -> Iterator[tuple[str, list[str]]]:

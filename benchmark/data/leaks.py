@@ -15,7 +15,7 @@ def find_leaks(
     table: pd.DataFrame, hashes: np.ndarray, pixels: np.ndarray, protocol: Protocol
 ) -> tuple[pd.DataFrame, list[tuple[str, ...]], dict[str, Any]]:
     """What the splits know of each other. Returns the table, with ``seen`` and without the plates dropped, those
-    as rows of ``dropped.csv``, and the content of :attr:`Plates.info`\\ ``["leaks"]``.
+    as rows of ``dropped.csv``, and the content of ``info["leaks"]`` of :class:`benchmark.data.plates.Plates`.
 
     Under ``disjoint`` every training plate with a near-duplicate among validation and test plates is dropped,
     and every validation plate with one among test plates; ``paper`` drops nothing.

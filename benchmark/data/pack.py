@@ -25,7 +25,7 @@ import pyarrow.parquet as pq
 from benchmark.data.annotation import is_contradiction
 from benchmark.data.ccpd import MINIMUM_SIDE
 from benchmark.data.duplicates import BITS, coarse_hashes, thumbnail
-from benchmark.data.folders import left_out
+from benchmark.data.folders import LINK, left_out, remarks
 from benchmark.data.journal import Decoded, read_journal, write_entry
 from benchmark.data.leaks import find_leaks
 from benchmark.data.pictures import Box, Source, cut, in_chunks, load_crop, scan
@@ -35,7 +35,6 @@ from benchmark.util.errors import UserError, amount
 from benchmark.util.files import sync, write_text
 from benchmark.util.locks import hold
 from benchmark.util.names import fit_name
-from benchmark.util.terminal import cell
 
 __all__ = ["Plate", "Plates", "Source", "load_crop", "prepare", "scan"]
 
@@ -67,9 +66,8 @@ def prepare(
     when the disk has no room for the pack; OSError where ``cache`` cannot be written.
     """
     sources, odd = scan(folder, follow_links)
-    for path, reason in odd:
-        if (remark := left_out(reason)) is not None:
-            say(f"{cell(folder / path)}: {remark}")
+    for remark in remarks(odd):
+        say(remark)
     chosen = assign([s.path for s in sources], [s.name.text for s in sources], protocol, counts, seed)
     picked = sorted(chosen, key=lambda i: (_ORDER.index(chosen[i]), sources[i].path))
     jobs = [(sources[i], chosen[i]) for i in picked]
@@ -132,7 +130,8 @@ def _make(
     misfits = sum(map(is_contradiction, reasons))
     why = f"can be read ({misfits} of {len(jobs)} names have annotations that do not fit)" if misfits else "can be read"
     _check_splits(table, wanted, f"{why}; the reasons are in {target / 'skipped.csv'}")
-    _finish(target, table, hashes, protocol, len(reasons), misfits)
+    files = sum(left_out(reason) is None or reason == LINK for reason in reasons)
+    _finish(target, table, hashes, protocol, files, misfits)
     journal_path.unlink()
     misfits = sum(is_contradiction(reason) for _, reason in skipped)
     for count, what in (

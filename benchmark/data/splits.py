@@ -41,7 +41,7 @@ def assign(names: list[str], texts: list[str], protocol: Protocol, counts: Count
 
     ``disjoint``: a plate number never appears in two splits; pictures of a number that would do so
     are left out. ``paper``: pictures are drawn at random whatever they show, and there is no
-    validation split, since the paper selected its weights on the test set.
+    validation split: weights are selected on the test set. The paper states neither.
     Raises UserError where there are too few plates for three splits.
     """
     if protocol == "paper":

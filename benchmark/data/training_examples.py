@@ -1,8 +1,8 @@
 """Pictures of the training data that a run keeps for its report: plates under varied conditions, and patches.
 
-The folder of a run's training examples, ``exhibits``, holds ``exhibits.csv`` (one line a plate, columns ``COLUMNS``) with the plates' pictures, and
-``patches.csv`` (columns ``PATCH_COLUMNS``) with pairs of patches as every method sees them. What is chosen is a
-function of the training plates alone.
+They lie in the folder ``exhibits`` of the HR plates' result: ``exhibits.csv`` (one line a plate, columns ``COLUMNS``)
+with the plates' pictures, and ``patches.csv`` (columns ``PATCH_COLUMNS``) with pairs of patches as every method sees
+them. What is chosen is a function of the training plates alone.
 """
 
 from __future__ import annotations

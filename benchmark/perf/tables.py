@@ -42,8 +42,8 @@ def steps_table(rows: list[dict[str, Any]]) -> str:
     if times:
         first = times[0]
         notes.append(
-            f"{first['device_name']}, torch {first['torch']}, {first['threads']} threads, {first['precision']}, compile "
-            f"{first['compile']}, batch {first['batch_size']}. MB: {first['memory_is']}."
+            f"{first['device_name']}, torch {first['torch']}, {first['threads']} threads, {first['precision']}, "
+            f"compile {first['compile']}, batch {first['batch_size']}. MB: {first['memory_is']}."
         )
         if any(row["preset_batch"] != dict.fromkeys(row["preset_batch"], row["batch_size"]) for row in times):
             batches = ", ".join(f"{name} {size}" for name, size in first["preset_batch"].items())

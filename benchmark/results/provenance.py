@@ -33,7 +33,7 @@ _VARIABLES = re.compile(
 
 
 def provenance(device: torch.device) -> dict[str, Any]:
-    """Facts needed to reproduce a result, as plain values; benchmark/schema says what each of them means."""
+    """Facts needed to reproduce a result, as plain values; benchmark/results/schema says what each of them means."""
     return {
         **_source(),
         "command": command(["python", "-m", "benchmark", *sys.argv[1:]]),

@@ -42,8 +42,9 @@ def train(
 
     Resumes from the checkpoint in ``folder`` if it is of this ``identity``; a finished training is not repeated.
     Leaves there :data:`HISTORY`, the weights (:data:`BEST`, :data:`LAST`) and checkpoints, which
-    :func:`checkpoint.remove` removes once the weights are scored. Raises :class:`Interrupted`, and whatever the
-    method raises: history and best weights so far are stored then.
+    :func:`checkpoint.remove` removes once the weights are scored. Raises
+    :class:`benchmark.training.session.Interrupted`, and whatever the method raises: history and best weights
+    so far are stored then.
     """
     sampler = PatchSampler(plates, config.batch_size, seed, validation.device)
     while True:

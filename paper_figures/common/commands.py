@@ -57,9 +57,14 @@ def larger_budget(results: Results) -> dict[str, str]:
     larger = [name for name in sorted(sizes, key=lambda name: sizes[name]) if sizes[name] > patches(results) > 0]
     if not larger:
         return {}
-    own = presets.get(str(results.setting("preset")))
-    by_hand = own is not None and own.iterations != results.setting("train.iterations")
-    return {"--preset": larger[0]} | ({"--iterations": str(presets[larger[0]].iterations)} if by_hand else {})
+    return preset(results, larger[0])
+
+
+def preset(results: Results, name: str) -> dict[str, str]:
+    """Options that give a run like this one the budget of a preset, also where its iterations were set by hand."""
+    own = str(results.setting("preset"))
+    by_hand = own in config.presets() and config.load(own).train.iterations != results.setting("train.iterations")
+    return {"--preset": name} | ({"--iterations": str(config.load(name).train.iterations)} if by_hand else {})
 
 
 def patches(results: Results) -> int:

@@ -23,6 +23,7 @@ from paper_figures.common.paired import TIE, UNKNOWN, Comparison
 from paper_figures.common.results import Results, Row
 
 HOLDS, FAILS, OPEN = "holds", "does not hold", "not decidable here"
+EARLY = "not decidable at this budget"
 
 FLOOR = 0.05
 """With one seed no difference below this many standard deviations over plates counts (0.1 dB at 2 dB)."""
@@ -70,11 +71,6 @@ def need(results: Results, *names: str) -> list[Row]:
         why = f"made under other conditions than the rest: {', '.join(title(row) for row in odd)}"
         raise Undecidable(why, run_command(results, [row.name for row in odd]))
     return sorted(rows, key=lambda row: names.index(row.name))
-
-
-def rivals() -> list[str]:
-    """Table 1's methods other than PECL."""
-    return [name for name in methods.names("table1") if methods.get(name).family != grid.FAMILY]
 
 
 def mse_alone(results: Results, pecl: Row) -> Row:

@@ -10,6 +10,8 @@ import io
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import cache
+from importlib.resources import files
 from typing import Any
 
 import matplotlib
@@ -17,10 +19,11 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.colors import to_rgb
 from matplotlib.figure import Figure
-from matplotlib.font_manager import FontProperties
+from matplotlib.font_manager import FontEntry, FontProperties, findfont, fontManager, get_font
 from matplotlib.textpath import TextPath
 from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter, NullLocator
 
+from benchmark.data.synthetic.plate_face import FONT as PLATE_FONT
 from paper_figures.common import text
 from paper_figures.common.results import Row
 
@@ -38,8 +41,12 @@ _COLOURS = ("#D55E00", "#0072B2", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#
 _MARKERS = ("o", "s", "^", "D", "v", "P", "X", "<", ">", "h", "p")
 _DASHES: tuple[Any, ...] = ("-", (0, (4, 1.5)), (0, (1, 1)), (0, (5, 1.2, 1, 1.2)))
 
+LETTERS = "Plate letters"
+"""The typeface of Chinese signs, which comes with the package: those of plates."""
+FAMILIES = ["DejaVu Sans", LETTERS]
+
 _RC: dict[Any, Any] = {
-    "font.family": "DejaVu Sans",
+    "font.family": FAMILIES,
     "font.size": FONT,
     "axes.titlesize": FONT + 0.5,
     "axes.labelsize": FONT,
@@ -97,9 +104,26 @@ def row_looks(rows: Sequence[Row]) -> dict[str, Look]:
 
 @contextmanager
 def style() -> Iterator[None]:
-    """Within it, figures are made and saved in the house style."""
-    with matplotlib.rc_context(_RC):
+    """Within it, figures are made and saved in the house style, whatever matplotlib's settings are outside."""
+    _characters()
+    with matplotlib.rc_context():
+        matplotlib.rcdefaults()
+        matplotlib.rcParams.update(_RC)
         yield
+
+
+@cache
+def _characters() -> frozenset[int]:
+    """What the typefaces of figures have; makes :data:`LETTERS` known to matplotlib."""
+    letters = str(files("benchmark.data") / "fonts" / PLATE_FONT)
+    fontManager.ttflist.append(FontEntry(fname=letters, name=LETTERS, weight=400, size="scalable"))
+    latin = findfont(FontProperties(family=FAMILIES[0], style="normal", weight="normal", stretch="normal"))
+    return frozenset(get_font(latin).get_charmap()) | frozenset(get_font(letters).get_charmap())
+
+
+def drawable(words: str) -> bool:
+    """Whether the typefaces of figures have all the characters."""
+    return all(ord(character) in _characters() for character in text.one_line(words))
 
 
 def new_figure(width: float, height: float, columns: int = 1) -> tuple[Figure, list[Axes]]:
@@ -181,15 +205,21 @@ LONGEST = 23
 whole."""
 
 
+def label(row: Row) -> str:
+    """A method as figures name it, with its marks: by its title, or by its name where the typefaces lack a
+    character of the title."""
+    return shorten(row.title if drawable(row.title) else row.name) + row.marks
+
+
 def shorten(name: str) -> str:
-    """A name as figures show it."""
-    name = text.one_line(name)
+    """A name as figures show it, with □ for characters that their typefaces lack."""
+    name = "".join(character if drawable(character) else "□" for character in text.one_line(name))
     return name if len(name) <= LONGEST else name[: LONGEST - 1].rstrip() + "…"
 
 
 def label_width(names: Sequence[str]) -> float:
     """Inches that :func:`label_right` needs right of the axes for these names."""
-    font = FontProperties(family="DejaVu Sans", size=FONT - 0.5)
+    font = FontProperties(family=FAMILIES, size=FONT - 0.5)
     widest = max((TextPath((0, 0), name or " ", prop=font).get_extents().x1 for name in names), default=0.0)
     return float(STRIP + 3 + widest) / 72.0
 

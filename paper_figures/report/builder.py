@@ -32,7 +32,7 @@ from paper_figures.report.missing import Missing, missing_methods
 
 # First things first; a file that is not named here follows in alphabetical order.
 _ORDER = (
-    "claims", "table1", "comparisons", "forest", "paper_comparison", "convergence", "qualitative",
+    "claims", "table1", "comparisons", "forest", "paper_comparison", "left_open", "convergence", "qualitative",
     "ablation", "ablation_psnr", "ablation_reading", "contrast_euclidean", "contrast_manhattan", "qualitative_ablation",
     "distortion_maps", "distortion_scores", "readings", "loss_weights", "calibration", "calibration_table",
     "plate_height", "leaks", "cost", "training_plates", "patches",
@@ -67,13 +67,14 @@ def build(
     only: list[str] | None = None,
     allow_mixed: bool = False,
     pictures: bool = True,
+    out: Path | None = None,
     begin: Callable[[str], object] = lambda step: None,
 ) -> Report:
     """Draw everything (or ``only`` these) from the stored results of ``run`` and write the files.
 
     Without ``pictures`` nothing that shows plates is drawn. What fails by a fault of this program's is
-    in ``broken``, with its traceback in ``NAME.error.txt``; the rest is written all the same. ``begin`` is told
-    of each step, in a few words, when it begins.
+    in ``broken``, with its traceback in ``NAME.error.txt``; the rest is written all the same: to ``out``, or to
+    ``report`` in the run. ``begin`` is told of each step, in a few words, when it begins.
 
     Raises UserError for an unknown name, for a run without results, for results that do not belong
     in one table (unless ``allow_mixed``, which marks them), and where nothing can be written.
@@ -92,7 +93,8 @@ def build(
         module = modules[name]
         begin(f"drawing {number} of {len(drawn)}: {module.TITLE}")
         try:
-            drawing = module.draw(results)
+            with style.style():
+                drawing = module.draw(results)
             contents[name] = _encode(drawing, name, module.TITLE)
             drawings[name] = drawing
         except NothingToDraw as reason:
@@ -103,7 +105,7 @@ def build(
                                      for name, reason in methods.unavailable().items())]  # fmt: skip
     problems += [_fault(modules[name].TITLE, name, error) for name, error in broken.items()]
     report = Report(
-        folder=run.folder / FOLDER,
+        folder=out or run.folder / FOLDER,
         results=results,
         artefacts=[],
         missing=missing,
@@ -113,7 +115,8 @@ def build(
         left_out=[modules[name].TITLE for name in left_out] + [BROWSER] * (not pictures and only is None),
     )
     begin("writing the files")
-    refuse_links(report.folder)
+    if out is None:  # nor what a stranger has put in the place of the folder; a link of the user's own is meant
+        refuse_links(report.folder)
     try:
         report.folder.mkdir(parents=True, exist_ok=True)
         for name in modules:
@@ -125,7 +128,9 @@ def build(
         begin("writing the pages")
         return _with_pages(report, drawings, contents, pictures)
     except OSError as error:
-        raise UserError(f"cannot write the report to {report.folder}: {error.strerror}") from None
+        raise UserError(
+            f"cannot write the report to {report.folder}: {error.strerror} (choose a folder with --out)"
+        ) from None
 
 
 def _chosen(only: Iterable[str] | None) -> dict[str, ModuleType]:

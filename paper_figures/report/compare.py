@@ -74,7 +74,10 @@ def find(results: Path, word: str) -> Run:
 
 
 def compare(a: Run, b: Run, allow_mixed: bool = False) -> Comparison:
-    """Set run ``b`` against run ``a``. Raises UserError as :func:`paper_figures.results.load`, and for a run twice."""
+    """Set run ``b`` against run ``a``.
+
+    Raises UserError as :func:`paper_figures.common.results.load` does, and for one run twice.
+    """
     if a.folder.resolve() == b.folder.resolve():
         raise UserError(f"{a.folder} and {b.folder} are the same run; name two")
     one, other = load(a, allow_mixed), load(b, allow_mixed)
@@ -261,9 +264,9 @@ def frame(comparison: Comparison) -> pd.DataFrame:
 # -- files and terminal ----------------------------------------------------------------------------
 
 
-def write(comparison: Comparison) -> list[Path]:
-    """Write ``RUN_A/report/compare-RUN_B.md`` and ``.csv``. Raises UserError where that fails."""
-    folder = comparison.a.folder / FOLDER
+def write(comparison: Comparison, out: Path | None = None) -> list[Path]:
+    """Write ``compare-RUN_B.md`` and ``.csv`` to ``out``, or to ``RUN_A/report``. Raises UserError where that fails."""
+    folder = out or comparison.a.folder / FOLDER
     stem = f"compare-{comparison.b.folder.resolve().name}"
     drawing = Drawing(frame(comparison), sentences(comparison), tables=to_tables(comparison))
     page = markdown.document(drawing, stem, " and ".join(comparison.names))
@@ -273,7 +276,9 @@ def write(comparison: Comparison) -> list[Path]:
         for suffix, content in contents.items():
             write_text(folder / f"{stem}.{suffix}", content)
     except OSError as error:
-        raise UserError(f"cannot write the comparison to {folder}: {error.strerror}") from None
+        raise UserError(
+            f"cannot write the comparison to {folder}: {error.strerror} (choose a folder with --out)"
+        ) from None
     return [folder / f"{stem}.{suffix}" for suffix in contents]
 
 

@@ -9,7 +9,7 @@ from benchmark.scoring.metrics import METRICS
 from benchmark.scoring.plausibility import unread_plates
 from paper_figures.common import text
 from paper_figures.common.drawing import Drawing
-from paper_figures.common.evidence import FAILS, HOLDS, OPEN
+from paper_figures.common.evidence import EARLY, FAILS, HOLDS, OPEN
 from paper_figures.common.results import HR, Results, Row
 from paper_figures.table1 import shown
 
@@ -91,14 +91,14 @@ def _verdicts(claims: Drawing | None) -> str:
     """How the paper's claims fared, counted from the verdicts of the claims' table."""
     if claims is None or "verdict" not in claims.data or claims.data.empty:
         return ""
-    counts = {verdict: int((claims.data["verdict"] == verdict).sum()) for verdict in (HOLDS, FAILS, OPEN)}
+    counts = {verdict: int((claims.data["verdict"] == verdict).sum()) for verdict in (HOLDS, FAILS, EARLY, OPEN)}
     words = _and([f"{count} {_agree(verdict, count)}" for verdict, count in counts.items() if count])
     return f"Of the paper’s {text.plural(len(claims.data), 'claim')}, {words}."
 
 
 def _agree(verdict: str, count: int) -> str:
-    """The verdict as what one or several claims do: ``hold``, ``do not hold``, ``are not decidable here``."""
-    if verdict == OPEN:
+    """The verdict as what one or several claims do: ``hold``, ``do not hold``, ``are not decidable …``."""
+    if verdict in (EARLY, OPEN):
         return f"{'is' if count == 1 else 'are'} {verdict}"
     return verdict if count == 1 else verdict.replace("holds", "hold").replace("does", "do")
 

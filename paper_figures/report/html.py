@@ -22,7 +22,7 @@ from benchmark.data.synthetic.plate_face import FONT
 from paper_figures import claims, table1
 from paper_figures.common import text
 from paper_figures.common.drawing import Drawing
-from paper_figures.common.evidence import FAILS, HOLDS, OPEN
+from paper_figures.common.evidence import EARLY, FAILS, HOLDS, OPEN
 from paper_figures.common.results import Results
 from paper_figures.common.tables import Cell, Column, Table
 from paper_figures.report import headline, image_browser, provenance
@@ -38,6 +38,7 @@ PARTS = Path(__file__).with_name("html_parts")
 _MARKS = {
     HOLDS: {"kind": "holds", "sign": "✓"},
     FAILS: {"kind": "fails", "sign": "✗"},
+    EARLY: {"kind": "open", "sign": "?"},
     OPEN: {"kind": "open", "sign": "?"},
 }
 
@@ -91,7 +92,7 @@ def _section(artefact: Artefact, drawing: Drawing, figures: dict[str, bytes], kn
     }
     if artefact.name == claims.NAME:
         return section | {
-            "kind": "claims", "claims": drawing.data.to_dict("records"), "marks": _MARKS, "known": known
+            "kind": "claims", "claims": drawing.data.to_dict("records"), "marks": _MARKS, "known": known, "early": EARLY
         }  # fmt: skip
     return section
 

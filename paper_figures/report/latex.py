@@ -10,8 +10,8 @@ from paper_figures.common.drawing import Drawing
 from paper_figures.common.tables import Cell, Column, Table
 
 _NEEDS = r"% needs \usepackage{array,booktabs}, and \usepackage[T1]{fontenc} with pdflatex"
-_CHARACTERS = 170
-"""Of \\scriptsize, about so many stand in a line across both columns of a page."""
+_CHARACTERS = 122
+"""Of \\scriptsize, about so many stand in a line across both columns of a page, two for each gap included."""
 
 
 def document(drawing: Drawing, name: str, title: str) -> str:
@@ -19,7 +19,8 @@ def document(drawing: Drawing, name: str, title: str) -> str:
     title = re.sub(r"^(Table|Figure) \d+\. ", "", title)  # LaTeX counts for itself
     floats = []
     for letter, part in zip(string.ascii_lowercase, drawing.tables, strict=False):
-        lines = [r"\begin{table*}", r"\centering\scriptsize\setlength{\tabcolsep}{3pt}"]
+        size = r"\scriptsize" if _natural_width(part) <= _CHARACTERS else r"\tiny"
+        lines = [r"\begin{table*}", rf"\centering{size}\setlength{{\tabcolsep}}{{3pt}}"]
         lines.append(rf"\caption{{{' '.join(text.latex(words) + '.' for words in (title, part.title) if words)}}}")
         lines += [rf"\label{{tab:{name}-{letter}}}", table(part)]
         lines += _below(drawing) if part is drawing.tables[-1] else []
@@ -44,25 +45,33 @@ def table(shown: Table) -> str:
     return "\n".join([*lines, r"\bottomrule", r"\end{tabular}"])
 
 
+def _is_broken(column: Column) -> bool:
+    return column.prose or column.code
+
+
+def _natural_width(shown: Table) -> int:
+    """Characters that the columns take that are not broken into lines, with the gaps between them."""
+    natural = [column for column in shown.columns if not _is_broken(column)]
+    return sum(2 + max(len(words) for words in (column.header, *(cell.text + cell.marks for cell in column.cells)))
+               for column in natural)  # fmt: skip
+
+
 def _kinds(shown: Table) -> list[str]:
     """How each column is set: columns of sentences share what the others leave of the line, by their length."""
-    broken = [column.prose or column.code for column in shown.columns]
-    lengths = [[len(cell.text + cell.marks) for cell in column.cells] for column in shown.columns]
-    taken = sum(max([len(column.header), *cells]) + 2
-                for column, cells, prose in zip(shown.columns, lengths, broken, strict=True) if not prose)  # fmt: skip
-    weights = [max(16.0, sum(cells) / max(1, len(cells))) ** 0.5 * prose
-               for cells, prose in zip(lengths, broken, strict=True)]  # fmt: skip
-    left = max(0.3, 0.96 - taken / _CHARACTERS - 0.01 * len(broken))
+    left = max(0.3, 0.97 - _natural_width(shown) / _CHARACTERS - 0.013 * len(shown.columns))
+    weights = [sum(len(cell.text) for cell in column.cells) ** 0.5 * _is_broken(column) for column in shown.columns]
     return [
-        rf">{{\raggedright\arraybackslash}}p{{{left * weight / sum(weights):.3f}\linewidth}}" if prose
+        rf">{{\raggedright\arraybackslash}}p{{{left * max(weight / sum(weights), 0.1):.3f}\linewidth}}"
+        if _is_broken(column)
         else "l" if i == 0 else "r"
-        for i, (weight, prose) in enumerate(zip(weights, broken, strict=True))
+        for i, (column, weight) in enumerate(zip(shown.columns, weights, strict=True))
     ]  # fmt: skip
 
 
 def _cell(cell: Cell, column: Column) -> str:
     words = text.latex(cell.text)
     if column.code:
-        return rf"\texttt{{{words.replace('--', '-{}-')}}}" if words else ""
+        words = words.replace("--", "-{}-").replace(",", r",\allowbreak{}")
+        return rf"\texttt{{{words}}}" if words else ""
     words = {0: words, 1: rf"\textbf{{{words}}}", 2: rf"\underline{{{words}}}"}[cell.rank]
     return words + (rf"\textsuperscript{{{text.latex(cell.marks)}}}" if cell.marks else "")

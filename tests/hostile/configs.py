@@ -9,7 +9,7 @@ from dataclasses import fields
 from typing import Any
 
 import methods
-from benchmark.config import _SECTIONS, build, load
+from benchmark.config import SECTIONS, build, load
 from benchmark.runner.context import resolve_device
 from benchmark.util.errors import UserError
 from hostile.mutations import VALUES
@@ -23,7 +23,7 @@ TOML = (*VALUES, datetime.datetime(2026, 1, 1), datetime.date(1, 1, 1), datetime
 
 def fields_of() -> list[tuple[str, str]]:
     """Every (section, field) that can be set, and some that cannot."""
-    known = [(name, field) for name, section in _SECTIONS.items() for field in section.model_fields]
+    known = [(name, field) for name, section in SECTIONS.items() for field in section.model_fields]
     entries = [methods.get(name) for name in methods.names("table1")]
     known += [(entry.family, field.name) for entry in entries for field in fields(entry.method.Options)]
     return [*known, ("train", "nothing"), ("nobody", "iterations"), ("", ""), ("data", ""), ("methods", "pecl")]

@@ -80,7 +80,8 @@ _COMMANDS = {
         "caption", "label", "centering", "scriptsize", "setlength", "tabcolsep", "par", "smallskip", "textbackslash",
         "textasciicircum", "textasciitilde", "textless", "textgreater", "textbar", "textquotedbl", "pm", "times",
         "infty", "geq", "leq", "approx", "dag", "ddag", "Delta", "rho", "sigma", "ldots", "cdot", "to", "surd",
-        "raggedright", "texttt", "arraybackslash", "footnotesize", "small", "addlinespace", "medskip",
+        "raggedright", "texttt", "allowbreak", "tiny", "footnotesize", "small", "addlinespace",
+        "medskip", "arraybackslash",
     )),
 }  # fmt: skip
 

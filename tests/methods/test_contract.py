@@ -15,7 +15,7 @@ import torch
 from torch import nn
 
 import methods
-from methods import Method, NetworkMethod, Recipe, contract
+from methods import Batch, Method, NetworkMethod, Recipe, Session, contract
 from methods.contract import PracticeSession
 from methods.engine.tiles import blend_tiles
 
@@ -89,6 +89,20 @@ class Forgetful(NetworkMethod):
         self.network.load_state_dict(state["network"])
 
 
+class Direct(NetworkMethod):
+    """A method whose step passes over ``run``: bf16 and compilation are lost without a word."""
+
+    name, title, citation = "direct", "Direct", "nobody"
+
+    def build(self) -> nn.Module:
+        return nn.Sequential(nn.Conv2d(3, 192, 1), nn.PixelShuffle(8))
+
+    def step(self, batch: Batch, session: Session) -> None:
+        losses = self.loss(self.network(batch.lr), batch)
+        session.check(losses)
+        self.optimizer_step(losses["total"])
+
+
 class Bright(Method):
     name, title, citation = "bright", "Bright", "nobody"
 
@@ -100,6 +114,7 @@ class Bright(Method):
     ("method", "check", "complaint"),
     [
         (Forgetful, "resume", "after a resume"),
+        (Direct, "precision", r"training calls Sequential directly: call self\.run"),
         (Bright, "sizes", r"leaves \[0, 1\]"),
         (Bright, "refusals", "without a ValueError"),
         (Bright, "training", "deterministic"),

@@ -1,7 +1,7 @@
 """Training as on CUDA, without a CUDA device: devices, types, layouts, and when the host waits (see fake_cuda).
 
-Run by name, ``pytest -m slow tests/test_fake_cuda.py``: they take minutes, and PyTorch's fake tensors have crashed the
-process before.
+Run by name, ``pytest -m slow tests/training/test_fake_cuda.py``: they take minutes, and PyTorch's fake
+tensors have crashed the process before.
 """
 
 from __future__ import annotations

@@ -1,0 +1,113 @@
+"""Claims that two methods are near each other: in reading (Table 1), and in noise (Fig. 13)."""
+
+from __future__ import annotations
+
+import math
+
+from benchmark.scoring.metrics import METRICS, SECOND
+from paper_figures.claim_tests.orders import agreed
+from paper_figures.common import text
+from paper_figures.common.commands import remedy, run_command
+from paper_figures.common.evidence import (
+    FAILS,
+    HOLDS,
+    OPEN,
+    Finding,
+    Reading,
+    Undecidable,
+    anew,
+    mse_alone,
+    need,
+    room,
+    title,
+    weigh,
+)
+from paper_figures.common.paired import BETTER, Comparison, compare, shown
+from paper_figures.common.results import Results
+
+MARGIN = 0.05
+"""Competitive with TBSRN: OCR confidence is lower by no more than this. Confidences lie between 0 and 1; on 100
+real plates HR had 0.99 on average and bicubic 0.32, so this is a fourteenth of what upscaling has to win."""
+COMPARABLE = 0.1
+"""Noise is comparable where it differs by no more than this share of that of MSE alone."""
+
+NEAR_RULE = (
+    f"Not worse by a margin: the interval of the paired difference in OCR confidence lies above {text.number(-MARGIN)} "
+    "for every OCR engine (does not hold: below it), and only where TBSRN itself reads more plates than bicubic: else "
+    "being near it says nothing."
+)
+NOISE_RULE = (
+    f"Equivalence: the interval of the paired difference in noise, widened by what training anew may change, lies "
+    f"within ± {100 * COMPARABLE:.0f} % of the mean noise of MSE alone (does not hold: outside)."
+)
+
+
+def competitive(results: Results, reading: Reading) -> Finding:
+    """PECL's plates are read about as well as TBSRN's."""
+    pecl, tbsrn, bicubic = need(results, reading.name, "tbsrn", "bicubic")
+    suffixes = [s for s in ("", SECOND) if all("confidence" + s in row.scores for row in (pecl, tbsrn, bicubic))]
+    if not suffixes:
+        again = run_command(results, [pecl.name, tbsrn.name, bicubic.name], {"--ocr": "rapid"})
+        raise Undecidable("no plate was read (no OCR engine)", again)
+    findings = []
+    for suffix in suffixes:
+        engine = "Second OCR engine" if suffix else "OCR engine"
+        (near,) = compare(results, [pecl], tbsrn, "confidence" + suffix)
+        accuracy = compare(results, [pecl], tbsrn, "plate_correct" + suffix)
+        outcome, why = _near(results, near, compare(results, [tbsrn], bicubic, "plate_correct" + suffix))
+        beside = "".join(f", plate accuracy {_difference(c)}" for c in accuracy)
+        evidence = f"{engine}, {title(pecl)} minus {title(tbsrn)}: confidence {_difference(near)}{beside}."
+        command = remedy(results, [pecl, tbsrn]) if why else ""
+        findings.append(
+            Finding(outcome, evidence, f"{engine.lower()}: {why}".replace("ocr", "OCR") if why else "", command)
+        )
+    found = agreed(findings)
+    if found.outcome == OPEN and not found.command:
+        return Finding(OPEN, found.evidence, found.reason, remedy(results, [pecl, tbsrn]))
+    return found
+
+
+def _difference(comparison: Comparison) -> str:
+    return shown(comparison.found, comparison.metric, unit=True)
+
+
+def _near(results: Results, near: Comparison, gain: list[Comparison]) -> tuple[str, str]:
+    """Outcome and reason for one OCR engine; ``gain`` is TBSRN's plate accuracy minus bicubic's."""
+    if not near.found.known:
+        return OPEN, f"only {text.plural(near.found.clusters, 'plate text')} in common"
+    change = room(results, near)
+    if math.isinf(change):
+        return OPEN, anew(change, near)
+    if near.found.high + change < -MARGIN:
+        return FAILS, ""
+    if not gain or weigh(results, gain[0])[0] != BETTER:
+        numbers = "".join(f" ({_difference(c)})" for c in gain)
+        return OPEN, f"TBSRN itself does not clearly read more plates than bicubic{numbers}, so nearness says nothing"
+    if near.found.low - change > -MARGIN:
+        return HOLDS, ""
+    alone = f"; {anew(change, near)}" if change else ""
+    return OPEN, f"the interval is not clear of the margin, {text.number(-MARGIN)}{alone}"
+
+
+def comparable_noise(results: Results, reading: Reading) -> Finding:
+    """Claim 28. PECL's noise is comparable to that of MSE alone."""
+    (pecl,) = need(results, reading.name)
+    mse = mse_alone(results, pecl)
+    found = compare(results, [pecl], mse, "noise")
+    if not found:
+        raise Undecidable("no scores of noise", run_command(results, [pecl.name, mse.name]))
+    (comparison,) = found
+    factor = METRICS["noise"].factor
+    margin = COMPARABLE * abs(mse.scores["noise"].mean)
+    change = room(results, comparison)
+    low, high = comparison.found.low - change, comparison.found.high + change
+    evidence = (
+        f"{title(pecl)} minus {title(mse)}: noise {_difference(comparison)}; comparable within ± "
+        f"{text.number(factor * margin, METRICS['noise'].decimals)}."
+    )
+    if -margin < low and high < margin:
+        return Finding(HOLDS, evidence)
+    if high < -margin or low > margin:
+        return Finding(FAILS, evidence)
+    why = anew(change, comparison) if change else "the interval is not clear of the margin"
+    return Finding(OPEN, evidence, why, remedy(results, [pecl, mse]))

@@ -1,0 +1,181 @@
+"""Claims that are orders: each stated order of two methods as a paired difference over the test plates."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Sequence
+
+from benchmark.scoring.metrics import METRICS, SECOND
+from paper_figures.claim_tests.claim import Above, Test
+from paper_figures.common import statistics, text
+from paper_figures.common.commands import remedy, run_command
+from paper_figures.common.evidence import (
+    FAILS,
+    HOLDS,
+    OPEN,
+    Finding,
+    Reading,
+    Undecidable,
+    mse_alone,
+    need,
+    title,
+    weigh,
+    whole_grid,
+)
+from paper_figures.common.grid import DISTANCES
+from paper_figures.common.paired import BETTER, WORSE, Comparison, shown
+from paper_figures.common.results import Results, Row
+
+RULE = (
+    "Every stated order of two methods is a paired difference over the test plates, with its interval and Wilcoxon's "
+    "test, corrected by Holm over the orders of the claim. Holds if all are clear as stated, does not hold if one is "
+    "clearly the other way round. Orders in OCR confidence must agree for all OCR engines of the run."
+)
+
+
+def ordered(pairs: Sequence[Above]) -> Test:
+    """Holds: all pairs as stated. Does not: one reversed. Once an OCR engine, where a pair is about reading."""
+
+    def test(results: Results, reading: Reading) -> Finding:
+        rows, lacking = _rows(results, reading, pairs)
+        there = [p for p in pairs if p.better in rows and p.worse in rows]
+        if not there:
+            names = ", ".join(dict.fromkeys(lacking))
+            raise Undecidable(f"no comparable result of {names}", run_command(results, dict.fromkeys(lacking)))
+        findings = [_order(results, rows, there, suffix) for suffix in _engines(rows.values(), there)]
+        if not findings:
+            again = run_command(results, [row.name for row in rows.values()], {"--ocr": "rapid"})
+            raise Undecidable("no plate was read (no OCR engine)", again)
+        found = agreed(findings)
+        if lacking and found.outcome != FAILS:
+            why = f"no comparable result of {', '.join(dict.fromkeys(lacking))}"
+            return Finding(OPEN, found.evidence, why, run_command(results, dict.fromkeys(lacking)))
+        return found
+
+    return test
+
+
+def _rows(results: Results, reading: Reading, pairs: Iterable[Above]) -> tuple[dict[str, Row], list[str]]:
+    """The row behind each name, and the methods that have none or were made under other conditions.
+
+    Raises Undecidable where the reading itself, MSE alone or a cell of the ablation is missing.
+    """
+    rows: dict[str, Row] = {}
+    lacking: list[str] = []
+    for name in dict.fromkeys(name for pair in pairs for name in (pair.better, pair.worse)):
+        distance, _, dimension = name.partition("-")
+        if distance in DISTANCES:
+            rows[name] = whole_grid(results, reading).cells[distance, int(dimension)]
+        elif name == "pecl":
+            (rows[name],) = need(results, reading.name)
+        elif name == "pecl-mse":
+            (pecl,) = need(results, reading.name)
+            rows[name] = mse_alone(results, pecl)
+        else:
+            row = results.row(name)
+            if row is None or row.differs:
+                lacking.append(name)
+            else:
+                rows[name] = row
+    return rows, lacking
+
+
+def _engines(rows: Iterable[Row], pairs: Sequence[Above]) -> list[str]:
+    """Suffixes of the OCR engines that read all rows; one empty one where no pair is about reading."""
+    read = {pair.metric for pair in pairs if METRICS[pair.metric].engine}
+    if not read:
+        return [""]
+    return [s for s in ("", SECOND) if all(metric + s in row.scores for row in rows for metric in read)]
+
+
+def _order(results: Results, rows: dict[str, Row], pairs: Sequence[Above], suffix: str) -> Finding:
+    named = [(pair, pair.metric + suffix if METRICS[pair.metric].engine else pair.metric) for pair in pairs]
+    lacking = {metric for pair, metric in named for name in (pair.better, pair.worse)
+               if metric not in rows[name].scores}  # fmt: skip
+    if lacking:
+        labels = " and ".join(METRICS[metric].label for metric in sorted(lacking))
+        raise Undecidable(f"no scores of {labels}", run_command(results, [row.name for row in rows.values()]))
+    found = [results.difference(rows[pair.better], rows[pair.worse], metric) for pair, metric in named]
+    corrected = statistics.holm([test.p for _, test in found])
+    compared = [
+        Comparison(rows[pair.better], rows[pair.worse], metric, interval, test, p)
+        for (pair, metric), (interval, test), p in zip(named, found, corrected, strict=True)
+    ]
+    weighed = [(comparison, *weigh(results, comparison)) for comparison in compared]
+    reversed_ = [c for c, verdict, _ in weighed if verdict == WORSE]
+    ties = [(c, why) for c, verdict, why in weighed if verdict not in (BETTER, WORSE)]
+    new = [metric for _, metric in named if metric.endswith(suffix)]  # of a second engine not the rest again
+    evidence = [_values(rows, pairs, metric) for metric in dict.fromkeys(new)]
+    evidence += _listed("As stated", [c for c, verdict, _ in weighed if verdict == BETTER], new, len(pairs))
+    evidence += _listed("The other way round", reversed_, new, len(pairs))
+    evidence += _listed("Not told apart", [c for c, _ in ties], new, len(pairs))
+    if reversed_:
+        return Finding(FAILS, " ".join(evidence))
+    if not ties:
+        return Finding(HOLDS, " ".join(evidence))
+    whys = "; ".join(dict.fromkeys(why for _, why in ties))
+    trained = {row.name: row for c, _ in ties for row in (c.row, c.reference) if row.trained}
+    return Finding(OPEN, " ".join(evidence), whys, remedy(results, trained.values()))
+
+
+def _values(rows: dict[str, Row], pairs: Sequence[Above], metric: str) -> str:
+    """The observed order: what tables show of each method, best first."""
+    kind = METRICS[metric]
+    base = metric.removesuffix(SECOND)
+    names = dict.fromkeys(n for pair in pairs if pair.metric in (metric, base) for n in (pair.better, pair.worse))
+    scores = {
+        title(rows[name]): kind.factor * (s.mean if kind.statistic == "mean" else s.median)
+        for name in names if (s := rows[name].scores.get(metric)) is not None
+    }  # fmt: skip
+    best_first = sorted(scores, key=lambda name: scores[name], reverse=kind.higher_is_better)
+    unit = f" {kind.unit}" if kind.unit else ""
+    listed = ", ".join(f"{name} {text.number(scores[name], kind.decimals)}" for name in best_first)
+    return f"{kind.label} ({kind.statistic}), best first: {listed}{unit}."
+
+
+LISTED = 3
+"""So many differences are written out; of more, the largest."""
+
+
+def _listed(word: str, comparisons: Sequence[Comparison], metrics: Collection[str], orders: int) -> list[str]:
+    """How many orders came out so, and their largest differences."""
+    mine = sorted((c for c in comparisons if c.metric in metrics), key=lambda c: -abs(c.found.value))
+    if not mine:
+        return []
+    several = len(set(metrics)) > 1
+    some = [
+        f"{title(c.row)} − {title(c.reference)} {shown(c.found, c.metric, unit=True)}"
+        + (f" ({METRICS[c.metric].label})" if several else "")
+        for c in mine[:LISTED]
+    ]
+    return [f"{word}, {len(mine)} of {orders}: {'; '.join(some)}{'; …' * (len(mine) > LISTED)}."]
+
+
+# -- several findings in one -----------------------------------------------------------------------
+
+
+def agreed(findings: Sequence[Finding]) -> Finding:
+    """The findings of several OCR engines: their outcome where they agree, else open."""
+    evidence = " ".join(dict.fromkeys(found.evidence for found in findings))
+    outcomes = {found.outcome for found in findings}
+    if len(outcomes) == 1 and OPEN not in outcomes:
+        return Finding(outcomes.pop(), evidence)
+    whys = dict.fromkeys(found.reason for found in findings if found.reason)
+    reason = "; ".join(whys) if whys else "the OCR engines disagree"
+    return Finding(OPEN, evidence, reason, next((f.command for f in findings if f.command), ""))
+
+
+def all_of(*tests: Test) -> Test:
+    """A claim of several parts. Holds: all do. Does not: one does not."""
+
+    def test(results: Results, reading: Reading) -> Finding:
+        findings = [each(results, reading) for each in tests]
+        evidence = " ".join(found.evidence for found in findings)
+        if any(found.outcome == FAILS for found in findings):
+            return Finding(FAILS, evidence)
+        still_open = [found for found in findings if found.outcome != HOLDS]
+        if not still_open:
+            return Finding(HOLDS, evidence)
+        reason = "; ".join(dict.fromkeys(found.reason for found in still_open))
+        return Finding(OPEN, evidence, reason, still_open[0].command)
+
+    return test

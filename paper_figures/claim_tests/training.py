@@ -1,0 +1,246 @@
+"""Claims on training: iterations to the best (Fig. 6), and the contrast along it (Figs. 10 and 11)."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable
+
+import numpy as np
+import pandas as pd
+from scipy import stats
+
+import methods
+from paper_figures.claim_tests.claim import above
+from paper_figures.claim_tests.orders import all_of, ordered
+from paper_figures.common import contrast, paper, statistics, text
+from paper_figures.common.commands import larger_budget, patches, remedy, run_command
+from paper_figures.common.evidence import (
+    FAILS,
+    HOLDS,
+    OPEN,
+    Finding,
+    Reading,
+    Undecidable,
+    allowance,
+    need,
+    whole_grid,
+)
+from paper_figures.common.grid import DIMENSIONS, DISTANCES, Grid, keys
+from paper_figures.common.paired import probability
+from paper_figures.common.results import Results, Row
+
+EXCEPTION = "srcnn"
+"""The paper excepts it from the relation of its Fig. 6."""
+EARLY_GROUP, LATE_GROUP = ("esrgan", "msrn"), ("espcn", "tbsrn", "swinir", "pecl")
+ENOUGH_METHODS = 5
+"""Fewer points have no rank correlation worth the name: of four, even perfect order has p = 0.08."""
+ENOUGH_VALIDATIONS = 3
+"""So many validations must lie in the first and in the last quarter of training before a curve is judged."""
+AROUND = 0.05
+"""A contrast within this of the paper's 0.1 is "around 0.1": half of it, what rounds to 0.1 from below."""
+
+_ALPHA = 1 - statistics.LEVEL
+
+CONVERGENCE_RULE = (
+    f"Spearman's correlation over Table 1's trained methods without SRCNN ({ENOUGH_METHODS} or more) of the iterations "
+    "to the best with the median PSNR, permutation test; not decided while more than half are best at the last "
+    "iteration."
+)
+GROUPS_RULE = (
+    "Iterations to the best of MSRN and ESRGAN are fewer than those of ESPCN, TBSRN, SwinIR and PECL, and the PSNR of "
+    "the latter is above that of the former (paired, as other orders). Not decided while more than half are best at "
+    "the last iteration."
+)
+LATE_RULE = (
+    f"Contrast (Eq. 20) of validation PSNR over the last quarter of training, {ENOUGH_VALIDATIONS} validations or "
+    f"more: holds if in all eight cells it stays above zero and its mean lies within {AROUND} of the paper's 0.1; does "
+    "not hold if in one cell it stays at or below zero or its mean is clearly further away. Margins are what training "
+    "anew may change."
+)
+EARLY_RULE = (
+    "First quarter of training: the contrast varies more (standard deviation) than over the last quarter in every "
+    "cell, and at every d the Euclidean curve's lowest point is below the Manhattan one's. Seed by seed: holds if so "
+    "in all, does not hold if in none; two seeds or more."
+)
+SPREAD_RULE = (
+    "Over all d, seed by seed: the Manhattan curves have values on both sides of zero, the Euclidean ones span more "
+    "and reach lower. Holds if so in every seed, does not hold if in none; two seeds or more."
+)
+SMOOTH_RULE = (
+    "Mean change of the contrast from one validation to the next, by dimension: Page's trend test over the pairs of "
+    "distance and seed, falling with d, and falling more for Manhattan than for Euclidean."
+)
+
+
+# -- iterations to the best ------------------------------------------------------------------------
+
+
+def _trained(results: Results, names: Iterable[str]) -> list[Row]:
+    rows = [row for name in names if (row := results.row(name)) is not None]
+    return [row for row in rows if row.trained and not row.differs and math.isfinite(row.scores["psnr"].median)]
+
+
+def _late(rows: list[Row]) -> tuple[bool, str]:
+    """Whether most are best at their last iteration, and that in words."""
+    late = [row for row in rows if max(row.best_iterations) >= row.iterations]
+    return 2 * len(late) > len(rows), f"Best at the last iteration: {len(late)} of {text.plural(len(rows), 'method')}."
+
+
+def convergence(results: Results, reading: Reading) -> Finding:
+    """Claim 10. Holds: more iterations to the best go with a higher PSNR, without SRCNN. Does not: with a lower one."""
+    names = [name for name in methods.names("table1") if name != EXCEPTION]
+    rows = _trained(results, names)
+    if len(rows) < ENOUGH_METHODS:
+        why = f"only {text.plural(len(rows), 'trained method')} of Table 1 besides SRCNN"
+        absent = [name for name in names if results.row(name) is None]
+        raise Undecidable(why, run_command(results, absent or names))
+    most_late, evidence = _late(rows)
+    x = stats.rankdata([row.best_iteration or 0.0 for row in rows])
+    y = stats.rankdata([row.scores["psnr"].median for row in rows])
+    larger = run_command(results, [row.name for row in rows], larger_budget(results)) if patches(results) else ""
+    if most_late or len(set(x)) == 1 or len(set(y)) == 1:
+        return Finding(OPEN, evidence, "most methods were still improving when the budget ended", larger)
+    rho = float(stats.spearmanr(x, y).statistic)
+    p = float(
+        stats.permutation_test(
+            (x,), lambda drawn, axis: (drawn * y).sum(axis=axis), permutation_type="pairings", vectorized=True,
+            random_state=np.random.default_rng(0),
+        ).pvalue
+    )  # fmt: skip
+    evidence += f" Spearman's ρ = {text.number(rho, 2, sign=True)}, p {probability(p)}."
+    if p < _ALPHA:
+        return Finding(HOLDS if rho > 0 else FAILS, evidence)
+    return Finding(OPEN, evidence, f"with {len(rows)} methods this correlation may be chance", larger)
+
+
+def _iterations(results: Results, reading: Reading) -> Finding:
+    early, late = need(results, *EARLY_GROUP), need(results, *LATE_GROUP[:-1], reading.name)
+    most_late, evidence = _late([*early, *late])
+    first, last = ([row.best_iteration or 0.0 for row in rows] for rows in (early, late))
+    listed = ", ".join(f"{row.title} {text.iterations(row.best_iteration)}" for row in (*early, *late))
+    evidence = f"Iterations to the best: {listed}. {evidence}"
+    if not most_late and max(first) < min(last):
+        return Finding(HOLDS, evidence)
+    if not most_late and min(first) > max(last):
+        return Finding(FAILS, evidence)
+    why = "most methods were still improving when the budget ended" if most_late else "the two groups overlap"
+    return Finding(OPEN, evidence, why, run_command(results, [r.name for r in (*early, *late)], larger_budget(results)))
+
+
+groups = all_of(_iterations, ordered([pair for name in LATE_GROUP for pair in above(name, EARLY_GROUP, "psnr")]))
+"""Claim 11. Holds: MSRN and ESRGAN are best early and end low, the others late and high. Does not: the reverse."""
+
+
+# -- the contrast ----------------------------------------------------------------------------------
+
+
+def _curves(results: Results, reading: Reading) -> tuple[Grid, pd.DataFrame]:
+    """The ablation and the contrast of all its cells. Raises Undecidable without enough finite validations."""
+    grid = whole_grid(results, reading)
+    frames = [contrast.frame(results, [grid], distance) for distance in DISTANCES]
+    data = pd.concat([frame for frame in frames if len(frame)] or frames, ignore_index=True)
+    for distance, d in keys():
+        mine = data[(data["distance"] == distance) & (data["dimension"] == d)]
+        for part in _quarters(mine, grid.cells[distance, d].iterations):
+            usable = np.isfinite(part["contrast"].astype(float)).all()
+            if part["iteration"].nunique() < ENOUGH_VALIDATIONS or not usable:
+                why = f"fewer than {ENOUGH_VALIDATIONS} usable validations in a quarter of training"
+                names = [row.name for row in grid.rows]
+                raise Undecidable(why, run_command(results, names, larger_budget(results)))
+    return grid, data
+
+
+def _quarters(curve: pd.DataFrame, iterations: int) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """The first and the last quarter of training."""
+    return curve[curve["iteration"] <= 0.25 * iterations], curve[curve["iteration"] >= 0.75 * iterations]
+
+
+def late(results: Results, reading: Reading) -> Finding:
+    """Claim 23. Holds: late, all contrasts stay above zero, around 0.1. Does not: one is below or clearly elsewhere."""
+    grid, data = _curves(results, reading)
+    assert grid.mse is not None
+    right, wrong, listed = 0, 0, []
+    for distance, d in keys():
+        row = grid.cells[distance, d]
+        _, mine = _quarters(data[(data["distance"] == distance) & (data["dimension"] == d)], row.iterations)
+        several = mine["seed"].nunique() > 1
+        change = statistics.between_seeds(mine, "difference") if several else allowance(results, row, grid.mse, "psnr")
+        curve, margin = contrast.mean_over_seeds(mine), change / float(mine["psnr_mse"].mean())
+        mean, target = float(curve["contrast"].mean()), paper.contrast(distance)["late"].value
+        off = abs(mean - target)
+        right += bool((curve["contrast"] > 0).all()) and mean > margin and off <= AROUND
+        wrong += (bool((curve["contrast"] <= 0).all()) and mean < -margin) or off - margin > AROUND
+        listed.append(f"{distance.capitalize()} {d} {text.number(mean, 4, sign=True)} "
+                      f"({text.number(float(curve['difference'].mean()), sign=True)} dB)")  # fmt: skip
+    evidence = f"Mean contrast over the last quarter: {', '.join(listed)}."
+    if wrong:
+        return Finding(FAILS, evidence)
+    if right == len(grid.cells):
+        return Finding(HOLDS, evidence)
+    why = f"{right} of {len(grid.cells)} cells lie clearly above zero and around 0.1, none clearly elsewhere"
+    return Finding(OPEN, evidence, why, remedy(results, grid.rows))
+
+
+def _by_seed(results: Results, grid: Grid, flags: list[bool], evidence: str) -> Finding:
+    """Holds: so in every seed. Does not: in none. Needs two seeds."""
+    evidence += f" So in {sum(flags)} of {text.plural(len(flags), 'seed')}."
+    if len(flags) < 2:
+        return Finding(OPEN, evidence, "one seed", remedy(results, grid.rows))
+    if all(flags) or not any(flags):
+        return Finding(HOLDS if flags[0] else FAILS, evidence)
+    return Finding(OPEN, evidence, "the seeds disagree", remedy(results, grid.rows))
+
+
+def early(results: Results, reading: Reading) -> Finding:
+    """Claim 22. The contrast fluctuates first, and Euclidean starts further behind."""
+    grid, data = _curves(results, reading)
+    flags, lowest = [], dict.fromkeys(DISTANCES, math.inf)
+    for _, one in data.groupby("seed"):
+        calmer, further = [], []
+        for d in DIMENSIONS:
+            least = {}
+            for distance in DISTANCES:
+                mine = one[(one["distance"] == distance) & (one["dimension"] == d)]
+                first, last = _quarters(mine, grid.cells[distance, d].iterations)
+                least[distance] = float(first["contrast"].min())
+                lowest[distance] = min(lowest[distance], least[distance])
+                calmer.append(float(first["contrast"].std()) > float(last["contrast"].std()))
+            further.append(least["euclidean"] < least["manhattan"])
+        flags.append(all(calmer) and all(further))
+    listed = ", ".join(f"{name.capitalize()} {text.number(value, 3, sign=True)}" for name, value in lowest.items())
+    return _by_seed(results, grid, flags, f"Lowest contrast of the first quarter: {listed}.")
+
+
+def spread(results: Results, reading: Reading) -> Finding:
+    """Claim 24. Manhattan's curves lie around zero, Euclidean's are spread wider and lower."""
+    grid, data = _curves(results, reading)
+    flags = []
+    for _, one in data.groupby("seed"):
+        man, euc = (one.loc[one["distance"] == distance, "contrast"] for distance in ("manhattan", "euclidean"))
+        wider = euc.max() - euc.min() > man.max() - man.min()
+        flags.append(bool(man.min() < 0 < man.max() and wider and euc.min() < man.min()))
+    ranges = data.groupby("distance")["contrast"].agg(["min", "max"])
+    listed = "; ".join(
+        f"{str(name).capitalize()} {text.number(low, 3, sign=True)} to {text.number(high, 3, sign=True)}"
+        for name, low, high in ranges.itertuples()
+    )
+    return _by_seed(results, grid, flags, f"Range of the contrast: {listed}.")
+
+
+def smoother(results: Results, reading: Reading) -> Finding:
+    """Claim 25. Holds: curves get smoother with d, Manhattan's most. Does not: rougher."""
+    grid, data = _curves(results, reading)
+    ordered_ = data.sort_values("iteration").groupby(["distance", "seed", "dimension"])["contrast"]
+    rough = ordered_.apply(lambda curve: float(curve.diff().abs().mean())).unstack("dimension")
+    steepness = {
+        name: float((one[DIMENSIONS[-1]] / one[DIMENSIONS[0]]).mean()) for name, one in rough.groupby("distance")
+    }
+    means = rough[list(DIMENSIONS)].to_numpy(float)
+    rising, falling = (float(stats.page_trend_test(order).pvalue) for order in (means, means[:, ::-1]))
+    listed = ", ".join(f"{d}: {text.number(value, 4)}" for d, value in zip(DIMENSIONS, means.mean(axis=0), strict=True))
+    evidence = f"Mean change between validations by d: {listed}; Page's test, falling: p {probability(falling)}."
+    if falling < _ALPHA and steepness["manhattan"] < steepness["euclidean"]:
+        return Finding(HOLDS, evidence)
+    if rising < _ALPHA:
+        return Finding(FAILS, evidence)
+    return Finding(OPEN, evidence, "no clear trend over trainings", remedy(results, grid.rows))
