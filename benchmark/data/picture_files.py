@@ -7,6 +7,8 @@ import re
 from PIL import Image
 from PIL.PngImagePlugin import PngInfo
 
+from benchmark.data.jpeg_scan import is_whole
+
 TOO_DEEP = "more than 8 bits a channel: convert it to 8 bits"
 UPSCALED = "upscaled by this program: no photograph"
 
@@ -16,6 +18,10 @@ _USUAL_CODES = bytes.fromhex("0002010303020403050504040000017d010203000411051221
 """Beginning of the Huffman table of luma in nearly all JPEG files (ITU-T T.81, table K.5): lengths, then symbols."""
 _GAP = 32
 """Zero bytes in a row that scans with this table do not have: all coefficients of a block of luma would be −1."""
+
+_LONG_GAP = 64
+"""The same for tables of a file's own, which may have a flat surface in zeros: such a scan is followed to its end."""
+_LARGEST_SCAN = 2_000_000  # bytes: following it takes seconds
 
 
 def is_deep(image: Image.Image) -> bool:
@@ -35,8 +41,9 @@ def _arguments(of_tile: object) -> tuple[object, ...]:
 def has_gap(jpeg: bytes) -> bool:
     """Whether zeros stand where a JPEG's pixels should be (a lost sector, a download with a hole).
 
-    The decoder would go on with something else, and Pillow does not pass on its warning. Other damage that can be
-    decoded is not found, nor is any in progressive files or those with Huffman tables of their own.
+    The decoder would go on with something else, and Pillow does not pass on its warning. With Huffman tables of the
+    file's own, zeros can be a flat surface: then the codes must lead to the end of the picture. Other damage that can
+    be decoded is not found, nor is any in progressive files.
     """
     at, usual = 2, False
     while (marker := jpeg[at : at + 2]) and marker[0] == 0xFF and marker != b"\xff\xda":  # segments before the scan
@@ -44,7 +51,11 @@ def has_gap(jpeg: bytes) -> bool:
         usual |= marker == b"\xff\xc4" and _USUAL_CODES in jpeg[at : at + 2 + length]
         at += 2 + length
     end = jpeg.find(b"\xff\xd9", at)
-    return usual and jpeg.find(bytes(_GAP), at, end if end >= 0 else len(jpeg)) >= 0
+    end = end if end >= 0 else len(jpeg)
+    if usual:
+        return jpeg.find(bytes(_GAP), at, end) >= 0
+    suspicious = jpeg.find(bytes(_LONG_GAP), at, end) >= 0
+    return suspicious and end - at <= _LARGEST_SCAN and not is_whole(jpeg)
 
 
 def upscaled_mark() -> PngInfo:

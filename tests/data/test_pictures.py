@@ -16,6 +16,7 @@ from PIL import Image
 
 from benchmark.data import pictures
 from benchmark.data.ccpd import parse_name
+from benchmark.data.jpeg_scan import is_whole
 from benchmark.data.pictures import Source, load_crop, scan
 
 BOX = (12, 12, 140, 76)
@@ -167,3 +168,36 @@ def test_a_sound_jpeg_of_one_colour_is_no_damaged_one(tmp_path: Path, options: d
         content = encoded(flat, "JPEG", **options)
         assert (crop(tmp_path, content) == level).all()
         assert (crop(tmp_path, content + bytes(5000)) == level).all()  # what follows the picture is none of it
+
+
+@pytest.mark.parametrize(
+    "kind", [{}, {"optimize": True}, {"subsampling": 0}, {"progressive": True}, {"restart_marker_blocks": 2}]
+)
+@pytest.mark.parametrize("quality", [1, 30, 95])
+@pytest.mark.parametrize("size", [(8, 8), (75, 101), (90, 64), (64, 200)])
+def test_the_codes_of_a_sound_jpeg_lead_to_its_end(kind: dict[str, Any], quality: int, size: tuple[int, int]) -> None:
+    flat = Image.new("RGB", size, (7, 7, 7))
+    for image in (photograph(size=size), photograph("L", size), photograph("CMYK", size), flat):
+        assert is_whole(encoded(image, "JPEG", quality=quality, **kind))
+
+
+def test_a_hole_is_seen_with_tables_of_the_files_own(tmp_path: Path) -> None:
+    whole = encoded(photograph("RGB", (400, 300)), "JPEG", quality=90, optimize=True)
+    assert crop(tmp_path, whole).any()
+    start = whole.index(b"\xff\xda") + 20
+    seen = 0
+    for at in range(start, len(whole) - 700, 997):
+        try:
+            crop(tmp_path, whole[:at] + bytes(300) + whole[at + 300 :])
+        except ValueError as error:
+            seen += "a damaged JPEG" in str(error)
+    assert seen >= 0.8 * len(range(start, len(whole) - 700, 997))
+
+
+@pytest.mark.parametrize("seed", range(40))
+def test_following_a_broken_scan_ends(seed: int) -> None:
+    random = np.random.default_rng(seed)
+    content = bytearray(encoded(photograph(size=(64, 64)), "JPEG", optimize=bool(seed % 2)))
+    for place in random.integers(2, len(content), 1 + seed % 7):
+        content[place] = random.integers(256)
+    assert is_whole(bytes(content[: len(content) - seed])) in (True, False)
