@@ -72,6 +72,7 @@ def register(
     groups: tuple[str, ...] | None = None,
     in_all: bool = True,
     options: Any = None,
+    version: int | None = None,
 ) -> type[AnyMethod]: ...
 
 
@@ -83,6 +84,7 @@ def register(
     groups: tuple[str, ...] | None = None,
     in_all: bool = True,
     options: Any = None,
+    version: int | None = None,
 ) -> Callable[[type[AnyMethod]], type[AnyMethod]]: ...
 
 
@@ -94,12 +96,14 @@ def register(
     groups: tuple[str, ...] | None = None,
     in_all: bool = True,
     options: Any = None,
+    version: int | None = None,
     **unknown: NoReturn,
 ) -> Any:
     """Add a method to the registry: as a class decorator, or called with a class.
 
     ``options`` (``Pecl.Options(term="printed")``) makes a variant of a class: the fields given in it are fixed. With
-    ``in_all=False`` the group ``all`` leaves the method out.
+    ``in_all=False`` the group ``all`` leaves the method out. ``version`` is for a variant whose numbers did not change
+    when those of its class did.
 
     Raises ValueError if the name is taken, or is not made of 1 to 64 lower-case letters, digits, ``-`` and ``_``
     (it becomes a folder name), for a family or group that would change what other methods are, and for options of
@@ -109,7 +113,9 @@ def register(
         word = next(iter(unknown))
         raise TypeError(f"register() takes no {word!r}: fix an option with options=YourMethod.Options({word}=...)")
     if method is None:
-        return lambda cls: register(cls, name=name, title=title, groups=groups, in_all=in_all, options=options)
+        return lambda cls: register(
+            cls, name=name, title=title, groups=groups, in_all=in_all, options=options, version=version
+        )
     entry = Registration(
         name=name or method.name,
         title=title or method.title,
@@ -117,6 +123,7 @@ def register(
         groups=method.groups if groups is None else groups,
         fixed={} if options is None else fixed_options(method, options),
         in_all=in_all,
+        version=method.version if version is None else version,
     )
     check(entry, _registry.values())
     present = _registry.get(entry.name)

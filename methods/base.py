@@ -32,6 +32,9 @@ from methods.options import MethodOptions
 SCALE = 8
 """Every method of this benchmark enlarges by eight, in both directions."""
 
+Phase = tuple[float, float]
+"""Begin and end of a part of the budget, as shares of it: 0 ≤ begin < end ≤ 1."""
+
 Losses = dict[str, Tensor]
 """Scalar tensors by name. ``total`` is minimised, the others are written to the history."""
 
@@ -48,7 +51,7 @@ class Batch:
 class Recipe:
     """How a network is optimised: Adam, its rate over time, and what is done to loss and gradient.
 
-    ``milestones`` are fractions of the budget (not iterations), so that one recipe serves every
+    ``milestones`` are fractions of the optimiser's phase (not iterations), so that one recipe serves every
     budget; at each one the rate is multiplied by ``gamma`` when ``schedule`` is ``steps``.
     """
 
@@ -82,10 +85,13 @@ class Session(Protocol):
     def recipe(self, native: Recipe) -> Recipe:
         """The recipe to train with: one common to all methods, or ``native`` if the user asked for it."""
 
-    def optimizer(self, groups: list[dict[str, Any]], recipe: Recipe) -> torch.optim.Optimizer:
+    def optimizer(
+        self, groups: list[dict[str, Any]], recipe: Recipe, phase: Phase = (0.0, 1.0)
+    ) -> torch.optim.Optimizer:
         """Adam over parameter groups; the session sets its rate before every iteration.
 
-        A group may carry ``lr_scale``, a constant factor on its learning rate.
+        A group may carry ``lr_scale``, a constant factor on its learning rate. ``phase``: the part of the budget that
+        the optimiser steps in; warm-up and schedule run over it.
         """
 
     def batches(self, method: Method) -> Iterator[tuple[int, Batch]]:

@@ -16,7 +16,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 from torch.nn.modules.module import register_module_forward_hook, register_module_forward_pre_hook
 
-from methods.base import SCALE, Batch, Losses, Method, Recipe
+from methods.base import SCALE, Batch, Losses, Method, Phase, Recipe
 from methods.engine.acceleration import Acceleration
 from methods.network import NetworkMethod
 
@@ -69,7 +69,9 @@ class PracticeSession:
     def recipe(self, native: Recipe) -> Recipe:
         return native if self.native else Recipe()
 
-    def optimizer(self, groups: list[dict[str, Any]], recipe: Recipe) -> torch.optim.Optimizer:
+    def optimizer(
+        self, groups: list[dict[str, Any]], recipe: Recipe, phase: Phase = (0.0, 1.0)
+    ) -> torch.optim.Optimizer:
         rated = [{**g, "lr": recipe.learning_rate * g.get("lr_scale", 1.0)} for g in groups]
         optimizer = torch.optim.Adam(rated, betas=recipe.betas)
         self.optimizers.append((optimizer, recipe))

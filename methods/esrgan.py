@@ -135,12 +135,11 @@ class ESRGAN(NetworkMethod):
     )
     groups = ("table1",)
     paper_parameters = 16_000_000
-    # Halved every 200k of the 1,000k iterations for pixels, then after 50k, 100k, 200k and 300k of
-    # the 400k others: as fractions of the 1,400k that both phases have, at the published split.
-    native_recipe = Recipe(learning_rate=2e-4, schedule="steps", milestones=(1 / 7, 2 / 7, 3 / 7, 4 / 7), gamma=0.5)
-    adversarial_recipe = Recipe(
-        learning_rate=1e-4, schedule="steps", milestones=(21 / 28, 22 / 28, 24 / 28, 26 / 28), gamma=0.5
-    )
+    version = 2  # 2: each phase has a schedule of its own
+    # Halved every 200k of the 1,000k iterations for pixels, then after 50k, 100k, 200k and 300k of the 400k others.
+    # Each phase has a schedule of its own, under the common recipe too.
+    native_recipe = Recipe(learning_rate=2e-4, schedule="steps", milestones=(0.2, 0.4, 0.6, 0.8), gamma=0.5)
+    adversarial_recipe = Recipe(learning_rate=1e-4, schedule="steps", milestones=(0.125, 0.25, 0.5, 0.75), gamma=0.5)
 
     @dataclass(frozen=True)
     class Options(MethodOptions):
@@ -174,17 +173,19 @@ class ESRGAN(NetworkMethod):
         return {"total": F.l1_loss(sr, batch.hr)}
 
     def prepare(self, session: Session) -> None:
-        super().prepare(session)
         self.pixel_iterations = round((1.0 - self.options.gan_share) * session.iterations)
+        turn = self.pixel_iterations / session.iterations
+        self.phase = (0.0, turn) if turn > 0.0 else (0.0, 1.0)
+        super().prepare(session)
         if self.pixel_iterations == session.iterations:
             return
         recipe = session.recipe(self.adversarial_recipe)
         # The published second phase is a training of its own that starts from the first one's
         # weights: the generator's Adam starts afresh too.
-        self.gan_optimizer = session.optimizer(self.parameter_groups(), recipe)
+        self.gan_optimizer = session.optimizer(self.parameter_groups(), recipe, (turn, 1.0))
         self.discriminator = self.to_device(discriminator()).train()
         critic: list[dict[str, Any]] = [{"params": list(self.discriminator.parameters())}]
-        self.discriminator_optimizer = session.optimizer(critic, recipe)
+        self.discriminator_optimizer = session.optimizer(critic, recipe, (turn, 1.0))
         # Asked for now, not once the first phase is over.
         if self.options.perceptual == "plates":
             self.features = self.to_device(resnet18_plates_features(_WITHOUT))

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from methods.base import SCALE, Batch, Losses, Method, Recipe, Session, check_lr
+from methods.base import SCALE, Batch, Losses, Method, Phase, Recipe, Session, check_lr
 from methods.engine.acceleration import Runner, load_optimizer
 from methods.engine.average import MovingAverage
 from methods.engine.tiles import Forward, blend_tiles, forward_in_tiles, pad_to_multiple
@@ -54,6 +54,8 @@ class NetworkMethod(Method):
         self.recipe = self.native_recipe
         self.optimizer: torch.optim.Optimizer | None = None
         self.average: MovingAverage | None = None
+        self.phase: Phase = (0.0, 1.0)
+        """The part of the budget in which ``optimizer`` steps."""
         self._runners: dict[nn.Module, Runner] = {}
 
     @abstractmethod
@@ -111,7 +113,7 @@ class NetworkMethod(Method):
         self._runners.clear()
         self._forget_compiled()
         self.recipe = session.recipe(self.native_recipe)
-        self.optimizer = session.optimizer(self.parameter_groups(), self.recipe)
+        self.optimizer = session.optimizer(self.parameter_groups(), self.recipe, self.phase)
         if self.recipe.ema is not None:
             self.average = MovingAverage(self.network, self.recipe.ema)
 

@@ -8,11 +8,16 @@ Hadsell et al. (CVPR 2006) use to push *different* pictures apart. Both are offe
 ``printed``  mean max(m − D, 0)², Equation 17 to the letter: no gradient once D ≥ m;
 ``none``     the pixel loss alone.
 
-``weights="learned"`` is Equation 19 with one parameter: w_c = 1 − w_p, kept in [0, 1], minimised
-together with the network. Nothing holds the two weights in balance: all weight flows to whichever
-term is smaller (within about 0.5 / learning rate iterations), and once the remaining term is zero
-nothing is learnt any more. That is not repaired here, but recorded: the history holds both
-weights, both terms and D, and ``dead_gradient`` is 1 where the network receives no gradient at all.
+Equation 19 has learnable weights in [0, 1] whose sum is 1, clipped during training. Two codes of it are offered:
+
+``learned``       one parameter: w_c = 1 − w_p, clipped to [0, 1] after every step;
+``renormalised``  two parameters, each clipped to [0, 1] after every step, then both divided by their sum.
+
+Nothing holds learned weights in balance: minimised together with the network, weight flows to whichever term is
+smaller (with one parameter within about 0.5 / learning rate iterations), and once the remaining term is zero nothing
+is learnt any more. That is not repaired here, but recorded: the history holds both weights, both terms, D and the
+contrastive term's share of the loss, and ``dead_gradient`` is 1 where the network receives no gradient at all.
+``fixed`` weights are ours, not the publication's.
 """
 
 from __future__ import annotations
@@ -80,6 +85,7 @@ class Pecl(NetworkMethod):
     groups = ("table1", "readings", "ablation")
     family = "pecl"
     paper_parameters = 2_000_000
+    version = 2  # 2: a fixed contrastive weight is used as given, not as 1 − (1 − w) in fp32
     # The publication's recipe (Adam 1e-4, cosine) is the benchmark's common one: Recipe's defaults.
 
     @dataclass(frozen=True)
@@ -89,8 +95,9 @@ class Pecl(NetworkMethod):
         term: Literal["attract", "printed", "none"] = "attract"
         """Contrastive term. ``attract``: mean D², as the publication's text describes it; ``printed``: mean
         max(m − D, 0)², its Equation 17; ``none``: the pixel loss alone."""
-        weights: Literal["fixed", "learned"] = "fixed"
-        """Weights of the two loss terms. ``learned``: Equation 19, one parameter that starts at 0.5."""
+        weights: Literal["fixed", "learned", "renormalised"] = "fixed"
+        """Weights of the two loss terms. ``learned`` and ``renormalised``: Equation 19 with one parameter and with two,
+        from 0.5 on."""
         w_contrastive: float = 1e-5
         """Weight of the contrastive term where weights are fixed; the pixel loss has the rest. Chosen on
         validation plates with a random embedder (results/reference/search-pecl): the smallest of the
@@ -119,9 +126,10 @@ class Pecl(NetworkMethod):
     def __init__(self, options: Any = None) -> None:
         super().__init__(options)
         self.embedder: Embedder | None = None  # training needs it, upscaling does not
-        learned = self.options.weights == "learned" and self.options.term != "none"
-        start = 0.5 if learned else 1.0 - self.options.w_contrastive
-        self.w_pixel = nn.Parameter(torch.tensor(start), requires_grad=learned)
+        kind = self.options.weights if self.options.term != "none" else "fixed"
+        given = self.options.w_contrastive if kind == "fixed" else 0.5
+        self.w_pixel = nn.Parameter(torch.tensor(1.0 - given), requires_grad=kind != "fixed")
+        self.w_contrastive = nn.Parameter(torch.tensor(given), requires_grad=kind == "renormalised")
 
     def build(self) -> nn.Module:
         return paper_network() if self.options.network == "paper" else release_network()
@@ -132,7 +140,8 @@ class Pecl(NetworkMethod):
         return {"embedder": plates_weights_hash("--set pecl.embedder_init=random")}
 
     def prepare(self, session: Session) -> None:
-        self.w_pixel.data = self.w_pixel.data.to(self.device)
+        for weight in (self.w_pixel, self.w_contrastive):
+            weight.data = weight.data.to(self.device)
         if self.options.term != "none":
             self.embedder = Embedder(self.options.dimension, self.options.embedder_init)
             self.to_device(self.embedder)
@@ -142,8 +151,9 @@ class Pecl(NetworkMethod):
 
     def parameter_groups(self) -> list[dict[str, Any]]:
         groups = super().parameter_groups()
-        if self.w_pixel.requires_grad:
-            groups.append({"params": [self.w_pixel]})
+        learned = [weight for weight in (self.w_pixel, self.w_contrastive) if weight.requires_grad]
+        if learned:
+            groups.append({"params": learned})
         if self.embedder is not None and self.options.embedder == "trained":
             groups.append({"params": list(self.embedder.parameters())})
         return groups
@@ -157,27 +167,41 @@ class Pecl(NetworkMethod):
         distance = embedding_distance(self.run(self.embedder, sr), target, self.options.distance)
         assert self.options.term != "none"
         contrastive = contrastive_term(distance, self.options.term, self.options.margin)
-        w_pixel, w_contrastive = self.w_pixel, 1.0 - self.w_pixel
+        w_pixel, w_contrastive = self.loss_weights()
+        total = w_pixel * pixel + w_contrastive * contrastive
         silent = (w_pixel * pixel == 0.0) & (w_contrastive * contrastive == 0.0)
         logged = {
             "pixel": pixel,
             "contrastive": contrastive,
             "distance": distance.mean(),
             "w_pixel": w_pixel.clone(),
-            "w_contrastive": w_contrastive,
+            "w_contrastive": w_contrastive.clone(),
+            # 0 where there is no loss left to share.
+            "contrastive_share": w_contrastive * contrastive / total.clamp(min=torch.finfo(total.dtype).tiny),
             "dead_gradient": silent.float(),
         }
-        total = w_pixel * pixel + w_contrastive * contrastive
         return {"total": total, **{name: value.detach() for name, value in logged.items()}}
+
+    def loss_weights(self) -> tuple[Tensor, Tensor]:
+        """w_pixel and w_contrastive of Equation 19. Fixed ones are as given: 1 − (1 − 1e-8) would be 0 in fp32."""
+        one_parameter = self.w_pixel.requires_grad and not self.w_contrastive.requires_grad
+        return self.w_pixel, 1.0 - self.w_pixel if one_parameter else self.w_contrastive
 
     def optimizer_step(self, total: Tensor) -> None:
         super().optimizer_step(total)
-        if self.w_pixel.requires_grad:
-            self.w_pixel.data.clamp_(0.0, 1.0)
+        with torch.no_grad():
+            if self.w_pixel.requires_grad:
+                self.w_pixel.clamp_(0.0, 1.0)
+            if self.w_contrastive.requires_grad:
+                both = self.w_pixel + self.w_contrastive.clamp_(0.0, 1.0)
+                self.w_pixel.div_(both)
+                self.w_contrastive.div_(both)
 
     def state_dict(self) -> dict[str, Any]:
         state = super().state_dict()
         state["w_pixel"] = self.w_pixel.detach()
+        if self.w_contrastive.requires_grad:
+            state["w_contrastive"] = self.w_contrastive.detach()
         if self.embedder is not None:  # frozen ones too: their last layer is random
             state["embedder"] = self.embedder.state_dict()
         return state
@@ -185,28 +209,36 @@ class Pecl(NetworkMethod):
     def load_state_dict(self, state: dict[str, Any]) -> None:
         super().load_state_dict(state)
         self.w_pixel.data.copy_(state["w_pixel"])
+        if self.w_contrastive.requires_grad:
+            self.w_contrastive.data.copy_(state["w_contrastive"])
         if self.embedder is not None:
             self.embedder.load_state_dict(state["embedder"])
 
     def notes(self) -> list[str]:
         options = self.options
         if options.network == "paper":
-            notes = ["PECL's network follows the publication's text; the sizes it leaves open are ours."]
-        else:
             notes = [
-                "The authors' published network, which differs from their text's in body, attention and upsampler."
+                "The network is the paper's (Sec. 3.2); the sizes it leaves open are ours. Eq. 12 prints one ReLU "
+                "around the three transposed convolutions; one follows each of them here."
             ]
+        else:
+            notes = ["The network is the one its authors published, which differs from the paper's text."]
         if options.term == "none":
-            return [*notes, "No contrastive term: mean squared error alone."]
+            return [*notes, "The loss is the mean squared error alone."]
         if options.term == "attract":
-            notes.append("The contrastive term draws embeddings together, as PECL's text (not Eq. 17) says.")
+            notes.append(
+                "The paper's: the contrastive term draws embeddings together, as its text says (Eq. 17 does not)."
+            )
         else:
-            notes.append("The contrastive term is Eq. 17 as printed: it pushes embeddings apart.")
+            notes.append("The paper's: the contrastive term is Eq. 17 as printed. It pushes embeddings apart.")
         if options.weights == "fixed":
-            weight = options.w_contrastive
-            notes.append(f"Loss weights are fixed: {1 - weight:g} pixel, {weight:g} contrastive.")
+            notes.append(
+                f"Ours: a fixed contrastive weight of {options.w_contrastive:g} (the paper's are learned, Eq. 19)."
+            )
+        elif options.weights == "learned":
+            notes.append("The paper's: learned weights (Eq. 19). Ours: one parameter, the other weight is 1 − w.")
         else:
-            notes.append("Loss weights are learned with the network (Eq. 19), which lets one die out.")
+            notes.append("The paper's: learned weights (Eq. 19). Ours: two parameters, clipped, divided by their sum.")
         notes.append(f"PECL's embedder: {options.embedder} ResNet-18 with {self._start()}, last layer random.")
         return notes
 
@@ -224,6 +256,7 @@ register(
     title="PECL (as printed)",
     groups=("readings", "ablation-printed"),
     options=Pecl.Options(term="printed", weights="learned"),
+    version=1,
 )
 register(
     Pecl,
@@ -231,6 +264,14 @@ register(
     title="PECL (learned weights)",
     groups=("readings",),
     options=Pecl.Options(term="attract", weights="learned"),
+    version=1,
+)
+register(
+    Pecl,
+    name="pecl-renormalised",
+    title="PECL (renormalised weights)",
+    groups=("readings",),
+    options=Pecl.Options(term="attract", weights="renormalised"),
 )
 register(
     Pecl,
@@ -246,7 +287,14 @@ register(
 _DISTANCES: tuple[Distance, ...] = ("euclidean", "manhattan")
 _DIMENSIONS: tuple[Dimension, ...] = (64, 128, 256, 512)
 _GRID = [(d, n) for d in _DISTANCES for n in _DIMENSIONS if (d, n) != ("manhattan", 128)]
-register(Pecl, name="pecl-mse", title="MSE", groups=("ablation",), options=Pecl.Options(network="paper", term="none"))
+register(
+    Pecl,
+    name="pecl-mse",
+    title="MSE",
+    groups=("ablation", "sweep"),
+    options=Pecl.Options(network="paper", term="none"),
+    version=1,
+)
 for _distance, _dimension in _GRID:
     register(
         Pecl,
@@ -267,4 +315,16 @@ for _distance, _dimension in _GRID:
         options=Pecl.Options(
             network="paper", term="printed", weights="learned", distance=_distance, dimension=_dimension
         ),
+        version=1,
+    )
+
+# What the contrastive term does: its weight from nothing (``pecl-mse``) to a tenth of the loss's weights.
+for _weight in (1e-4, 1e-3, 1e-2, 1e-1):
+    register(
+        Pecl,
+        name=f"pecl-weight-{_weight:.0e}".replace("e-0", "e-"),
+        title=f"PECL, weight {_weight:g}",
+        groups=("sweep",),
+        in_all=False,
+        options=Pecl.Options(network="paper", term="attract", weights="fixed", w_contrastive=_weight),
     )

@@ -34,6 +34,8 @@ class Registration:
     fixed: dict[str, Any] = field(default_factory=dict)
     in_all: bool = True
     """False: not part of the group ``all``; trained when its name or group is asked for."""
+    version: int = 1
+    """Rises when the numbers of this registration change: that of its class, where none is given."""
 
     @property
     def family(self) -> str:

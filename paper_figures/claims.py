@@ -84,7 +84,7 @@ def draw(results: Results) -> Drawing:
     return Drawing(
         data=frame(verdicts),
         caption=caption(results),
-        conditions=[conventions.data(results), conventions.budget(results), conventions.judge(results)],
+        conditions=[conventions.data(results), conventions.budget(results), conventions.ocr(results)],
         tables=tables(verdicts),
     )
 
@@ -108,13 +108,23 @@ def open_questions(verdicts: list[Verdict]) -> dict[str, list[str]]:
 _HEADERS = ("Claim", "The paper's own numbers", "Verdict", "Evidence", "As printed (Eq. 17–19)", "See")
 
 
+PARTS = {
+    "The first three places": range(1, 4), "Reading, and all scores": range(4, 7), "The other methods": range(7, 10),
+    "Convergence and pictures": range(10, 13), "Ablation: distances": range(13, 18),
+    "Ablation: dimensions and reading": range(18, 22), "Along training, and examples": range(22, 27),
+    "Maps of distortions": range(27, 31),
+}  # fmt: skip
+"""Parts of the table, each short enough for a page, and the numbers of their claims."""
+
+
 def tables(verdicts: list[Verdict]) -> list[Table]:
     """The verdicts, what would decide the open ones, and how the claims are tested."""
-    rows = [_cells(verdict) for verdict in verdicts]
     questions = open_questions(verdicts)
-    parts = [
-        Table("", [Column(name, list(cells), prose=True) for name, cells in zip(_HEADERS, zip(*rows), strict=True)])
-    ]
+    parts = []
+    for title, numbers in PARTS.items():
+        rows = [_cells(verdict) for verdict in verdicts if verdict.claim.number in numbers]
+        columns = [Column(name, list(cells), prose=True) for name, cells in zip(_HEADERS, zip(*rows), strict=True)]
+        parts.append(Table(title, columns))
     if questions:
         reasons = Column("Undecided", [Cell("; ".join(whys)) for whys in questions.values()], prose=True)
         commands = Column("Command", [Cell(command) for command in questions], code=True)

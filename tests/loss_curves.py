@@ -68,7 +68,7 @@ class Case:
 
     @property
     def versions(self) -> dict[str, int]:
-        return {"training": TRAINING_VERSION, "method": methods.get(self.method).method.version}
+        return {"training": TRAINING_VERSION, "method": methods.get(self.method).version}
 
 
 @dataclass(frozen=True)

@@ -93,7 +93,7 @@ def stored_options(entry: Registration, config: dict[str, Any]) -> dict[str, Any
 
 def training_versions(entry: Registration) -> dict[str, Any]:
     """The versions that the weights of a method depend on: of the engine, the method, and a plug-in's source."""
-    versions = {"training": TRAINING_VERSION, "method": entry.method.version}
+    versions = {"training": TRAINING_VERSION, "method": entry.version}
     module = entry.method.__module__
     return versions if of_project(module) else {**versions, "plugin": plugin_hash(module)}
 

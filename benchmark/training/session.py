@@ -16,6 +16,7 @@ from benchmark.data.patches import PatchSampler
 from benchmark.training import checkpoint, optimizer
 from benchmark.training.checkpoint import State
 from methods import Batch, Losses, Method, Recipe
+from methods.base import Phase
 
 CHECK_EVERY = 100
 """Iterations after which a device that computes on its own is asked whether its losses were finite."""
@@ -83,7 +84,7 @@ class TrainingSession:
         self.best_weights: dict[str, torch.Tensor] = {}
         self.clocks = {"training": 0.0, "validation": 0.0, "checkpoint": 0.0}
         self.resumed = 0.0  # seconds of the clocks that earlier processes spent
-        self._optimizers: list[tuple[torch.optim.Optimizer, Recipe]] = []
+        self._optimizers: list[tuple[torch.optim.Optimizer, Recipe, Phase]] = []
         self._points = set(validation_points(config.iterations, config.validations))
         self._saved = 0  # iteration of the latest checkpoint
         self._next_checkpoint = time.monotonic() + config.checkpoint_seconds
@@ -96,11 +97,13 @@ class TrainingSession:
             return native
         return Recipe(learning_rate=self.config.learning_rate)
 
-    def optimizer(self, groups: list[dict[str, Any]], recipe: Recipe) -> torch.optim.Optimizer:
+    def optimizer(
+        self, groups: list[dict[str, Any]], recipe: Recipe, phase: Phase = (0.0, 1.0)
+    ) -> torch.optim.Optimizer:
         adam = optimizer.make(groups, recipe)
         if self._guard is not None:
             self._guard.attach(adam)
-        self._optimizers.append((adam, recipe))
+        self._optimizers.append((adam, recipe, phase))
         return adam
 
     def check(self, losses: Losses) -> None:
@@ -147,10 +150,13 @@ class TrainingSession:
             raise NonFiniteLoss(f"a loss was not finite at iteration {self.iteration - skipped + 1}")
 
     def _set_learning_rate(self) -> None:
-        for adam, recipe in self._optimizers:
-            factor = recipe.factor(self.iteration / self.iterations)
-            if self.config.recipe == "common" and self.iteration < self.config.warmup:
-                factor *= (self.iteration + 1) / (self.config.warmup + 1)
+        for adam, recipe, (begin, end) in self._optimizers:
+            length = (end - begin) * self.iterations
+            made = self.iteration - begin * self.iterations  # iterations of the optimiser's phase so far
+            factor = recipe.factor(min(max(made / length, 0.0), 1.0))
+            warmup = (end - begin) * self.config.warmup
+            if self.config.recipe == "common" and made < warmup:
+                factor *= (max(made, 0.0) + 1) / (warmup + 1)
             for group in adam.param_groups:
                 group["lr"] = recipe.learning_rate * group.get("lr_scale", 1.0) * factor
 
@@ -173,8 +179,13 @@ class TrainingSession:
 
     @property
     def learning_rate(self) -> float:
-        """Adam's current rate (0 before the first iteration of a method without an optimiser)."""
-        return self._optimizers[0][0].param_groups[0]["lr"] if self._optimizers else 0.0
+        """Adam's rate in the latest iteration, of the phase it belongs to (0 for a method without an optimiser)."""
+        latest = 0.0
+        begun = -1.0
+        for adam, _, (begin, _) in self._optimizers:
+            if begun < begin and begin * self.iterations < max(self.iteration, 1):
+                latest, begun = adam.param_groups[0]["lr"], begin
+        return latest
 
     def _checkpoint_is_due(self) -> bool:
         every = self.config.checkpoint_iterations
@@ -237,9 +248,9 @@ class TrainingSession:
             return
 
     def _restore_all(self, method: Method, state: State) -> None:
-        settings = [optimizer.settings(adam) for adam, _ in self._optimizers]
+        settings = [optimizer.settings(adam) for adam, _, _ in self._optimizers]
         method.load_state_dict(state["method"])
-        for (adam, _), before in zip(self._optimizers, settings):
+        for (adam, _, _), before in zip(self._optimizers, settings):
             optimizer.check(adam, before)
         best, weights = state["best_weights"], method.weights()
         if {k: (v.shape, v.dtype) for k, v in best.items()} != {k: (v.shape, v.dtype) for k, v in weights.items()}:

@@ -26,9 +26,9 @@ from paper_figures.common.comparability import differences, refusal, setting
 from paper_figures.common.statistics import Interval, Statistic, Test
 
 READING = tuple(name for name, metric in METRICS.items() if metric.engine == "first")
-"""Metrics that come from the judge; the others are computed from the picture."""
+"""Metrics that come from the OCR engine; the others are computed from the picture."""
 SECOND_READING = tuple(name for name, metric in METRICS.items() if metric.engine == "second")
-"""The same from the second judge."""
+"""The same from the second OCR engine."""
 HR = "hr"
 """Name of the upper bound: the high-resolution plates themselves, scored like a method."""
 

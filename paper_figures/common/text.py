@@ -138,5 +138,5 @@ _LATEX = {
 def latex(text: str) -> str:
     """Text that LaTeX sets as it is (specials escaped, our few symbols as commands)."""
     text = one_line(text)
-    escaped = "".join(_LATEX.get(c, c) for c in text)
+    escaped = "-{}-".join("".join(_LATEX.get(c, c) for c in part) for part in text.split("--"))  # an option, no dash
     return re.sub(r"\A\*(?=.)", "{*}", escaped)  # behind the \\\\ of a row it would be a part of that command

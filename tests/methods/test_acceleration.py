@@ -18,6 +18,7 @@ from benchmark.config import load
 from benchmark.runner.context import configure_torch
 from benchmark.util.errors import UserError
 from methods import Losses, NetworkMethod, Recipe, contract
+from methods.base import Phase
 from methods.contract import PracticeSession, make_batch
 from methods.engine.acceleration import Acceleration, Runner, load_optimizer
 from methods.engine.average import MovingAverage
@@ -74,7 +75,9 @@ class NoWaiting(TorchDispatchMode):
 class Unwatched(PracticeSession):
     """Reads no loss, and takes Adam as the real session does."""
 
-    def optimizer(self, groups: list[dict[str, Any]], recipe: Recipe) -> torch.optim.Optimizer:
+    def optimizer(
+        self, groups: list[dict[str, Any]], recipe: Recipe, phase: Phase = (0.0, 1.0)
+    ) -> torch.optim.Optimizer:
         return torch.optim.Adam(groups, lr=recipe.learning_rate, betas=recipe.betas, fused=True)
 
     def check(self, losses: Losses) -> None:

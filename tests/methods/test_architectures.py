@@ -112,6 +112,8 @@ def deviation(layer: Any) -> float:
 
 def test_published_initialisations() -> None:
     srcnn: Any = network("srcnn")
+    assert deviation(srcnn.map) == pytest.approx(1 / math.sqrt(3 * 64 * 25), rel=0.05)  # PyTorch's, for Adam
+    srcnn.initialise_as_published()
     assert deviation(srcnn.map) == pytest.approx(0.001, rel=0.05) and not srcnn.map.bias.any()
     espcn: Any = network("espcn")
     assert deviation(espcn.map) == pytest.approx(math.sqrt(2 / (32 * 9)), rel=0.05)

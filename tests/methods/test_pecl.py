@@ -93,7 +93,16 @@ def test_fixed_weights_add_up() -> None:
     assert (row["w_pixel"], row["w_contrastive"]) == (0.75, 0.25) and row["dead_gradient"] == 0
     assert row["total"] == pytest.approx(0.75 * row["pixel"] + 0.25 * row["contrastive"])
     assert row["contrastive"] >= row["distance"] ** 2 > 0
-    assert method.w_pixel == 0.75
+    assert row["contrastive_share"] == pytest.approx(0.25 * row["contrastive"] / row["total"])
+
+
+@pytest.mark.parametrize("weight", [0.0, 1e-8, 1e-7, 1e-5, 1.0])
+def test_a_fixed_weight_is_used_as_given(weight: float) -> None:
+    method, session = prepared(w_contrastive=weight)
+    method.step(make_batch(1, (2, 2)), session)
+    row = session.history[0]
+    assert row["w_contrastive"] == torch.tensor(weight) and row["w_pixel"] == torch.tensor(1.0 - weight)
+    assert f"weight of {weight:g}" in " ".join(method.notes())
 
 
 def test_without_a_term_there_is_no_embedder() -> None:
@@ -190,8 +199,42 @@ def test_the_readings() -> None:
         "pecl": ("paper", "attract", "fixed"),
         "pecl-printed": ("paper", "printed", "learned"),
         "pecl-learned": ("paper", "attract", "learned"),
+        "pecl-renormalised": ("paper", "attract", "renormalised"),
         "pecl-release": ("release", "attract", "fixed"),
     }
+
+
+def test_the_sweep_goes_from_no_contrastive_term_to_a_tenth() -> None:
+    options: list[Any] = [methods.get(name).create().options for name in methods.names("sweep")]
+    weights = {0.0 if o.term == "none" else o.w_contrastive for o in options}
+    assert weights == {0.0, 1e-4, 1e-3, 1e-2, 1e-1}
+    assert {(o.network, o.weights, o.distance, o.dimension) for o in options} == {("paper", "fixed", "manhattan", 128)}
+    assert set(methods.names("sweep")) & set(methods.names("all")) == {"pecl-mse"}
+
+
+def test_two_weights_are_clipped_and_divided_by_their_sum() -> None:
+    """Both terms are positive, so Adam takes the same step off both weights, and their ratio stays."""
+    method, session = prepared(weights="renormalised")
+    for _ in range(3):
+        method.step(make_batch(1, (2, 2)), session)
+    last = session.history[-1]
+    assert last["w_pixel"] + last["w_contrastive"] == pytest.approx(1.0)
+    assert last["w_pixel"] == pytest.approx(0.5, abs=1e-4)
+    with torch.no_grad():  # a weight that is clipped
+        method.w_pixel.fill_(0.5e-6)
+        method.w_contrastive.fill_(1.0)
+    method.step(make_batch(1, (2, 2)), session)
+    assert (method.w_pixel.item(), method.w_contrastive.item()) == (0.0, 1.0)
+
+
+def test_two_weights_are_restored() -> None:
+    method, _ = prepared(weights="renormalised")
+    with torch.no_grad():
+        method.w_pixel.fill_(0.25)
+        method.w_contrastive.fill_(0.75)
+    other, _ = prepared(weights="renormalised")
+    other.load_state_dict(method.state_dict())
+    assert [w.item() for w in other.loss_weights()] == [0.25, 0.75]
 
 
 # Parameter counts of the published code for other depths and widths (METHOD_FACTS 7.2).

@@ -19,7 +19,7 @@ def test_the_table_does_not_depend_on_results() -> None:
     assert "| The paper does not state | Here | Changed by |" in body
     assert len(drawing.data) >= 25 and all(drawing.data[name].str.len().gt(1).all() for name in drawing.data)
     source = latex.document(drawing, "left_open", left_open.TITLE)
-    assert source.count("{") == source.count("}")
+    assert source.count("{") == source.count("}") and "-{}-set data.protocol=paper" in source
 
 
 def test_every_option_that_is_named_exists() -> None:

@@ -26,7 +26,7 @@ from benchmark.training.session import (
     TrainingSession,
     validation_points,
 )
-from methods import NetworkMethod, Recipe
+from methods import Batch, NetworkMethod, Recipe, Session
 
 
 class Tiny(NetworkMethod):
@@ -94,6 +94,37 @@ def test_warming_up_raises_the_rate_from_nothing(plates: pack.Plates, tmp_path: 
     cosine = [0.5 * (1 + math.cos(math.pi * i / 20)) for i in range(6)]
     expected = [1e-2 * c * w for c, w in zip(cosine, [0.2, 0.4, 0.6, 0.8, 1.0, 1.0])]
     assert rates[2:7] == pytest.approx(expected[1:])
+
+
+class TwoPhases(Tiny):
+    """The second half of the budget has an optimiser of its own."""
+
+    def prepare(self, session: Session) -> None:
+        self.phase = (0.0, 0.5)
+        super().prepare(session)
+        self.late = session.optimizer(self.parameter_groups(), self.recipe, (0.5, 1.0))
+        self.made = 0
+
+    def step(self, batch: Batch, session: Session) -> None:
+        self.made += 1
+        if self.made > 10:
+            self.optimizer = self.late
+        super().step(batch, session)
+
+
+def test_each_phase_has_a_schedule_and_a_warm_up_of_its_own(plates: pack.Plates, tmp_path: Path) -> None:
+    rates: dict[int, float] = {}
+    run = session(
+        plates,
+        tmp_path / "a",
+        report=lambda s: rates.__setitem__(s.iteration, s.learning_rate),
+        validations=1,
+        warmup=4,
+    )
+    TwoPhases().train(run)
+    cosine = [0.5 * (1 + math.cos(math.pi * i / 10)) for i in range(10)]
+    phase = [1e-2 * c * w for c, w in zip(cosine, [1 / 3, 2 / 3, *[1.0] * 8])]
+    assert [rates[i] for i in range(1, 21)] == pytest.approx([*phase, *phase])
 
 
 def test_the_native_recipe_is_the_methods_own(plates: pack.Plates, tmp_path: Path) -> None:
