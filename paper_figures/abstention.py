@@ -112,8 +112,8 @@ def _panel(axes: Axes, rows: list[Row], data: pd.DataFrame, engine: Engine, look
         axes.plot(curve["threshold"], curve["points"], color=look.colour, ls=look.dash)
         axes.plot(chosen["threshold"], chosen["points"], color=look.colour, ls="", marker=look.marker, mec="white")
         if len(curve):
-            end = curve.iloc[-6]
-            labels.append(Label(float(end["threshold"]), float(end["points"]), style.label(row), look.colour))
+            middle = curve.iloc[len(curve) // 2]  # at the right all lines meet: labels stand in the order of the middle
+            labels.append(Label(1.0, float(middle["points"]), style.label(row), look.colour))
     axes.set(xlim=(0, 1), ylim=axes.get_ylim())  # labels are placed by the final limits
     style.label_right(axes, labels)
 
