@@ -71,9 +71,9 @@ class WorkOrder:
 
         def present(job: Job) -> bool:
             stored = self.run.result(*job.key)
-            if stored is None or not stored.complete or stored_versions(stored.info) != current_versions(job.name):
+            if stored is None or not stored.complete or stored_versions(stored.record) != current_versions(job.name):
                 return False
-            config = stored.info["config"]
+            config = stored.record.config.as_dict()
             known = config["data"]["folder"]
             return identity_fields(config) == settings and (known and Path(known).absolute()) == folder
 
