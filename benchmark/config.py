@@ -124,6 +124,9 @@ class Scoring(_Section):
     """Folder of a recognition model for ``ocr=paddle``; unset: the one PaddleOCR downloads."""
     paddle_device: str = "cpu"
     """Where PaddleOCR reads, as it calls devices: cpu, gpu or gpu:N."""
+    inference: Literal["plate", "patches", "both"] = "plate"
+    """plate: whole plates are upscaled; patches: 8×8 LR windows of them, half overlapping and blended, also where
+    weights are chosen; both: as plate, and what patches of the same weights score beside it."""
     samples: Annotated[int, Field(ge=0, le=100_000)] = 8
     """Plates per method kept as pictures (LR enlarged, SR and HR side by side)."""
 
