@@ -27,8 +27,9 @@ from benchmark.training import trainer
 from benchmark.training.session import Interrupted, TrainingSession
 from methods import Batch, Losses, Method, NetworkMethod, pecl
 from methods.blocks.pecl_networks import paper_network, release_network
+from methods.blocks.rrdb import Generator
 from methods.engine.acceleration import Acceleration
-from methods.esrgan import ESRGAN, Generator
+from methods.esrgan import ESRGAN
 from methods.msrn import MSRN, MSRNNetwork
 from methods.swinir import SwinIR, SwinIRNetwork
 from methods.tbsrn import TBSRN, TBSRNNetwork
