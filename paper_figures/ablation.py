@@ -63,7 +63,7 @@ def _parts(grid: Grid, compared: list[Comparison], several: bool) -> list[Table]
             _RULES,
         )
     ]
-    for suffix, whose in (("", ""), (SECOND, " by the second judge")):
+    for suffix, whose in (("", ""), (SECOND, " by the second OCR engine")):
         metrics = [m + suffix for m in READING if any(row and m + suffix in row.scores for _, row in grid.places)]
         if metrics:
             columns = [_scores(grid, metric, whose) for metric in metrics]
@@ -91,7 +91,7 @@ def _scores(grid: Grid, metric: str, drop: str = "") -> Column:
         if summary is not None and kind.statistic == "median" and not math.isnan(summary.sd):
             written += f" ± {text.number(kind.factor * summary.sd, kind.decimals)}"
         cells.append(Cell(written, rank, "*" if summary is not None and summary.lacking else ""))
-    label = kind.label.replace(", second judge", "") if drop else kind.label
+    label = kind.label.replace(", second engine", "") if drop else kind.label
     return Column(label + (f" ({kind.unit})" if kind.unit else ""), cells)
 
 
@@ -101,7 +101,7 @@ def _differences(grid: Grid, compared: list[Comparison], metric: str) -> list[Co
     there = [mine.get(row.name) if row else None for _, row in grid.places]
     kind = METRICS[metric]
     unit = "points" if kind.unit == "%" else kind.unit
-    label = kind.label.replace(", second judge", "")
+    label = kind.label.replace(", second engine", "")
     return [
         Column(f"{label} − MSE's ({unit})", [
             Cell(shown(one.found, metric), marks=_mark(one)) if one else Cell() for one in there

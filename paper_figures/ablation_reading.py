@@ -40,7 +40,7 @@ def draw(results: Results) -> Drawing:
         data=data,
         caption=caption(results, found, data),
         conditions=[
-            conventions.judge(results),
+            conventions.ocr(results),
             conventions.budget(results),
             conventions.data(results),
             conventions.selection(results),

@@ -1,4 +1,4 @@
-"""Accuracy against OCR confidence: may a reading be believed that the judge is sure of?"""
+"""Accuracy against OCR confidence: may a reading be believed that the OCR engine is sure of?"""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
 from paper_figures.common import conventions, style, text
-from paper_figures.common.confidence import BINS, Judge, bin_of, ece, judges, reliability, wilson
+from paper_figures.common.confidence import BINS, Engine, bin_of, ece, engines, reliability, wilson
 from paper_figures.common.drawing import Drawing, NothingToDraw
 from paper_figures.common.results import Results, Row
 
@@ -20,32 +20,32 @@ NEEDS = "table1"
 
 _COLUMNS = 4
 _LEFT, _RIGHT, _BOTTOM, _GAP, _HEAD, _LEGEND = 0.50, 0.06, 0.40, 0.12, 0.25, 0.16  # inches
-_LOOKS = (("#D55E00", "o", -0.012), ("#0072B2", "s", 0.012))  # the shift keeps bars of both judges apart
+_LOOKS = (("#D55E00", "o", -0.012), ("#0072B2", "s", 0.012))  # the shift keeps bars of both engines apart
 
 
 def draw(results: Results) -> Drawing:
-    """One small panel a method: share of plates read completely, by the judge's confidence."""
-    found = judges(results)
-    rows = [row for row in results.main_rows if any(len(judge.readings(results, row)) for judge in found)]
+    """One small panel a method: share of plates read completely, by the confidence of the OCR engine."""
+    found = engines(results)
+    rows = [row for row in results.main_rows if any(len(engine.readings(results, row)) for engine in found)]
     if not rows:
-        raise NothingToDraw("no plate was read (no OCR judge)")
+        raise NothingToDraw("no plate was read (no OCR engine)")
     data = frame(results, rows, found)
     with style.style():
         figure = _figure(rows, found, data)
     return Drawing(
         data=data,
         caption=caption(results, found),
-        conditions=[conventions.data(results), conventions.judge(results)],
+        conditions=[conventions.data(results), conventions.ocr(results)],
         figure=figure,
     )
 
 
-def frame(results: Results, rows: list[Row], found: list[Judge]) -> pd.DataFrame:
-    """One line a (judge, method, bin); an empty bin has no confidence and accuracy. ``ece`` is the method's."""
+def frame(results: Results, rows: list[Row], found: list[Engine]) -> pd.DataFrame:
+    """One line a (engine, method, bin); an empty bin has no confidence and accuracy. ``ece`` is the method's."""
     parts = []
-    for number, judge in enumerate(found, 1):
+    for number, engine in enumerate(found, 1):
         for row in rows:
-            readings = judge.readings(results, row)
+            readings = engine.readings(results, row)
             if readings.empty:
                 continue
             table = reliability(readings["confidence"], readings["correct"])
@@ -58,14 +58,14 @@ def frame(results: Results, rows: list[Row], found: list[Judge]) -> pd.DataFrame
                 ece=ece(readings["confidence"], readings["correct"]),
             )  # fmt: skip
             for place, (name, value) in enumerate(
-                (("judge", number), ("judge_name", judge.name), ("method", row.name))
+                (("judge", number), ("judge_name", engine.name), ("method", row.name))
             ):
                 table.insert(place, name, value)
             parts.append(table)
     return pd.concat(parts, ignore_index=True)
 
 
-def _figure(rows: list[Row], found: list[Judge], data: pd.DataFrame) -> Figure:
+def _figure(rows: list[Row], found: list[Engine], data: pd.DataFrame) -> Figure:
     panel = (style.PAGE - _LEFT - _RIGHT) / _COLUMNS
     side = panel - _GAP
     columns = min(_COLUMNS, len(rows))
@@ -86,8 +86,10 @@ def _figure(rows: list[Row], found: list[Judge], data: pd.DataFrame) -> Figure:
         axes.set_ylabel("" if column else "plates right (%)")
     if legend:
         handles = [
-            Line2D([], [], color=colour, marker=marker, ls="", label=f"{which} judge: {style.shorten(judge.name)}")
-            for which, judge, (colour, marker, _) in zip(("first", "second"), found, _LOOKS)
+            Line2D(
+                [], [], color=colour, marker=marker, ls="", label=f"{which} OCR engine: {style.shorten(engine.name)}"
+            )
+            for which, engine, (colour, marker, _) in zip(("first", "second"), found, _LOOKS)
         ]
         figure.legend(
             handles=handles, loc="upper left", bbox_to_anchor=(_LEFT / width - 0.01, 1), ncols=2, frameon=False,
@@ -116,16 +118,16 @@ def _panel(axes: Axes, row: Row, data: pd.DataFrame) -> None:
     axes.set_title(style.label(row), fontsize=style.FONT, pad=3)
 
 
-def caption(results: Results, found: list[Judge]) -> list[str]:
+def caption(results: Results, found: list[Engine]) -> list[str]:
     """How to read the panels, and the conditions."""
     seeds = " of all seeds" if len(results.seeds) > 1 else f", seed {results.seeds[0]} only"
-    only = [] if len(found) > 1 else ["One judge only: another one may be calibrated otherwise."]
+    only = [] if len(found) > 1 else ["One OCR engine only: another one may be calibrated otherwise."]
     return [
-        f"Share of plates read completely against the judge's confidence: test plates{seeds} in {BINS} bins of equal "
-        "width, each point at its bin's mean confidence, its area growing with the bin's share of plates. Bars: "
-        "Wilson's 95 % interval, n the number of different plate texts in the bin. On the dashed line confidence is "
-        "accuracy; below it readings are less often right than the judge is sure. ECE: expected calibration error over "
-        "these bins (Guo et al. 2017). A plate of which nothing is read has confidence 0.",
+        f"Share of plates read completely against the confidence of the OCR engine: test plates{seeds} in {BINS} "
+        "bins of equal width, each point at its bin's mean confidence, its area growing with the bin's share of "
+        "plates. Bars: Wilson's 95 % interval, n the number of different plate texts in the bin. On the dashed line "
+        "confidence is accuracy; below it readings are less often right than the engine is sure. ECE: expected "
+        "calibration error over these bins (Guo et al. 2017). A plate of which nothing is read has confidence 0.",
         *only,
         *conventions.marks(results),
     ]

@@ -1,4 +1,4 @@
-"""Calibration error and confident mistakes of every method, a table for each judge."""
+"""Calibration error and confident mistakes of every method, a table for each OCR engine."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import math
 import pandas as pd
 
 from paper_figures.common import conventions, text
-from paper_figures.common.confidence import BINS, CONFIDENT, Judge, confidently_wrong, ece, judges, wilson
+from paper_figures.common.confidence import BINS, CONFIDENT, Engine, confidently_wrong, ece, engines, wilson
 from paper_figures.common.drawing import Drawing, NothingToDraw
 from paper_figures.common.results import Results
 from paper_figures.common.tables import Cell, Column, Table, ranks
@@ -18,29 +18,29 @@ NEEDS = "table1"
 
 
 def draw(results: Results) -> Drawing:
-    """One table a judge."""
-    found = judges(results)
+    """One table an OCR engine."""
+    found = engines(results)
     data = frame(results, found)
     if data.empty:
-        raise NothingToDraw("no plate was read (no OCR judge)")
-    tables = [_table(results, data[data["judge"] == number], judge) for number, judge in enumerate(found, 1)]
-    conditions = [conventions.data(results), conventions.judge(results)]
+        raise NothingToDraw("no plate was read (no OCR engine)")
+    tables = [_table(results, data[data["judge"] == number], engine) for number, engine in enumerate(found, 1)]
+    conditions = [conventions.data(results), conventions.ocr(results)]
     return Drawing(data=data, caption=caption(results), conditions=conditions, tables=tables)
 
 
-def frame(results: Results, found: list[Judge]) -> pd.DataFrame:
-    """One line a (judge, method); shares from 0 to 1."""
+def frame(results: Results, found: list[Engine]) -> pd.DataFrame:
+    """One line a (engine, method); shares from 0 to 1."""
     lines = []
-    for number, judge in enumerate(found, 1):
+    for number, engine in enumerate(found, 1):
         for row in results.main_rows:
-            readings = judge.readings(results, row)
+            readings = engine.readings(results, row)
             if readings.empty:
                 continue
             trust, right = readings["confidence"], readings["correct"]
             wrong, texts = confidently_wrong(trust, right), readings["text"].nunique()
             low, high = wilson(wrong, texts)
             lines.append({
-                "judge": number, "judge_name": judge.name, "method": row.name, "plates": len(readings),
+                "judge": number, "judge_name": engine.name, "method": row.name, "plates": len(readings),
                 "plate_texts": texts, "mean_confidence": trust.mean(), "accuracy": right.mean(),
                 "ece": ece(trust, right), "confidently_wrong": wrong,
                 "confidently_wrong_low": low, "confidently_wrong_high": high,
@@ -48,7 +48,7 @@ def frame(results: Results, found: list[Judge]) -> pd.DataFrame:
     return pd.DataFrame(lines)
 
 
-def _table(results: Results, data: pd.DataFrame, judge: Judge) -> Table:
+def _table(results: Results, data: pd.DataFrame, engine: Engine) -> Table:
     by_name = data.set_index("method")
     rows = [row for row in results.main_rows if row.name in by_name.index]
     lines = [by_name.loc[row.name] for row in rows]
@@ -67,7 +67,7 @@ def _table(results: Results, data: pd.DataFrame, judge: Judge) -> Table:
         ]),
     ]  # fmt: skip
     bound = tuple(i for i, row in enumerate(rows) if row.is_bound and i)
-    return Table(f"{'Second' if judge.suffix else 'First'} judge: {judge.name}", columns, bound)
+    return Table(f"{'Second' if engine.suffix else 'First'} OCR engine: {engine.name}", columns, bound)
 
 
 def _share(line: pd.Series) -> str:
@@ -82,7 +82,8 @@ def caption(results: Results) -> list[str]:
         f"Test plates {seeds} pooled. ECE: expected calibration error, the difference of accuracy and mean confidence "
         f"in {BINS} bins of equal width, averaged over plates (Guo et al. 2017). A low ECE does not make a good "
         "method: one that is never read, with confidence near 0, has it too. Last column: share of all plates that are "
-        f"not completely right although the judge's confidence is {CONFIDENT:g} or more, with Wilson's 95 % interval "
-        "(n the number of different plate texts). Bold is best, underlined second; HR plates are no competitor.",
+        f"not completely right although the confidence of the OCR engine is {CONFIDENT:g} or more, with Wilson's "
+        "95 % interval (n the number of different plate texts). Bold is best, underlined second; HR plates are no "
+        "competitor.",
         *conventions.marks(results),
     ]

@@ -84,7 +84,7 @@ def draw(results: Results) -> Drawing:
     return Drawing(
         data=frame(verdicts),
         caption=caption(results),
-        conditions=[conventions.data(results), conventions.budget(results), conventions.judge(results)],
+        conditions=[conventions.data(results), conventions.budget(results), conventions.ocr(results)],
         tables=tables(verdicts),
     )
 

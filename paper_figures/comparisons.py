@@ -65,10 +65,10 @@ def contenders(results: Results) -> list[Row]:
 
 
 def _tables(results: Results, found: list[Comparison]) -> list[Table]:
-    """One table, and one for the second judge: beside the first they would be wider than a page."""
+    """One table, and one for the second OCR engine: beside the first they would be wider than a page."""
     first = [comparison for comparison in found if METRICS[comparison.metric].engine != "second"]
     second = [comparison for comparison in found if METRICS[comparison.metric].engine == "second"]
-    parts = ((first, ""), (second, ", second judge"))
+    parts = ((first, ""), (second, ", second engine"))
     return [_table(results, part, whose) for part, whose in parts if part]
 
 
@@ -104,7 +104,7 @@ def caption(results: Results, by_reference: list[list[Comparison]]) -> list[str]
     everything = [comparison for found in by_reference for comparison in found]
     most = max((c.found for c in everything), key=lambda found: (found.seeds, found.clusters))
     titles = " and ".join(found[0].reference.title for found in by_reference)
-    judged = any(c.metric != "psnr" for c in everything)
+    has_readings = any(c.metric != "psnr" for c in everything)
     sizes = sorted({len([c for c in found if c.metric == metric]) for found in by_reference
                     for metric in METRICS_SHOWN} - {0})  # fmt: skip
     count = " or ".join(str(size) for size in sizes)
@@ -112,7 +112,7 @@ def caption(results: Results, by_reference: list[list[Comparison]]) -> list[str]
         f"Mean of the paired differences to {titles} on the same plates and seeds, with its 95 % interval.",
         statistics.resampled(most),
         "p: two-sided, one value a plate text (averaged over seeds and photographs): Wilcoxon's signed-rank test"
-        + (" for PSNR, the exact sign test (McNemar's with one seed) for accuracies" if judged else "")
+        + (" for PSNR, the exact sign test (McNemar's with one seed) for accuracies" if has_readings else "")
         + f"; corrected by Holm over the {count} comparisons of one score with one reference. It speaks of plates, not "
         "of seeds.",
         f"Better or worse (bold): the interval leaves out 0 and p < {1 - statistics.LEVEL:.2g}. Everything else is a "

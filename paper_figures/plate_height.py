@@ -40,7 +40,7 @@ def draw(results: Results) -> Drawing:
     return Drawing(
         data=data,
         caption=caption(results, data),
-        conditions=[conventions.data(results), conventions.judge(results)],
+        conditions=[conventions.data(results), conventions.ocr(results)],
         figure=figure,
     )
 

@@ -214,7 +214,7 @@ def conditions(results: Results) -> list[str]:
         conventions.budget(results),
         conventions.data(results),
         conventions.selection(results),
-        conventions.judge(results),
+        conventions.ocr(results),
     ]
 
 

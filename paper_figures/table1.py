@@ -61,7 +61,7 @@ def tables(results: Results) -> list[Table]:
             *_beside_paper(rows, "confidence"),
             *(score_column(rows, m) for m in ("plate_correct", "character_accuracy", "tail_correct")),
         ]),
-        ("Reading by the second judge", [score_column(rows, metric) for metric in SECOND_READING]),
+        ("Reading by the second OCR engine", [score_column(rows, metric) for metric in SECOND_READING]),
         ("Mean PSNR with its 95 % interval, and iterations to the best weights", _mean_and_convergence(results)),
     ]  # fmt: skip
     left_out = {1: not results.has_readings, 2: not results.has_second_readings}
@@ -124,7 +124,7 @@ def score_column(rows: list[Row], metric: str, deviation: bool = False) -> Colum
         if deviation and summary is not None and not math.isnan(summary.sd):
             cell += f" ± {text.number(kind.factor * summary.sd, kind.decimals)}"
         cells.append(Cell(cell, rank, "*" if summary is not None and summary.lacking else ""))
-    label = kind.label.removesuffix(", second judge")  # the table's title says so
+    label = kind.label.removesuffix(", second engine")  # the table's title says so
     return Column(label + (f" ({kind.unit})" if kind.unit else ""), cells)
 
 

@@ -7,6 +7,7 @@ import os
 if "PYTEST_XDIST_WORKER" in os.environ:
     # Before anything imports torch: several processes of one thread are faster than as many that share the cores.
     os.environ.setdefault("OMP_NUM_THREADS", "1")
+os.environ.setdefault("PLATE_SR_WORKERS", "1")  # runs in the process of the test, but for tests of workers
 
 from collections.abc import Callable
 from pathlib import Path

@@ -19,7 +19,7 @@ def table() -> str:
     """Markdown: PSNR, the paper's, SSIM, plates read by either judge, seeds; a row a method, as in Table 1."""
     rows = pd.read_csv(REFERENCE / "report" / "table1.csv")
     lines = [
-        "| method | parameters | PSNR (dB) | in the paper | SSIM | plates read | by the second judge | seeds |",
+        "| method | parameters | PSNR (dB) | in the paper | SSIM | plates read | by the second engine | seeds |",
         "|:---|---:|---:|---:|---:|---:|---:|---:|",
     ]
     for row in rows.itertuples():

@@ -104,18 +104,25 @@ def run(
     results: Results = Path("results"),
     run_name: NewRunName = None,
     plugin: Plugins = None,
-    executor: Annotated[str, typer.Option(help="Where jobs run: local (this process, one by one).")] = "local",
+    executor: Annotated[str, typer.Option(help="What runs the jobs: local (this machine).")] = "local",
+    workers: Annotated[
+        Optional[int],
+        typer.Option(
+            min=1,
+            envvar="PLATE_SR_WORKERS",
+            help="Processes that share the jobs of this machine. Default: one a CUDA device; on CPU one a core.",
+        ),
+    ] = None,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Say what would be started, and start nothing.")] = False,
     assignments: Assignments = None,
 ) -> None:
     """Train and score methods. Stored results are kept, and what was stopped goes on.
 
     Several processes may share the work of one run; their commands may differ in --methods, --seeds and --device.
     """
-    from benchmark.results.store import Run, check_writable, run_folder
+    from benchmark.results.store import check_writable, run_folder
     from benchmark.training.session import Interrupted
 
-    if executor != "local":
-        raise UserError(f"no executor {executor!r} (known: local)")
     options = {
         "data.folder": data,
         "data.protocol": protocol,
@@ -129,19 +136,26 @@ def run(
     entries, lost = select_methods(names, plugin)
     config = make_config(preset, options, assignments, entries)
     folder = run_folder(results, run_name or default_run_name(config, results))
-    check_writable(folder)
-    from benchmark.runner.scheduler import run_jobs
+    from benchmark.runner.executors import engines
+    from benchmark.runner.executors.order import WorkOrder
 
+    engine = engines.make(executor, workers)
+    engine.check(config)
+    order = WorkOrder.make(config, entries, plugin or [], folder, named=run_name is not None)
+    if dry_run:
+        say(engine.describe(order))
+        return
+    check_writable(folder)
     try:
-        failed = run_jobs(config, entries, Run(folder), named=run_name is not None)
+        outcome = engine.run(order)
     except Interrupted as stopped:
         sys.exit(128 + (stopped.args[0] or signal.SIGINT))
     say(f"results: {folder}")
     for name in lost:
         say(f"unavailable: {name}", error=True)
-    if failed:
-        say(f"failed: {', '.join(failed)} (see error.txt in its folder)", error=True)
-    if lost or failed:
+    if outcome.failed:
+        say(f"failed: {', '.join(outcome.failed)} (see error.txt in its folder)", error=True)
+    if lost or outcome.failed:
         sys.exit(1)
 
 

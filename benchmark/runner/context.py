@@ -134,7 +134,12 @@ def make_ocr_engines(config: Config) -> tuple[OcrEngine | None, OcrEngine | None
     """Both OCR engines of a configuration. No second engine if OCR is off, or if it would be the first one again."""
 
     def make(name: str) -> OcrEngine | None:
-        return make_engine(name, model_dir=config.scoring.paddle_model, paddle_device=config.scoring.paddle_device)
+        return make_engine(
+            name,
+            model_dir=config.scoring.paddle_model,
+            paddle_device=config.scoring.paddle_device,
+            threads=config.train.threads or None,
+        )
 
     first = make(config.scoring.ocr)
     second = config.scoring.second if config.scoring.second != config.scoring.ocr else "none"

@@ -38,6 +38,7 @@ from benchmark.results.store import (
 )
 from benchmark.runner.activity import Activity, working
 from benchmark.runner.context import RunContext, configure_torch, make_ocr_engines, prepare_plates, resolve_device
+from benchmark.runner.executors import attempts
 from benchmark.runner.job import common_facts, create, rescore, score_upper_bound, train_and_score, upper_bound_facts
 from benchmark.runner.run_names import refuse_taken_name
 from benchmark.scoring.plausibility import flat_plates, unread_plates
@@ -48,6 +49,7 @@ from benchmark.training.session import Interrupted
 from benchmark.training.version import TRAINING_VERSION
 from benchmark.util.errors import first_line, writing
 from benchmark.util.files import write_text
+from benchmark.util.live_line import LiveLine
 from benchmark.util.locks import LockHeld, hold
 from benchmark.util.stop import Stop
 from benchmark.util.terminal import say as say_plainly
@@ -86,50 +88,68 @@ class Job:
         }
 
 
+@dataclass(frozen=True)
+class Share:
+    """The part of a run that one of several processes of the same command computes."""
+
+    command: str
+    """Names the command."""
+    since: int
+    """When the command began, by the clock of the file system (nanoseconds): a job that has failed since then is not
+    tried again."""
+    keys: frozenset[Key] | None = None
+    """Only these jobs; None: all that nobody else holds."""
+    line: Callable[[], LiveLine] = LiveLine
+    """Where it tells what it does."""
+    began: Callable[[Key], object] = lambda key: None
+    ended: Callable[[Key, bool], object] = lambda key, complete: None
+
+
 def run_jobs(
     config: Config,
     entries: list[Registration],
     run: Run,
     say: Callable[[str], None] = say_plainly,
     named: bool = True,
+    share: Share | None = None,
 ) -> list[str]:
-    """Train and score what is missing in ``run``. Returns the names of the jobs that failed.
+    """Train and score what is missing in ``run``, or a ``share`` of it whose plates are prepared. Returns the names of
+    the jobs that failed.
 
     Other processes may work in the run at the same time, on other methods or the same ones: each takes jobs that
     nobody holds, and waits at the end for those that somebody does. Raises UserError if one of them has another
     configuration.
-
-    Where nobody has ``named`` the run, it goes by its default name, and replaces no finished results of other plates,
-    nor longer trainings: raises UserError.
 
     A failing method is stored as a failure and does not take the others along. Raises :class:`Interrupted` after
     Ctrl-C or SIGTERM, and OSError where nothing can be written; the same call then goes on where it stopped.
     """
     device = resolve_device(config.train.device)
     configure_torch(config)
-    todo = jobs(config, entries)
+    todo = [job for job in jobs(config, entries) if share is None or share.keys is None or job.key in share.keys]
     failed: set[Key] = set()
     with Stop().installed() as stop:
         try:
             with working(run, *shared_settings(config)) as (started, tell):
                 activity = Activity(tell, [job.key for job in todo])
-                plates, name = prepare_plates(config, run.folder.parent, say)
-                say(f"{overview(plates, name)}; device {device}")
-                for remark in filter(None, (flat_plates(plates.split(split)) for split in ("val", "test"))):
-                    say(remark)
-                if not named:
-                    refuse_taken_name(run, config, entries, plates)
+                if share is None:
+                    plates, name = prepare(config, entries, run, say, named, f"device {device}")
+                else:
+                    plates, name = prepare_plates(config, run.folder.parent, lambda text: None)
+                    started = share.since
                 engines = make_ocr_engines(config)
                 context = RunContext(config, run, device, plates, name, *engines, stop, started, activity)
                 queue = list(todo)
                 for number, job in enumerate(queue, 1):  # grows: what another process holds comes again at the end
-                    complete = run_job(context, job, wait=number > len(todo) or number == len(queue))
+                    complete = run_job(context, job, number > len(todo) or number == len(queue), share)
                     if complete is None:
                         queue.append(job)
-                    elif not complete:
+                        continue
+                    if not complete:
                         failed.add(job.key)
+                    if share is not None:
+                        share.ended(job.key, complete)
                     elif job.entry is None:
-                        _warn_of_unread_plates(run, say)
+                        warn_of_unread_plates(run, say)
         except KeyboardInterrupt:
             if not stop():
                 raise
@@ -138,7 +158,24 @@ def run_jobs(
     return [job.label for job in todo if job.key in failed]
 
 
-def _warn_of_unread_plates(run: Run, say: Callable[[str], None]) -> None:
+def prepare(
+    config: Config, entries: list[Registration], run: Run, say: Callable[[str], None], named: bool, where: str
+) -> tuple[Plates, str]:
+    """Prepare the plates of a run, and say what they are and ``where`` the jobs go. Returns the plates and their name.
+
+    Where nobody has ``named`` the run, it goes by its default name, and replaces no finished results of other plates,
+    nor longer trainings: raises UserError.
+    """
+    plates, name = prepare_plates(config, run.folder.parent, say)
+    say(f"{overview(plates, name)}; {where}")
+    for remark in filter(None, (flat_plates(plates.split(split)) for split in ("val", "test"))):
+        say(remark)
+    if not named:
+        refuse_taken_name(run, config, entries, plates)
+    return plates, name
+
+
+def warn_of_unread_plates(run: Run, say: Callable[[str], None]) -> None:
     """Say at once if the HR plates themselves are hardly read."""
     bound = run.result(UPPER_BOUND, 0)
     if bound is not None and (remark := unread_plates(bound.info["scores"]["best"])):
@@ -181,44 +218,50 @@ def overview(plates: Plates, name: str) -> str:
     )
 
 
-def run_job(context: RunContext, job: Job, wait: bool) -> bool | None:
+def run_job(context: RunContext, job: Job, wait: bool, share: Share | None = None) -> bool | None:
     """Do what is missing of a job under its lock. False if it failed; None if another process holds it and the call
-    is not to ``wait``.
+    is not to ``wait``. What the other processes of one command do is no news to the user.
 
     Raises Interrupted where the user or the system asked to stop, and OSError where nothing can be written.
     """
     label = job.name if context.config.train.seeds == 1 or job.entry is None else job.label
-    progress = Progress(label, also=context.activity.update)
+    progress = Progress(label, also=context.activity.update, line=share.line() if share else None)
+    news = progress.note if share is None else (lambda text: None)
     lock = context.run.folder / LOCKS / f"job-{job.name}-seed{job.seed}"
     with ExitStack() as stack:
         try:
-            stack.enter_context(hold(lock, (lambda holder: progress.note(f"waiting for {holder}")) if wait else None))
+            stack.enter_context(hold(lock, (lambda holder: news(f"waiting for {holder}")) if wait else None))
         except LockHeld as other:
-            progress.note(f"is being computed by {other.holder}: the others come first")
+            news(f"is being computed by {other.holder}: the others come first")
             return None
         stack.enter_context(context.activity.job(job.key))
+        if share is not None:
+            share.began(job.key)
         identity, start = "", time.monotonic()
         try:
             identity = _identity(context, job)
             stored = _stored(context, job, identity, progress)
             if stored is not None and _failed_since(context.started, stored, identity):
-                progress.note(f"FAILED in another process: {stored.info['error']['message']}")
+                news(f"FAILED in another process: {stored.record.reason}")
                 return False
             if stored is not None and _up_to_date(context, stored, identity):
                 if job.entry is not None:
-                    progress.note("is there already")
+                    news("is there already")
                 checkpoint.remove(stored.folder)  # of a process that was killed just after it had stored the result
                 drop_replaced(stored.folder)
                 return True
+            if share is not None:
+                attempts.begin(context.run, job.key, share.command)
             if job.entry is None:
                 info = score_upper_bound(context)
-            elif stored is not None and stored.complete and stored_training_identity(stored.info) == identity:
+            elif stored is not None and stored.complete and stored_training_identity(stored.record) == identity:
                 progress.note("scoring the weights that are there: OCR engine, metrics or test plates changed")
                 info = rescore(context, job.entry, identity, stored)
             else:
                 _make_room(context, job, stored, progress)
                 info = train_and_score(context, job.entry, job.seed, identity, progress)
             drop_replaced(context.run.place(*job.key))
+            attempts.end(context.run, job.key)
         except BaseException as error:  # a method must not take the others along, not even by sys.exit()
             if isinstance(error, Interrupted) or (isinstance(error, KeyboardInterrupt) and context.stop()):
                 progress.note("stopped; the same command goes on from here")
@@ -250,7 +293,7 @@ def _stored(context: RunContext, job: Job, identity: str, progress: Progress) ->
     stored, aside = context.run.result(*job.key), replaced(folder)
     unreadable = stored is None and (folder / "result.json").exists()
     completed = stored is not None and stored.complete
-    wanted = job.entry is not None and aside is not None and stored_training_identity(aside.info) == identity
+    wanted = job.entry is not None and aside is not None and stored_training_identity(aside.record) == identity
     if wanted and not completed and not unreadable:
         progress.note(f"goes back to the result in {replaced_place(folder)}")
         take_back(folder)
@@ -263,14 +306,14 @@ def _stored(context: RunContext, job: Job, identity: str, progress: Progress) ->
 
 def _failed_since(started: int, stored: Result, identity: str) -> bool:
     """Whether another process has tried this very job since this one began: it is not tried again at once."""
-    if stored.complete or stored_training_identity(stored.info) != identity:
+    if stored.complete or stored_training_identity(stored.record) != identity:
         return False
     return (stored.folder / "result.json").stat().st_mtime_ns > started
 
 
 def _up_to_date(context: RunContext, stored: Result, identity: str) -> bool:
-    trained = not identity or stored_training_identity(stored.info) == identity
-    scored = stored_scoring_identity(stored.info) == context.scoring_identity
+    trained = not identity or stored_training_identity(stored.record) == identity
+    scored = stored_scoring_identity(stored.record) == context.scoring_identity
     return stored.complete and trained and scored and not stored.changed("plates.csv")
 
 

@@ -131,7 +131,7 @@ SECOND = "_second"
 
 
 def _readings(engine: Literal["first", "second"]) -> list[Metric]:
-    suffix, whose = (SECOND, ", second judge") if engine == "second" else ("", "")
+    suffix, whose = (SECOND, ", second engine") if engine == "second" else ("", "")
 
     def share(name: str, label: str) -> Metric:
         return Metric(name + suffix, label + whose, "%", True, 1, factor=100.0, statistic="mean", engine=engine)

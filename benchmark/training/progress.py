@@ -34,11 +34,15 @@ class Progress:
     """The progress line of one training. ``update`` is for the session to call; it calls ``also``, too."""
 
     def __init__(
-        self, name: str, stream: TextIO | None = None, also: Callable[[TrainingState], object] | None = None
+        self,
+        name: str,
+        stream: TextIO | None = None,
+        also: Callable[[TrainingState], object] | None = None,
+        line: LiveLine | None = None,
     ) -> None:
         self.name = name
         self.also = also
-        self.line = LiveLine(stream)
+        self.line = line or LiveLine(stream)
         self._validations = -1
         self._start: tuple[float, int] | None = None
 
@@ -64,7 +68,7 @@ class Progress:
         if made and seconds > 0:
             rate = made / seconds
             parts.append(f"{rate:6.1f} it/s")
-            parts.append(f"ETA {_clock((session.iterations - session.iteration) / rate)}")
+            parts.append(f"ETA {clock((session.iterations - session.iteration) / rate)}")
         if "total" in session.losses:
             parts.append(f"loss {session.losses['total'].item():.5f}")
         if session.history:
@@ -77,7 +81,8 @@ def _decibel(psnr: float) -> str:
     return "EXACT (a plate without content?)" if psnr == math.inf else f"{psnr:.2f} dB"
 
 
-def _clock(seconds: float) -> str:
+def clock(seconds: float) -> str:
+    """Hours, minutes and seconds."""
     minutes, rest = divmod(round(seconds), 60)
     hours, minutes = divmod(minutes, 60)
     return f"{hours}:{minutes:02}:{rest:02}"

@@ -1,4 +1,4 @@
-"""What may stand in one table: results made with the same data, protocol, budget and judges."""
+"""What may stand in one table: results made with the same data, protocol, budget and OCR engines."""
 
 from __future__ import annotations
 
@@ -39,13 +39,13 @@ def refusal(infos: Sequence[dict[str, Any]], differs: Sequence[tuple[str, ...]])
 
 def _conditions(info: dict[str, Any]) -> dict[str, Any]:
     """What must be equal for two results to be compared. A budget only matters where something is trained."""
-    data, judge, second = info["data"], info.get("judge") or {}, info.get("second_judge") or {}
+    data, engine, second = info["data"], info.get("judge") or {}, info.get("second_judge") or {}
     conditions = {
         "data": data.get("fingerprint"),
         "protocol": data.get("protocol"),
         "test plates": data.get("test"),
-        "judge": (judge.get("name"), judge.get("version"), judge.get("sha256")),
-        "second judge": (second.get("name"), second.get("version"), second.get("sha256")),
+        "OCR engine": (engine.get("name"), engine.get("version"), engine.get("sha256")),
+        "second OCR engine": (second.get("name"), second.get("version"), second.get("sha256")),
     }
     if info.get("parameters"):
         conditions |= {

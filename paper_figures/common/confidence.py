@@ -1,4 +1,4 @@
-"""Whether a judge's confidence may be believed: accuracy by confidence, calibration error, confident mistakes.
+"""Whether an OCR engine's confidence may be believed: accuracy by confidence, calibration error, confident mistakes.
 
 Pure functions of two arrays, one entry a plate: ``confidence`` in [0, 1], ``correct`` 0 or 1 (the whole
 plate was read right). Plates where either is not a number are left out.
@@ -84,14 +84,14 @@ def _both(confidence: ArrayLike, correct: ArrayLike) -> tuple[np.ndarray, np.nda
 
 
 @dataclass(frozen=True)
-class Judge:
-    """One of a run's judges: what its columns end in, and its name."""
+class Engine:
+    """One of a run's OCR engines: what its columns end in, and its name."""
 
     suffix: str
     name: str
 
     def readings(self, results: Results, row: Row) -> pd.DataFrame:
-        """``confidence``, ``correct`` and ``text`` of the plates that this judge was shown, seeds pooled."""
+        """``confidence``, ``correct`` and ``text`` of the plates that this engine was shown, seeds pooled."""
         mine = results.plates[results.plates["method"] == row.name]
         found = pd.DataFrame({
             "confidence": pd.to_numeric(mine["confidence" + self.suffix], errors="coerce").astype(float),
@@ -101,13 +101,13 @@ class Judge:
         return found[np.isfinite(found[["confidence", "correct"]]).all(axis=1)]
 
 
-def judges(results: Results) -> list[Judge]:
-    """The judges that read anything in this run, the first one first."""
+def engines(results: Results) -> list[Engine]:
+    """The OCR engines that read anything in this run, the first one first."""
     found = []
     for key, suffix in (("judge", ""), ("second_judge", SECOND)):
         columns = ["confidence" + suffix, "plate_correct" + suffix]
         if set(columns) <= set(results.plates) and results.plates[columns].notna().all(axis=1).any():
             info = results.reference.get(key)
             name = str(info.get("name") or "unnamed") if isinstance(info, dict) else "unnamed"
-            found.append(Judge(suffix, text.one_line(name)))
+            found.append(Engine(suffix, text.one_line(name)))
     return found

@@ -22,10 +22,10 @@ DEGRADATION = (
 
 
 def conditions(results: Results) -> list[str]:
-    """How every number of a table came about: scoring, plates, budget, choice of weights, judges."""
+    """How every number of a table came about: scoring, plates, budget, choice of weights, OCR engines."""
     found = [
         SCORING, DEGRADATION, data(results), leaks(results), budget(results), seeds(results), selection(results),
-        judge(results),
+        ocr(results),
     ]  # fmt: skip
     return [sentence for sentence in found if sentence]
 
@@ -111,19 +111,19 @@ def budget(results: Results) -> str:
     return f"Budget, equal for {whose}: {', '.join(parts)}" + (f" (preset {preset})." if preset else ".")
 
 
-def judge(results: Results) -> str:
+def ocr(results: Results) -> str:
     """Who read the plates, how well they read the original ones, and what the reading columns mean."""
     info = results.reference.get("judge")
     if not info or not results.has_readings:
-        return "No plate was read (no OCR judge), so the reading columns are left out."
-    sentences = [f"Judge: {_reader(info)}{_bound(results, 'plate_correct')}."]
+        return "No plate was read (no OCR engine), so the reading columns are left out."
+    sentences = [f"OCR engine: {_reader(info)}{_bound(results, 'plate_correct')}."]
     second = results.reference.get("second_judge")
     if second and results.has_second_readings:
-        sentences.append(f"Second judge: {_reader(second)}{_bound(results, 'plate_correct_second')}.")
+        sentences.append(f"Second OCR engine: {_reader(second)}{_bound(results, 'plate_correct_second')}.")
     size = "×".join(str(side) for side in info.get("input") or ()) or "unknown"
     sentences.append(
-        f"A judge is shown the plate rectified to {size} px. OCR confidence (the paper's OCR ρ) is the judge's own, 0 "
-        "where it reads nothing, and is not accuracy. Plate accuracy: all characters right; character accuracy: 1 − "
+        f"An engine is shown the plate rectified to {size} px. OCR confidence (the paper's OCR ρ) is the engine's own, "
+        "0 where it reads nothing, and is not accuracy. Plate accuracy: all characters right; character accuracy: 1 − "
         "normalised edit distance; without province: all characters but the first right."
     )
     return " ".join(sentences)
@@ -136,7 +136,7 @@ def _reader(info: dict[str, Any]) -> str:
 
 
 def _bound(results: Results, metric: str) -> str:
-    """What a judge makes of the HR plates of this run, where they were read."""
+    """What an OCR engine makes of the HR plates of this run, where they were read."""
     bound = results.row(HR)
     summary = bound.scores.get(metric) if bound else None
     return f", which reads {100 * summary.mean:.1f} % of the HR plates" if summary else ""

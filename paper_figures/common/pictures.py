@@ -47,7 +47,7 @@ _HEADING = 1.35 * LINE
 class Reading:
     """What stands below a picture: ``read`` compared with ``truth``, or as it is where that is None.
 
-    ``read`` is "" where a judge read nothing, None where none looked.
+    ``read`` is "" where an OCR engine read nothing, None where none looked.
     """
 
     read: str | None
@@ -196,7 +196,7 @@ class _Page:
     def reading(self, x: float, y: float, reading: Reading) -> None:
         """Write a plate's number, or a reading of it with its mistakes marked."""
         if reading.truth is not None and not reading.read:
-            self.words(x, y, "not judged" if reading.read is None else "nothing read")
+            self.words(x, y, "not read" if reading.read is None else "nothing read")
             return
         read = text.one_line(reading.read or "")[:1000]
         cells = [(character, True) for character in read] if reading.truth is None else align(read, reading.truth)

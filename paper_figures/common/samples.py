@@ -46,7 +46,7 @@ class Sample:
 
 @dataclass(frozen=True)
 class Score:
-    """What ``plates.csv`` says of one output. A reading is "" where the judge read nothing, None without a judge.
+    """What ``plates.csv`` says of one output. A reading is "" where the OCR engine read nothing, None without one.
 
     ``psnr`` and ``psnr_y`` are in dB (infinite for an exact copy, NaN if unknown), confidences are in [0, 1],
     ``truth`` is the plate.
@@ -62,7 +62,7 @@ class Score:
 
     @property
     def readings(self) -> list[str]:
-        """What was read: first judge, second judge; those that there were."""
+        """What was read: by the first OCR engine, by the second; those that there were."""
         return [read for read in (self.read, self.read_second) if read is not None]
 
 
@@ -195,7 +195,7 @@ def _number(value: Any) -> float:
 
 
 def _text(value: Any, confidence: float) -> str | None:
-    """A cell with text; an empty one of a plate that was judged is a plate of which nothing was read."""
+    """A cell with text; an empty one of a plate that was read is a plate of which nothing was read."""
     if isinstance(value, str) and value:
         return value
     return None if math.isnan(confidence) else ""

@@ -116,7 +116,8 @@ def style() -> Iterator[None]:
 def _characters() -> frozenset[int]:
     """What the typefaces of figures have; makes :data:`LETTERS` known to matplotlib."""
     letters = str(files("benchmark.data") / "fonts" / PLATE_FONT)
-    fontManager.ttflist.append(FontEntry(fname=letters, name=LETTERS, weight=400, size="scalable"))
+    for weight in (400, 700):  # it has one weight; without an entry for bold text each use would be warned of
+        fontManager.ttflist.append(FontEntry(fname=letters, name=LETTERS, weight=weight, size="scalable"))
     latin = findfont(FontProperties(family=FAMILIES[0], style="normal", weight="normal", stretch="normal"))
     return frozenset(get_font(latin).get_charmap()) | frozenset(get_font(letters).get_charmap())
 

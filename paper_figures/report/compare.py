@@ -118,7 +118,7 @@ def _mean(row: Row | None, metric: str) -> float | None:
 
 
 def conditions(a: Results, b: Results) -> list[tuple[str, str, str]]:
-    """(what, in A, in B) of every condition in which two runs differ: data, settings, judges, versions, source."""
+    """(what, in A, in B) of every condition in which two runs differ: data, settings, OCR engines, versions, source."""
     one, other = _conditions(a), _conditions(b)
     found = [
         (key, one.get(key, text.DASH), other.get(key, text.DASH))
@@ -135,8 +135,8 @@ def _conditions(results: Results) -> dict[str, str]:
     parts: dict[str, Any] = {
         "data": info["data"],
         "": info.get("config"),
-        "judge": info.get("judge"),
-        "second judge": info.get("second_judge"),
+        "OCR engine": info.get("judge"),
+        "second OCR engine": info.get("second_judge"),
         "version of": provenance.get("versions"),
         "hardware": provenance.get("hardware"),
         "commit": provenance.get("commit"),
@@ -153,7 +153,7 @@ def _flatten(value: Any, name: str, found: dict[str, str]) -> None:
     """Every leaf of nested dictionaries under its path."""
     if isinstance(value, dict):
         for key, inner in value.items():
-            joint = " " if name in ("data", "judge", "second judge", "version of", "hardware") else "."
+            joint = " " if name in ("data", "OCR engine", "second OCR engine", "version of", "hardware") else "."
             _flatten(inner, f"{name}{joint if name else ''}{key}", found)
     elif value is not None:
         found[name] = text.one_line(value)[:64]
@@ -235,8 +235,8 @@ def sentences(comparison: Comparison) -> list[str]:
             f"{UNPAIRED} Not comparable plate by plate (the runs do not have the same test plates, or the row was made "
             "under other conditions): the difference of two means, without an interval."
         )
-    if any(what.split(" ")[0] in ("judge", "second") for what, _, _ in comparison.conditions):
-        found.append("The judges are not the same, so reading is not compared like with like.")
+    if any(what.startswith(("OCR engine", "second OCR engine")) for what, _, _ in comparison.conditions):
+        found.append("The OCR engines are not the same, so reading is not compared like with like.")
     if not comparison.conditions:
         found.append("No recorded condition differs.")
     for name, results in zip("AB", (comparison.a, comparison.b)):

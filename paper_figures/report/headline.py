@@ -128,7 +128,7 @@ def _ordinal(n: int) -> str:
 
 
 def facts(results: Results, missing: int, problems: int) -> list[Fact]:
-    """Data, budget, methods, judge, dates, and whether the report is whole."""
+    """Data, budget, methods, OCR engines, dates, and whether the report is whole."""
     info = results.reference
     data, provenance = info["data"], info.get("provenance")
     provenance = provenance if isinstance(provenance, dict) else {}
@@ -136,7 +136,7 @@ def facts(results: Results, missing: int, problems: int) -> list[Fact]:
     trained = [row for row in results.rows if row.trained]
     budget = f"{trained[0].iterations:,} iterations" if trained else "nothing was trained"
     batch = f"batches of {results.setting('train.batch_size')}, preset {results.setting('preset')}" if trained else ""
-    judges = [judge.get("name") for key in ("judge", "second_judge") if isinstance(judge := info.get(key), dict)]
+    engines = [engine.get("name") for key in ("judge", "second_judge") if isinstance(engine := info.get(key), dict)]
     commit = str(provenance.get("commit") or "")[:12]
     dates = sorted({str(found)[:10] for each in results.infos if (found := _date(each))})
     gaps = [text.plural(missing, "gap") if missing else "", text.plural(problems, "note") if problems else ""]
@@ -146,7 +146,8 @@ def facts(results: Results, missing: int, problems: int) -> list[Fact]:
              f"{plates} training / validation / test plates"),
         Fact("Budget of every method", budget, batch),
         Fact("Methods", str(len(results.competitors)), f"{'seeds' if len(results.seeds) > 1 else 'seed'} {seeds}"),
-        Fact("Judge", _and([str(name) for name in judges]) if judges else "none", "reads the upscaled plates"),
+        Fact(f"OCR engine{'s' * (len(engines) > 1)}", _and([str(name) for name in engines]) or "none",
+             "what reads the upscaled plates"),
         Fact("Made", " to ".join(dict.fromkeys([dates[0], dates[-1]])) if dates else "unknown",
              f"commit {commit}" if commit else ""),
         Fact("State", "complete" if not any(gaps) else _and([gap for gap in gaps if gap]),

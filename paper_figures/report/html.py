@@ -129,8 +129,8 @@ def _browser(album: Album) -> list[dict[str, Any]]:
         return []
     lead = (
         "Test plates: the LR plate that every method was given, the HR plate it should reach, and what it made of it. "
-        "PSNR is over the whole picture; below it is what the judge read, with wrong characters marked and a dot for "
-        "each that it left out."
+        "PSNR is over the whole picture; below it is what the OCR engine read, with wrong characters marked and a dot "
+        "for each that it left out."
     )
     if album.more:
         lead += f" {text.plural(album.more, 'more plate')} with pictures, too many for this page, are in the results."

@@ -1,4 +1,4 @@
-"""What the report's page shows of single plates: pictures of every method, PSNR, and what the judges read."""
+"""What the report's page shows of single plates: pictures of every method, PSNR, and what the OCR engines read."""
 
 from __future__ import annotations
 
@@ -32,9 +32,9 @@ class Letter:
 
 @dataclass(frozen=True)
 class Reading:
-    """What one judge read. ``errors`` counts the letters that are not right; None where the truth is not known."""
+    """What one OCR engine read. ``errors`` counts the letters that are not right; None where the truth is not known."""
 
-    judge: str
+    engine: str
     letters: list[Letter]
     errors: int | None
 
@@ -177,7 +177,7 @@ def _mark_best(pictures: list[Picture]) -> list[Picture]:
 
 
 def _readings(results: Results, score: Score | None) -> list[Reading]:
-    """Of the first and the second judge, as far as there are any; named only where there are two."""
+    """Of the first and the second OCR engine, as far as there are any; named only where there are two."""
     if score is None:
         return []
     names = [(results.reference.get(key) or {}).get("name", key) for key in ("judge", "second_judge")]
@@ -190,8 +190,8 @@ def _readings(results: Results, score: Score | None) -> list[Reading]:
     return found
 
 
-def _reading(judge: str, read: str, truth: str) -> Reading:
+def _reading(engine: str, read: str, truth: str) -> Reading:
     if not truth:
-        return Reading(judge, [Letter(c, "right") for c in read], None)
+        return Reading(engine, [Letter(c, "right") for c in read], None)
     letters = [Letter(c, "right" if right else "wrong" if c else "lost") for c, right in align(read, truth)]
-    return Reading(judge, letters, sum(letter.kind != "right" for letter in letters))
+    return Reading(engine, letters, sum(letter.kind != "right" for letter in letters))

@@ -27,11 +27,11 @@ def facts(results: Results) -> dict[str, str]:
         "versions": "; ".join(", ".join(f"{k} {v}" for k, v in each.items())
                               for each in _dictionaries(results, "provenance", "versions")) or "unknown",
         "data": "; ".join(map(_data, _dictionaries(results, "data"))) or "unknown",
-        "judge": "; ".join(map(_judge, _dictionaries(results, "judge"))) or "none",
+        "OCR engine": "; ".join(map(_engine, _dictionaries(results, "judge"))) or "none",
     }  # fmt: skip
     second = _dictionaries(results, "second_judge")
     if second:
-        found["second judge"] = "; ".join(map(_judge, second))
+        found["second OCR engine"] = "; ".join(map(_engine, second))
     return {**found, "dates": " to ".join(dict.fromkeys((dates[0], dates[-1]))) if dates else "unknown"}
 
 
@@ -101,5 +101,5 @@ def _data(info: dict[str, Any]) -> str:
     )
 
 
-def _judge(info: dict[str, Any]) -> str:
+def _engine(info: dict[str, Any]) -> str:
     return f"{info.get('name')} ({info.get('version')}; model {info.get('model')}, SHA-256 {info.get('sha256')})"

@@ -119,7 +119,7 @@ def test_the_table_in_words(tmp_path: Path) -> None:
     assert "\\toprule" in (run.folder / "report" / "leaks.tex").read_text(encoding="utf-8")
 
 
-def test_without_bicubic_and_without_a_judge(tmp_path: Path) -> None:
+def test_without_bicubic_and_without_an_ocr_engine(tmp_path: Path) -> None:
     few = tuple(fake for fake in FEW if fake.name != "bicubic")
     drawing = leaks.draw(load(with_leaks(make_run(tmp_path / "demo", few, ocr=False), SEEN)))
     assert set(drawing.data["metric"]) == {"psnr"} and drawing.data["beyond"].isna().all()

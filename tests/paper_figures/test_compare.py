@@ -126,11 +126,11 @@ def test_every_condition_that_differs_is_named(tmp_path: Path) -> None:
     assert conditions["preset"] == ("quick", "standard") and conditions["train.iterations"] == ("1000", "5000")
     assert conditions["train.recipe"] == ("common", "native") and "train.batch_size" not in conditions
     assert conditions["version of torch"] == ("2.15.0", "2.16.0") and conditions["hardware device"] == ("cpu", "H100")
-    assert conditions["commit"] == ("0123456789abcdef", "fedcba") and conditions["judge name"] == ("rapid", "—")
+    assert conditions["commit"] == ("0123456789abcdef", "fedcba") and conditions["OCR engine name"] == ("rapid", "—")
     assert any(what.startswith("source of") and "SRCNN, PECL" in what for what in conditions)
     assert any(what.startswith("options of") for what in conditions)
     shown = words(compare.compare(a, b), 120)
-    assert "The judges are not the same" in shown and "Made under different conditions" in shown
+    assert "The OCR engines are not the same" in shown and "Made under different conditions" in shown
 
 
 def test_equal_conditions_are_said_to_be_equal(tmp_path: Path) -> None:

@@ -46,7 +46,7 @@ def test_the_caption_names_the_family_and_what_was_resampled() -> None:
         assert part in drawing.words
     shown = markdown.body(drawing)
     assert "**Method minus PECL (the paper's method)**" in shown and "| **better** |" in shown
-    assert latex.document(drawing, "name", "Title").count(r"\begin{tabular}") == 4  # two references, two judges
+    assert latex.document(drawing, "name", "Title").count(r"\begin{tabular}") == 4  # two references, two OCR engines
     once = comparisons.draw(Lab(2).table1(0.5).results())
     assert "PECL has the best median PSNR itself" in once.words and "2 seeds (outer level)" in once.words
 

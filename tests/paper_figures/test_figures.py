@@ -40,7 +40,7 @@ def test_scores_by_height_are_medians_and_shares_of_the_groups(tmp_path: Path) -
     assert "hr" not in set(data["method"])
 
 
-def test_without_a_judge_only_quality_is_drawn(tmp_path: Path) -> None:
+def test_without_an_ocr_engine_only_quality_is_drawn(tmp_path: Path) -> None:
     drawing = plate_height.draw(load(make_run(tmp_path / "run", ocr=False)))
     assert set(drawing.data["metric"]) == {"psnr"} and len(drawing.figure.axes) == 1  # type: ignore[union-attr]
 

@@ -272,7 +272,7 @@ def test_the_printed_grid_has_a_block_of_its_own(everything: Results) -> None:
     assert set(drawing.data.groupby("method")["term"].nunique()[lambda n: n > 1].index) == {"pecl-mse"}
 
 
-def test_reading_is_drawn_for_each_judge(nine: Results, tmp_path: Path) -> None:
+def test_reading_is_drawn_for_each_ocr_engine(nine: Results, tmp_path: Path) -> None:
     assert len(ablation_reading.draw(nine).figure.axes) == 4  # type: ignore[union-attr]
     results(tmp_path / "one", only("pecl", "pecl-mse"))
     change(tmp_path / "one", "*", "plates", lambda t: t.drop(columns=[c for c in t if c.endswith("_second")]))

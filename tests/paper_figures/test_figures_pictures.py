@@ -96,7 +96,7 @@ def test_the_score_of_a_sample_is_its_line_of_plates_csv(shared: Results) -> Non
     assert samples.score(shared, "pecl", 99) is None and samples.score(shared, "nobody", 3) is None
 
 
-def test_without_a_judge_a_score_has_no_reading(tmp_path: Path) -> None:
+def test_without_an_ocr_engine_a_score_has_no_reading(tmp_path: Path) -> None:
     score = samples.score(load(make_run(tmp_path / "run", FEW, ocr=False)), "pecl", 3)
     assert score is not None and (score.read, score.read_second) == (None, None) and math.isnan(score.confidence)
 
@@ -213,7 +213,7 @@ def test_all_methods_stand_between_lr_and_hr_with_their_scores(shared: Results) 
     found = words(drawing.figure)
     mine = found[found.index("Test plate 3") + 1 : found.index("Test plate 7")]
     decibels = [f"{centre + PATTERN[3]:.2f} dB" for centre in (18.02, 18.61, 20.12)]
-    nothing = ["nothing read"] * 2  # by two judges
+    nothing = ["nothing read"] * 2  # by two OCR engines
     assert mine == [
         "21×8 px", "LR", decibels[0], "Bicubic", *nothing, decibels[1], "SRCNN", *nothing, decibels[2], "PECL",
         "168×64 px", "HR",

@@ -242,7 +242,7 @@ def test_wilson_without_cases_is_unknown() -> None:
 
 
 def test_reliability_of_results_is_that_of_their_plates(results: Results) -> None:
-    # PECL: five plates right at 0.9, five wrong at 0.1, by both judges.
+    # PECL: five plates right at 0.9, five wrong at 0.1, by both OCR engines.
     drawing = calibration.draw(results)
     mine = drawing.data[(drawing.data["method"] == "pecl") & (drawing.data["plates"] > 0)]
     assert set(mine["judge"]) == {1, 2} and set(mine["judge_name"]) == {"rapid", "crnn"}
@@ -252,7 +252,7 @@ def test_reliability_of_results_is_that_of_their_plates(results: Results) -> Non
     assert first["ece"].iloc[0] == pytest.approx(0.1)
     low, high = binomtest(5, 5).proportion_ci(method="wilson")
     assert first.loc[0.9, ["accuracy_low", "accuracy_high"]].tolist() == pytest.approx([low, high])
-    assert {"first judge: rapid", "second judge: crnn", "ECE 0.100"} <= set(words(drawing.figure).split("\n"))
+    assert {"first OCR engine: rapid", "second OCR engine: crnn", "ECE 0.100"} <= set(words(drawing.figure).split("\n"))
     assert "pecl-mse" not in set(drawing.data["method"])  # the ablation has figures of its own
 
 
@@ -271,23 +271,23 @@ def test_the_table_counts_confident_mistakes(run: Run) -> None:
     assert line["ece"] == pytest.approx(0.55)
     low, high = binomtest(6, 10).proportion_ci(method="wilson")
     assert f"60.0 \\[{100 * low:.1f}, {100 * high:.1f}\\]" in markdown.body(drawing)
-    assert markdown.body(drawing).count("| MSRN |") == 2  # a table for each judge
+    assert markdown.body(drawing).count("| MSRN |") == 2  # a table for each OCR engine
     assert latex.document(drawing, "name", "Title").count(r"\begin{tabular}") == 2
     hr = next(line for line in markdown.body(drawing).split("\n") if line.startswith("| HR"))
     assert "**" not in hr  # no competitor
 
 
-def test_one_judge_is_enough_and_none_is_said(tmp_path: Path) -> None:
+def test_one_ocr_engine_is_enough_and_none_is_said(tmp_path: Path) -> None:
     one = make_run(tmp_path / "one", FEW)
     for column in ("confidence_second", "plate_correct_second"):
         edit(one, "*", **{column: None})
     drawing = calibration.draw(load(one))
-    assert set(drawing.data["judge"]) == {1} and "One judge only" in drawing.words
+    assert set(drawing.data["judge"]) == {1} and "One OCR engine only" in drawing.words
     assert not drawing.figure.legends  # type: ignore[union-attr]
     assert len(calibration_table.draw(load(one)).tables) == 1
     none = load(make_run(tmp_path / "none", FEW, ocr=False))
     for module in (calibration, calibration_table):
-        with pytest.raises(NothingToDraw, match="no OCR judge"):
+        with pytest.raises(NothingToDraw, match="no OCR engine"):
             module.draw(none)
 
 
@@ -338,7 +338,7 @@ def test_a_cost_that_is_no_number_has_no_place(run: Run) -> None:
     assert mine["value"].isna().all() and not mine["front"].any()
 
 
-def test_without_a_judge_only_psnr_is_drawn(tmp_path: Path) -> None:
+def test_without_an_ocr_engine_only_psnr_is_drawn(tmp_path: Path) -> None:
     drawing = cost.draw(load(make_run(tmp_path / "run", FEW, ocr=False)))
     assert len(drawing.figure.axes) == 3  # type: ignore[union-attr]
 

@@ -303,9 +303,9 @@ def test_wrong_and_lost_characters_are_told_from_right_ones(tmp_path: Path) -> N
     table.to_csv(file, index=False)
     first, second, _ = image_browser.album(load(run)).plates
     one, other = next(p for p in first.pictures if p.key == "pecl").readings
-    assert (one.judge, one.read, one.verdict) == ("rapid", "皖A1Z34", "2 wrong")
+    assert (one.engine, one.read, one.verdict) == ("rapid", "皖A1Z34", "2 wrong")
     assert [letter.kind for letter in one.letters] == ["right"] * 3 + ["wrong", "right", "right", "lost"]
-    assert (other.judge, other.verdict) == ("crnn", "all right")
+    assert (other.engine, other.verdict) == ("crnn", "all right")
     nothing, extra = next(p for p in second.pictures if p.key == "pecl").readings
     assert nothing.verdict == "nothing read" and extra.letters[0] == Letter("9", "wrong") and extra.errors == 1
 

@@ -433,7 +433,7 @@ def test_a_report_that_cannot_be_written_says_so(tmp_path: Path) -> None:
         build(run)
 
 
-def test_without_a_judge_there_is_no_reading_table(tmp_path: Path) -> None:
+def test_without_an_ocr_engine_there_is_no_reading_table(tmp_path: Path) -> None:
     run = make_run(tmp_path, ocr=False)
     markdown = table(run)
     assert "OCR confidence" not in markdown and "No plate was read" in markdown
@@ -462,7 +462,7 @@ def damage(method: Path, **columns: Any) -> None:
         ({"data": {"protocol": "paper"}}, "protocol paper"),
         ({"iterations": 500}, "iterations 500"),
         ({"config": {"train": {"batch_size": 16, "learning_rate": 1e-3, "recipe": "common"}}}, "batch_size 16"),
-        ({"judge": None}, "judge none"),
+        ({"judge": None}, "OCR engine none"),
     ],
 )
 def test_rows_of_other_conditions_are_refused_or_marked(tmp_path: Path, change: dict[str, Any], named: str) -> None:
@@ -485,7 +485,7 @@ def test_a_broken_method_file_is_named(tmp_path: Path, monkeypatch: pytest.Monke
 
 def test_stale_rows_get_a_dagger(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     run = make_run(tmp_path)
-    monkeypatch.setattr("paper_figures.common.results.is_stale", lambda info: info["method"] == "esrgan")
+    monkeypatch.setattr("paper_figures.common.results.is_stale", lambda record: record.method == "esrgan")
     built = build(run)
     markdown = (tmp_path / "report" / "table1.md").read_text(encoding="utf-8")
     assert built.stale == ["ESRGAN"] and cells(markdown, "ESRGAN")[0] == "ESRGAN<sup>1,†</sup>"

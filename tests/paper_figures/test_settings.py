@@ -51,7 +51,8 @@ def test_backend_and_file_of_the_user_are_not_read(tmp_path: Path, content: byte
     code = (
         "from paper_figures.common import style; import matplotlib, os\n"
         "assert not matplotlib.rcParams['text.usetex'] and 'nowhere' in os.environ['MPLBACKEND']\n"
-        "assert style.encode(style.new_figure(1, 1)[0], 'png')\n"
+        "with style.style():\n    figure = style.new_figure(1, 1)[0]\n    figure.text(0, 0, '京A', weight='bold')\n"
+        "assert style.encode(figure, 'png')\n"
     )
     environment = {**os.environ, "PYTHONPATH": str(ROOT), "MPLBACKEND": "module://nowhere.at_all"}
     done = subprocess.run([sys.executable, "-c", code], cwd=tmp_path, env=environment, capture_output=True, check=False)
