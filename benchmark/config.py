@@ -127,6 +127,8 @@ class Scoring(_Section):
     inference: Literal["plate", "patches", "both"] = "plate"
     """plate: whole plates are upscaled; patches: 8×8 LR windows of them, half overlapping and blended, also where
     weights are chosen; both: as plate, and what patches of the same weights score beside it."""
+    lpips: bool = False
+    """Whether LPIPS is scored too: needs the extra ``lpips`` and AlexNet's weights in torch hub's folder."""
     samples: Annotated[int, Field(ge=0, le=100_000)] = 8
     """Plates per method kept as pictures (LR enlarged, SR and HR side by side)."""
 

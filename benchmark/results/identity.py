@@ -33,7 +33,7 @@ NON_IDENTITY_FIELDS = {
 }
 """Fields that change the weights of one (method, seed) by rounding alone, or not at all; provenance records them."""
 
-SCORING_SETTINGS = ("inference",)
+SCORING_SETTINGS = ("inference", "lpips")
 """Fields of the configuration's section ``scoring`` that move or add scores. (Engines describe themselves.)"""
 
 # Where training and scoring start; the source hashes follow their imports.

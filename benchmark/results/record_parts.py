@@ -103,6 +103,8 @@ class ConfigScoring(Part):
     """Where PaddleOCR reads."""
     inference: Text = ""
     """What plates were upscaled in: plate, patches or both; lacking: plate."""
+    lpips: bool = False
+    """Whether LPIPS was scored."""
     samples: Count = 0
     """Plates kept as pictures."""
 
@@ -234,6 +236,7 @@ _SCORES = {
     "noise": "Estimated noise of the upscaled plate, 8-bit levels, lower is better.",
     "blur": "Blur of the upscaled plate, 0 to 1, lower is better.",
     "compression": "Blockiness of the upscaled plate, lower is better.",
+    "lpips": "LPIPS 0.1 with AlexNet, 0 and up, lower is better; there only where it was asked for.",
     "confidence": "Confidence of the OCR engine, 0 to 1; 0 where nothing was read.",
     "plate_correct": "Share of plates read without a mistake, 0 to 1.",
     "character_accuracy": "1 minus the normalised edit distance, 0 to 1.",

@@ -22,6 +22,7 @@ from benchmark.results.identity import scoring_identity, scoring_settings
 from benchmark.results.store import Run
 from benchmark.runner.activity import Activity
 from benchmark.scoring import upscaling
+from benchmark.scoring.lpips import Lpips
 from benchmark.training import determinism
 from benchmark.util.errors import CannotWrite, UserError, fault_of_place
 from benchmark.util.locks import hold, use
@@ -51,6 +52,11 @@ class RunContext:
     def ocr_facts(self) -> list[dict[str, Any] | None]:
         """What both OCR engines say of themselves: name, version, hashes."""
         return [engine.describe() if engine else None for engine in (self.ocr_engine, self.second_engine)]
+
+    @cached_property
+    def lpips(self) -> Lpips | None:
+        """The metric, where it is asked for."""
+        return Lpips(self.device) if self.config.scoring.lpips else None
 
     @property
     def scoring_identity(self) -> str:

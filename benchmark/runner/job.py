@@ -151,7 +151,9 @@ def score(context: RunContext, method: Method) -> Scored:
         start = time.perf_counter()
         images = upscaling.upscale_plates(method.upscale, batches)
         milliseconds = 1000.0 * (time.perf_counter() - start) / len(images)
-        frame = plate_scores.score_plates(images, context.test, context.ocr_engine, context.second_engine)
+        frame = plate_scores.score_plates(
+            images, context.test, context.ocr_engine, context.second_engine, context.lpips
+        )
     return Scored(images, frame, milliseconds)
 
 
@@ -224,7 +226,7 @@ def score_upper_bound(context: RunContext) -> dict[str, Any]:
     start = time.perf_counter()
     with _memory_for_scoring(context):
         hr = [plate.hr for plate in context.test]
-        frame = plate_scores.score_plates(hr, context.test, context.ocr_engine, context.second_engine)
+        frame = plate_scores.score_plates(hr, context.test, context.ocr_engine, context.second_engine, context.lpips)
     clear(folder)  # only now: what was there is kept where scoring fails
     write_text(folder / "plates.csv", frame.to_csv(index=False))
     with writing(folder / "exhibits"):

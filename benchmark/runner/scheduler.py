@@ -138,6 +138,7 @@ def run_jobs(
                     started = share.since
                 engines = make_ocr_engines(config)
                 context = RunContext(config, run, device, plates, name, *engines, stop, started, activity)
+                _ = context.lpips  # what it lacks is said before anything is trained
                 queue = list(todo)
                 for number, job in enumerate(queue, 1):  # grows: what another process holds comes again at the end
                     complete = run_job(context, job, number > len(todo) or number == len(queue), share)

@@ -154,6 +154,9 @@ def _alone(function: Callable[[np.ndarray], float]) -> Callable[[np.ndarray, np.
     return score
 
 
+LPIPS = "lpips"
+"""Column of :class:`benchmark.scoring.lpips.Lpips`, the last one, there only where it was asked for."""
+
 METRICS: dict[str, Metric] = {
     metric.name: metric
     for metric in (
@@ -164,6 +167,7 @@ METRICS: dict[str, Metric] = {
         Metric("noise", "Noise", "", False, 2, _alone(no_reference.noise)),
         Metric("blur", "Blur", "", False, 3, _alone(no_reference.blur)),
         Metric("compression", "Compression", "", False, 3, _alone(no_reference.compression)),
+        Metric(LPIPS, "LPIPS", "", False, 4),  # of two pictures, too, but optional: it needs weights from elsewhere
         *_readings("first"),
         *_readings("second"),
     )

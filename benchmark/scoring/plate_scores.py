@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import os
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
@@ -14,7 +14,7 @@ import pandas as pd
 from benchmark.data.plates import Plate
 from benchmark.ocr.reading import OcrEngine, Reading, character_accuracy, normalise, rectify
 from benchmark.scoring import xlpsr
-from benchmark.scoring.metrics import METRICS, SECOND
+from benchmark.scoring.metrics import LPIPS, METRICS, SECOND
 from benchmark.scoring.upscaling import PlateSequence
 
 _FACTS = ("index", "name", "text", "seen", "height", "width")
@@ -34,7 +34,11 @@ PATCH_SCORES = ("psnr", "psnr_y", "confidence", "plate_correct")
 
 
 def score_plates(
-    images: Sequence[np.ndarray], plates: PlateSequence, engine: OcrEngine | None, second: OcrEngine | None = None
+    images: Sequence[np.ndarray],
+    plates: PlateSequence,
+    engine: OcrEngine | None,
+    second: OcrEngine | None = None,
+    lpips: Callable[[np.ndarray, np.ndarray], float] | None = None,
 ) -> pd.DataFrame:
     """All scores of upscaled plates: one row a plate, columns ``PLATE_COLUMNS``.
 
@@ -42,7 +46,8 @@ def score_plates(
     the paper's protocol; 0 for all under the disjoint one). ``read`` is the normalised reading,
     ``confidence`` 0 where nothing was read; ``plate_correct`` and ``tail_correct`` are 0 or 1.
     A tail is correct whether the province sign before it was misread or missed. PSNR of an exact
-    copy is infinite. Columns of an engine that is None are empty. Raises ValueError where a picture
+    copy is infinite. Columns of an engine that is None are empty; a column
+    ``lpips`` follows where that is given. Raises ValueError where a picture
     does not have its plate's size.
     """
     if len(images) != len(plates):
@@ -57,7 +62,10 @@ def score_plates(
             for row, reading in zip(rows, ocr.read(rectified), strict=True):
                 compared = _compare_reading(reading, row["text"])
                 row.update({name + suffix: value for name, value in compared.items()})
-    return pd.DataFrame(rows, columns=list(PLATE_COLUMNS))
+    frame = pd.DataFrame(rows, columns=list(PLATE_COLUMNS))
+    if lpips is not None:
+        frame[LPIPS] = [lpips(image, plate.hr) for image, plate in zip(images, originals)]
+    return frame
 
 
 def beside(frame: pd.DataFrame, patches: pd.DataFrame) -> pd.DataFrame:

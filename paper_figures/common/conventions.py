@@ -24,10 +24,16 @@ DEGRADATION = (
 def conditions(results: Results) -> list[str]:
     """How every number of a table came about: scoring, plates, budget, choice of weights, OCR engines."""
     sentences = [
-        SCORING, DEGRADATION, inference(results), data(results), leaks(results), budget(results), seeds(results),
+        SCORING, lpips(results), DEGRADATION, inference(results), data(results), leaks(results), budget(results), seeds(results),
         selection(results), ocr(results),
     ]  # fmt: skip
     return [sentence for sentence in sentences if sentence]
+
+
+def lpips(results: Results) -> str:
+    """What LPIPS is, where it was scored."""
+    scored = any("lpips" in row.scores for row in results.rows)
+    return "LPIPS: version 0.1 on AlexNet (Zhang et al. 2018); lower is better." if scored else ""
 
 
 def inference(results: Results) -> str:

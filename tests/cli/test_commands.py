@@ -170,6 +170,15 @@ def test_patches_are_scored_beside_whole_plates_without_training(
     assert "in patches" in (report / "table1.md").read_text(encoding="utf-8")
 
 
+def test_lpips_without_its_package_is_refused_before_anything_is_trained(
+    call: Call, make_ccpd: MakeCcpd, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(sys.modules, "lpips", None)
+    options = ["--methods", "espcn", "--data", make_ccpd(), "--results", tmp_path / "results", "--ocr", "none", *COUNTS]
+    code, _, err = call("run", *options, "--set", "scoring.lpips=true")
+    assert code == 2 and "pip install" in err and not list(tmp_path.rglob("history.csv"))
+
+
 def test_another_ocr_engine_scores_the_stored_weights(
     call: Call, make_ccpd: MakeCcpd, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -138,6 +138,6 @@ def test_every_metric_knows_its_direction_and_how_it_is_printed() -> None:
     for name, metric in METRICS.items():
         assert metric.name == name and metric.label
         assert metric.decimals >= 1
-        assert metric.higher_is_better == (metric.name not in ("noise", "blur", "compression"))
+        assert metric.higher_is_better == (metric.name not in ("noise", "blur", "compression", "lpips"))
     assert METRICS["plate_correct"].factor == 100.0 and METRICS["plate_correct"].unit == "%"
     assert METRICS["psnr"].unit == "dB" and METRICS["psnr"].statistic == "median"
