@@ -24,8 +24,8 @@ DEGRADATION = (
 def conditions(results: Results) -> list[str]:
     """How every number of a table came about: scoring, plates, budget, choice of weights, OCR engines."""
     sentences = [
-        SCORING, lpips(results), DEGRADATION, inference(results), data(results), leaks(results), budget(results), seeds(results),
-        selection(results), ocr(results),
+        SCORING, lpips(results), DEGRADATION, inference(results), data(results), leaks(results), budget(results),
+        seeds(results), selection(results), ocr(results),
     ]  # fmt: skip
     return [sentence for sentence in sentences if sentence]
 
