@@ -87,7 +87,7 @@ def grids(results: Results) -> list[Grid]:
 
 def find(results: Results, term: str) -> Grid | None:
     """The grid of that term, ``attract`` or ``printed``; None where fewer than two of its rows are there."""
-    rows = [row for row in results.rows if row.family == FAMILY]
+    rows = [row for row in results.rows if row.family == FAMILY and row.groups != ("sweep",)]
     rows.sort(key=lambda row: not row.only_ablation)  # of two equal trainings the one made for the grid
     mse = [row for row in rows if row.options.get("term") == "none" and row.options.get("network") == "paper"]
     mine = [row for row in rows if _PINNED[term].items() <= row.options.items() and _key(row) in keys()]

@@ -80,8 +80,8 @@ class Row:
 
     @property
     def only_ablation(self) -> bool:
-        """Whether the row belongs in the tables and figures of the ablation and in no other."""
-        return bool(self.groups) and all(group.startswith("ablation") for group in self.groups)
+        """Whether the row belongs in the tables and figures of the ablation or of the sweep, and in no other."""
+        return bool(self.groups) and all(group.startswith(("ablation", "sweep")) for group in self.groups)
 
     @property
     def marks(self) -> str:

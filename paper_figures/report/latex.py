@@ -9,15 +9,20 @@ from paper_figures.common import text
 from paper_figures.common.drawing import Drawing
 from paper_figures.common.tables import Cell, Column, Table
 
-_NEEDS = r"% needs \usepackage{array,booktabs}, and \usepackage[T1]{fontenc} with pdflatex"
+_NEEDS = r"% needs \usepackage{array,booktabs,xcolor}, and \usepackage[T1]{fontenc} with pdflatex"
 _CHARACTERS = 122
 """Of \\scriptsize, about so many stand in a line across both columns of a page, two for each gap included."""
 
 
 def document(drawing: Drawing, name: str, title: str) -> str:
-    """A float ``table*`` for each table, so that each fits on a page; notes and sentences stand below the last."""
+    """A float for each table, so that each fits on a page; notes and sentences stand below the last.
+
+    A narrow table stands in one column, as a paper prints it: its caption above, the conditions in a line below.
+    """
     title = re.sub(r"^(Table|Figure) \d+\. ", "", title)  # LaTeX counts for itself
     floats = []
+    if [part.narrow for part in drawing.tables] == [True]:
+        return f"{_NEEDS}\n{_narrow(drawing, name, title)}\n"
     for letter, part in zip(string.ascii_lowercase, drawing.tables, strict=False):
         size = r"\scriptsize" if _natural_width(part) <= _CHARACTERS else r"\tiny"
         lines = [r"\begin{table*}", rf"\centering{size}\setlength{{\tabcolsep}}{{3pt}}"]
@@ -27,6 +32,20 @@ def document(drawing: Drawing, name: str, title: str) -> str:
         floats.append("\n".join([*lines, r"\end{table*}"]))
     words = [] if floats else [text.latex(drawing.words)]
     return "\n".join([_NEEDS, *floats, *words]) + "\n"
+
+
+def _narrow(drawing: Drawing, name: str, title: str) -> str:
+    sentences = " ".join(text.latex(words) for words in (f"{title}.", *filter(None, drawing.caption)))
+    below = " ".join(text.latex(words) for words in drawing.conditions if words)
+    return "\n".join([
+        r"\begin{table}",
+        r"\centering\footnotesize\setlength{\tabcolsep}{3pt}",
+        rf"\caption{{{sentences}}}",
+        rf"\label{{tab:{name}}}",
+        table(drawing.tables[0]),
+        *([rf"\par\smallskip{{\scriptsize {below}}}"] if below else []),
+        r"\end{table}",
+    ])  # fmt: skip
 
 
 def _below(drawing: Drawing) -> list[str]:
@@ -42,6 +61,8 @@ def table(shown: Table) -> str:
     for i, row in enumerate(shown.rows):
         lines += [r"\midrule"] * (i in shown.rules)
         lines.append(" & ".join(map(_cell, row, shown.columns)) + r" \\")
+        if any(cell.beneath for cell in row):
+            lines.append(" & ".join(_grey(text.latex(cell.beneath)) for cell in row) + r" \\[2pt]")
     return "\n".join([*lines, r"\bottomrule", r"\end{tabular}"])
 
 
@@ -73,5 +94,14 @@ def _cell(cell: Cell, column: Column) -> str:
     if column.code:
         words = words.replace("--", "-{}-").replace(",", r",\allowbreak{}")
         return rf"\texttt{{{words}}}" if words else ""
-    words = {0: words, 1: rf"\textbf{{{words}}}", 2: rf"\underline{{{words}}}"}[cell.rank]
-    return words + (rf"\textsuperscript{{{text.latex(cell.marks)}}}" if cell.marks else "")
+    words = _RANKED[cell.rank].replace("WORDS", words)
+    words += rf"\textsuperscript{{{text.latex(cell.marks)}}}" if cell.marks else ""
+    return _grey(words) if column.grey else words
+
+
+# As the paper marks them, red and blue; a second best is underlined, too, for who sees no colour.
+_RANKED = {0: "WORDS", 1: r"\textcolor{red}{\textbf{WORDS}}", 2: r"\textcolor{blue}{\textbf{\underline{WORDS}}}"}
+
+
+def _grey(words: str) -> str:
+    return rf"\textcolor{{gray}}{{{words}}}" if words else ""
