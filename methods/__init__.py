@@ -134,12 +134,12 @@ def register(
 
 
 def names(group: str | None = None) -> list[str]:
-    """Names in a group, of all registered methods without one; in the paper's order, extras last."""
+    """Names in a group, all of them without one and in ``everything``; in the paper's order, extras last."""
     _discover()
     members = [
         name
         for name, entry in _registry.items()
-        if group is None or group in entry.groups or (group == "all" and entry.in_all)
+        if group in (None, "everything", *entry.groups) or (group == "all" and entry.in_all)
     ]
     return sorted(members, key=lambda name: _position(name)[0])
 
@@ -147,7 +147,7 @@ def names(group: str | None = None) -> list[str]:
 def groups() -> list[str]:
     """Names of the groups that exist."""
     _discover()
-    return ["all", *dict.fromkeys(g for entry in _registry.values() for g in entry.groups)]
+    return ["all", "everything", *dict.fromkeys(g for entry in _registry.values() for g in entry.groups)]
 
 
 def get(name: str) -> Registration:

@@ -155,8 +155,9 @@ def check_resume(make: Make) -> None:
         torch.manual_seed(1)  # not the seed, the state must decide
         resumed = make()
         resumed.train(PracticeSession(3, first=3, lr_size=(2, 3), native=native, resume=state))
+        weights = resumed.weights()
         for name, value in straight.weights().items():
-            same = torch.equal(resumed.weights()[name], value)
+            same = torch.equal(weights[name], value)
             expect(same, f"after a resume, {name!r} differs: state_dict() lacks something that training goes on from")
 
 

@@ -12,7 +12,7 @@ from methods.options import given_options
 
 # A name becomes a folder of results, a section of the configuration and a word of ``--methods``; these are taken.
 _NAME = re.compile(r"[a-z0-9][a-z0-9_-]{0,63}")
-_RESERVED = {"all", "hr", "report", "packs", "data", "train", "scoring", "methods", "preset"}
+_RESERVED = {"all", "everything", "hr", "report", "packs", "data", "train", "scoring", "methods", "preset"}
 
 
 class FixedOption(ValueError):

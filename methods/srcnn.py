@@ -2,20 +2,14 @@
 
 from __future__ import annotations
 
-import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
 from methods import register
 from methods.base import Batch, Losses, Recipe, Session
+from methods.blocks.colour import luma, luma_mse
 from methods.blocks.resize import upsample_bicubic
 from methods.network import NetworkMethod
-
-
-def luma(rgb: Tensor) -> Tensor:
-    """N×3×H×W → N×1×H×W: Y of full-range BT.601 (JFIF, as Pillow's ``YCbCr``), in [0, 1]."""
-    red, green, blue = rgb.split(1, dim=1)
-    return 0.299 * red + 0.587 * green + 0.114 * blue
 
 
 class SRCNNNetwork(nn.Module):
@@ -38,8 +32,7 @@ class SRCNNNetwork(nn.Module):
         enlarged = upsample_bicubic(lr).clamp(0.0, 1.0)
         y = luma(enlarged)
         features = F.relu(self.map(F.relu(self.extract(y))))
-        # In full-range YCbCr, a change of Y with Cb and Cr kept adds the same amount to R, G and B:
-        # this equals converting, replacing Y and converting back.
+        # This equals converting to YCbCr, replacing Y and converting back.
         return enlarged + (self.reconstruct(features) - y)
 
 
@@ -70,9 +63,7 @@ class SRCNN(NetworkMethod):
         super().prepare(session)
 
     def loss(self, sr: Tensor, batch: Batch) -> Losses:
-        with torch.no_grad():
-            target = luma(batch.hr)
-        return {"total": F.mse_loss(luma(sr), target)}
+        return {"total": luma_mse(sr, batch.hr)}
 
     def notes(self) -> list[str]:
         return [

@@ -24,8 +24,8 @@ from torch.utils._pytree import tree_leaves, tree_map
 from benchmark.data import degradation
 from benchmark.training import checkpoint, trainer
 from benchmark.training.session import TrainingSession
-from methods import esrgan, swinir
-from methods.blocks import pretrained
+from methods import esrgan
+from methods.blocks import pretrained, swin
 
 HERE = Path(__file__).resolve().parent.parent
 CUDA = torch.device("cuda", 0)
@@ -263,7 +263,7 @@ _real_weights = degradation._weights
 
 def _forget() -> None:
     """No tensor of one world may be found in the other."""
-    for kept in (_weights, degradation._halves, swinir._shift_mask):
+    for kept in (_weights, degradation._halves, swin._shift_mask):
         kept.cache_clear()
 
 

@@ -32,7 +32,6 @@ _CONTEXT.set_forkserver_preload(
         "benchmark.cli.main",
         "benchmark.runner.scheduler",
         "rapidocr",
-        "jsonschema",
         "torch._inductor",
         *(f"methods.{m}" for m in _METHODS),
     ]

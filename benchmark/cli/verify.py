@@ -34,11 +34,11 @@ def verify(
 
     Exit code 0: all fits, 1: something does not, 2: bad input.
     """
-    from benchmark.results import schema as published
+    from benchmark.results.record import PUBLISHED
     from benchmark.results.store import find_runs
 
     if schema:
-        say(published.path())
+        say(PUBLISHED)
         return
     need_plugins(plugin)
     from benchmark.results.verify import verify_run

@@ -4,24 +4,15 @@ from __future__ import annotations
 
 import re
 
+import simplejpeg
 from PIL import Image
 from PIL.PngImagePlugin import PngInfo
-
-from benchmark.data.jpeg_scan import is_whole
 
 TOO_DEEP = "more than 8 bits a channel: convert it to 8 bits"
 UPSCALED = "upscaled by this program: no photograph"
 
 _SOFTWARE = b"license-plate super-resolution benchmark: upscale"
 _EIGHT_BITS = {"1", "L", "LA", "P", "PA", "RGB", "RGBA", "RGBX", "CMYK", "YCbCr"}
-_USUAL_CODES = bytes.fromhex("0002010303020403050504040000017d01020300041105122131410613516107")
-"""Beginning of the Huffman table of luma in nearly all JPEG files (ITU-T T.81, table K.5): lengths, then symbols."""
-_GAP = 32
-"""Zero bytes in a row that scans with this table do not have: all coefficients of a block of luma would be −1."""
-
-_LONG_GAP = 64
-"""The same for tables of a file's own, which may have a flat surface in zeros: such a scan is followed to its end."""
-_LARGEST_SCAN = 2_000_000  # bytes: following it takes seconds
 
 
 def is_deep(image: Image.Image) -> bool:
@@ -38,24 +29,17 @@ def _arguments(of_tile: object) -> tuple[object, ...]:
     return of_tile if isinstance(of_tile, tuple) else (of_tile,)
 
 
-def has_gap(jpeg: bytes) -> bool:
-    """Whether zeros stand where a JPEG's pixels should be (a lost sector, a download with a hole).
+def damage(jpeg: bytes) -> str | None:
+    """What libjpeg warns of while it decodes a JPEG, None where it is content.
 
-    The decoder would go on with something else, and Pillow does not pass on its warning. With Huffman tables of the
-    file's own, zeros can be a flat surface: then the codes must lead to the end of the picture. Other damage that can
-    be decoded is not found, nor is any in progressive files.
+    After a warning it goes on with something else in place of the pixels, and Pillow keeps the warning to itself.
     """
-    at, usual = 2, False
-    while (marker := jpeg[at : at + 2]) and marker[0] == 0xFF and marker != b"\xff\xda":  # segments before the scan
-        length = int.from_bytes(jpeg[at + 2 : at + 4], "big")
-        usual |= marker == b"\xff\xc4" and _USUAL_CODES in jpeg[at : at + 2 + length]
-        at += 2 + length
-    end = jpeg.find(b"\xff\xd9", at)
-    end = end if end >= 0 else len(jpeg)
-    if usual:
-        return jpeg.find(bytes(_GAP), at, end) >= 0
-    suspicious = jpeg.find(bytes(_LONG_GAP), at, end) >= 0
-    return suspicious and end - at <= _LARGEST_SCAN and not is_whole(jpeg)
+    try:
+        colours = "CMYK" if simplejpeg.decode_jpeg_header(jpeg)[2] == "CMYK" else "GRAY"
+        simplejpeg.decode_jpeg(jpeg, colours, min_factor=8, min_height=1, min_width=1, strict=True)
+    except ValueError as warning:
+        return str(warning)
+    return None
 
 
 def upscaled_mark() -> PngInfo:

@@ -26,7 +26,7 @@ from PIL import Image, UnidentifiedImageError
 from benchmark.data.annotation import name_fault, picture_fault
 from benchmark.data.ccpd import PlateName, crop_box, parse_name
 from benchmark.data.folders import Reasons, walk
-from benchmark.data.picture_files import TOO_DEEP, UPSCALED, has_gap, is_deep, is_upscaled
+from benchmark.data.picture_files import TOO_DEEP, UPSCALED, damage, is_deep, is_upscaled
 from benchmark.util.errors import UserError, first_line
 
 PICTURES = (".jpg", ".jpeg", ".png")
@@ -128,13 +128,13 @@ def cut(folder: Path, source: Source) -> tuple[Image.Image, Box]:
                 raise ValueError(f"declares {width}×{height} px, more than {MAX_PIXELS // 1_000_000} megapixels")
             if is_deep(image):
                 raise ValueError(TOO_DEEP)
-            if image.format != "PNG" and has_gap(content.getvalue()):
-                raise ValueError("a damaged JPEG: zeros where its pixels should be")
             box = crop_box(source.name.bbox, width, height)
             if (fault := picture_fault(source.name, width, height)) is not None:
                 raise ValueError(fault)
             # Cut first: converting pixel by pixel gives the same, and a photograph is thirty times its plate.
             plate = image.crop(box)
+            if image.format != "PNG" and (warning := damage(content.getvalue())) is not None:
+                raise ValueError(f"a damaged JPEG: {warning}")
             return plate if plate.mode == "RGB" else plate.convert("RGB"), box
     except UnidentifiedImageError:
         raise ValueError("neither a JPEG nor a PNG picture") from None

@@ -20,7 +20,8 @@ from typing import Any
 
 import methods
 from benchmark.config import Config
-from benchmark.results.record import UPPER_BOUND
+from benchmark.results.record import UPPER_BOUND, Record
+from benchmark.results.record_parts import Source, Versions
 from benchmark.results.source import of_project, plugin_hash, project_hash
 from benchmark.scoring.version import SCORING_VERSION
 from benchmark.training.version import TRAINING_VERSION
@@ -36,38 +37,48 @@ NON_IDENTITY_FIELDS = {
 _TRAINING = "benchmark.training.trainer"
 _SCORING = "benchmark.scoring.plate_scores"
 
-Versions = dict[str, int | str]
-"""``training``, ``method`` and ``scoring`` as declared; ``plugin``: SHA-256 of a plug-in's source."""
-
 
 def training_identity(
-    entry: Registration, seed: int, config: Config | dict[str, Any], fingerprint: str, external_weights: dict[str, str]
+    entry: Registration, seed: int, config: Config, fingerprint: str, external_weights: dict[str, str]
 ) -> str:
     """Hash of everything the weights of one method and seed depend on (64 hexadecimal digits).
 
-    ``config`` may be one that a result has stored. ``fingerprint``: of the plates; ``external_weights``:
-    :meth:`methods.Method.external_weights`.
+    ``fingerprint``: of the plates; ``external_weights``: :meth:`methods.Method.external_weights`.
     """
+    content = config.model_dump(mode="json")
+    options = stored_options(entry, content)
+    return _training_hash(entry.name, options, seed, content, fingerprint, external_weights, training_versions(entry))
+
+
+def _training_hash(
+    method: str,
+    options: dict[str, Any],
+    seed: int,
+    config: dict[str, Any],
+    fingerprint: str,
+    external_weights: dict[str, str],
+    versions: dict[str, Any],
+) -> str:
     fields = identity_fields(config)
     return _hash({
-        "method": entry.name,
-        "options": stored_options(entry, fields),
+        "method": method,
+        "options": options,
         "seed": seed,
         "data": fields["data"],
         "train": fields["train"],
         "fingerprint": fingerprint,
         "external_weights": external_weights,
-        "versions": training_versions(entry),
+        "versions": versions,
     })  # fmt: skip
 
 
-def scoring_identity(fingerprint: str, judges: list[dict[str, Any] | None]) -> str:
-    """Hash of everything that scores depend on beside the weights: plates, OCR engines, version."""
-    return _hash({"fingerprint": fingerprint, "judges": judges, "version": SCORING_VERSION})
+def scoring_identity(fingerprint: str, engines: list[dict[str, Any] | None], version: int | None = None) -> str:
+    """Hash of everything that scores depend on beside the weights: plates, OCR engines, version (today's if None)."""
+    return _hash({"fingerprint": fingerprint, "judges": engines, "version": version or SCORING_VERSION})
 
 
 def identity_fields(config: Config | dict[str, Any]) -> dict[str, Any]:
-    """The configuration without what changes no weights."""
+    """The configuration, which may be a stored one, without what changes no weights."""
     content = dict(config) if isinstance(config, dict) else config.model_dump(mode="json")
     for section, names in NON_IDENTITY_FIELDS.items():
         content[section] = {k: v for k, v in content[section].items() if k not in names}
@@ -80,9 +91,9 @@ def stored_options(entry: Registration, config: dict[str, Any]) -> dict[str, Any
     return entry.effective_options({**config["methods"].get(entry.family, {}), **entry.fixed})
 
 
-def training_versions(entry: Registration) -> Versions:
-    """The versions that the weights of a method depend on."""
-    versions: Versions = {"training": TRAINING_VERSION, "method": entry.version}
+def training_versions(entry: Registration) -> dict[str, Any]:
+    """The versions that the weights of a method depend on: of the engine, the method, and a plug-in's source."""
+    versions = {"training": TRAINING_VERSION, "method": entry.version}
     module = entry.method.__module__
     return versions if of_project(module) else {**versions, "plugin": plugin_hash(module)}
 
@@ -90,26 +101,29 @@ def training_versions(entry: Registration) -> Versions:
 def current_versions(name: str) -> Versions | None:
     """The versions that a result of this method would be computed with now; None for a method that is not registered
     (a plug-in that was not named). The upper bound depends on the scoring alone."""
-    scoring: Versions = {"scoring": SCORING_VERSION}
-    if name == UPPER_BOUND:
-        return scoring
     try:
-        return {**training_versions(methods.get(name)), **scoring}
+        training = {} if name == UPPER_BOUND else training_versions(methods.get(name))
     except methods.UnknownMethod:
         return None
+    return Versions(**training, scoring=SCORING_VERSION)
 
 
-def current_source(name: str) -> dict[str, str] | None:
+def current_source(name: str) -> Source | None:
     """Hashes of this project's source that a result of this method would be computed with now, for its provenance;
     None for a method that is not registered."""
-    scoring = {"scoring": project_hash(_SCORING)}
+    scoring = scoring_source()
     if name == UPPER_BOUND:
-        return scoring
+        return Source(scoring=scoring)
     try:
         module = methods.get(name).method.__module__
     except methods.UnknownMethod:
         return None
-    return {"training": project_hash(module, _TRAINING), **scoring}
+    return Source(training=project_hash(module, _TRAINING), scoring=scoring)
+
+
+def scoring_source() -> str:
+    """The same of the scoring alone."""
+    return project_hash(_SCORING)
 
 
 def _hash(parts: dict[str, Any]) -> str:
@@ -119,76 +133,101 @@ def _hash(parts: dict[str, Any]) -> str:
 # -- stored results --------------------------------------------------------------------------------
 
 
-def stored_versions(info: dict[str, Any]) -> Versions | None:
+def stored_versions(record: Record) -> Versions | None:
     """The versions that a stored result was computed with; None where that cannot be told.
 
     Schema 3 was written before versions were declared, with hashes of the source. Its source is version 1 of
     everything: no stored loss curve has moved from the first commit that wrote it to the one that declared versions. Of
     a plug-in it does not say what its own file was.
     """
-    if info["schema"] >= 4:
-        return info.get("versions")
-    if info["schema"] < 3 or _is_plugin(info["method"]):
+    if record.schema_ >= 4:
+        return record.versions
+    if record.schema_ < 3 or _is_plugin(record):
         return None
-    scoring: Versions = {"scoring": 1}
-    return scoring if info["method"] == UPPER_BOUND else {"training": 1, "method": 1, **scoring}
+    return Versions(scoring=1) if record.is_bound else Versions(training=1, method=1, scoring=1)
 
 
-def _is_plugin(name: str) -> bool:
-    if name == UPPER_BOUND:
-        return False
+def _is_plugin(record: Record) -> bool:
+    now = current_versions(record.method)
+    return now is None or now.plugin is not None
+
+
+def stored_training_identity(record: Record) -> str:
+    """What the training identity of a stored result would be today; "" where that cannot be told (schema 1 and 2,
+    plug-ins of schema 3), and the result is computed anew.
+
+    It is worked out from the stored configuration, options and versions. A field or option that has been added since
+    has its default: a default that moved a number would have raised a version.
+    """
+    versions = stored_versions(record)
     try:
-        return "plugin" in training_versions(methods.get(name))
-    except methods.UnknownMethod:
-        return True
-
-
-def stored_training_identity(info: dict[str, Any]) -> str:
-    """The training identity of a stored result in today's terms; "" where it has none (schema 1 and 2, plug-ins of
-    schema 3: computed anew). That of schema 3 is worked out from its stored configuration, as version 1."""
-    if info["schema"] >= 4:
-        return info.get("identity", "")
-    try:
-        entry = methods.get(info["method"])
-        if info["schema"] < 3 or not info["identity"] or training_versions(entry) != {"training": 1, "method": 1}:
+        entry = methods.get(record.method)
+        if versions is None or not record.identity:
             return ""
-        external, fingerprint = info.get("ingredients", {}), info["data"]["fingerprint"]
-        return training_identity(entry, info["seed"], info["config"], fingerprint, external)
-    except (methods.UnknownMethod, LookupError, TypeError, ValueError):  # made with options that are no more
+        config = record.config.as_dict()
+        for section, defaults in Config().model_dump(mode="json").items():
+            if isinstance(defaults, dict):
+                config[section] = {**defaults, **config.get(section, {})}
+        options = {**entry.effective_options(entry.fixed), **record.options}
+        return _training_hash(
+            record.method, options, record.seed, config, record.data.fingerprint, record.ingredients,
+            _of_training(versions),
+        )  # fmt: skip
+    except (methods.UnknownMethod, LookupError, TypeError, ValueError):  # a stranger's, or of a plug-in not named
         return ""
 
 
-def stored_scoring_identity(info: dict[str, Any]) -> str:
+def _of_training(versions: Versions) -> dict[str, Any]:
+    return versions.model_dump(exclude={"scoring"}, exclude_none=True)
+
+
+def stored_scoring_identity(record: Record) -> str:
     """The same of the scoring."""
-    if info["schema"] >= 4:
-        return info.get("scoring_identity", "")
-    if info["schema"] < 3 or "scoring_identity" not in info or SCORING_VERSION != 1:
+    versions = stored_versions(record)
+    if versions is None or not record.scoring_identity:
         return ""
-    return scoring_identity(info["data"]["fingerprint"], [info["judge"], info["second_judge"]])
+    try:
+        return scoring_identity(record.data.fingerprint, stored_engines(record), versions.scoring)
+    except ValueError:  # nested too deeply
+        return ""
 
 
-def is_stale(info: dict[str, Any]) -> bool | None:
+def stored_engines(record: Record) -> list[dict[str, Any] | None]:
+    """What the OCR engines said of themselves, as it goes into the identity."""
+    return [engine.as_dict() if engine else None for engine in (record.judge, record.second_judge)]
+
+
+def is_stale(record: Record) -> bool | None:
     """Whether a stored result was computed with other versions than today's; None where that is unknown."""
-    now = current_versions(info["method"])
-    return None if now is None or "source" not in info else now != stored_versions(info)
+    now = current_versions(record.method)
+    return None if now is None or record.source is None else now != stored_versions(record)
 
 
-def identity_before_versions(info: dict[str, Any]) -> tuple[str, str]:
-    """The identities that a result of schema 3 must carry, by the source hashes that it names: training ("" for the
-    upper bound) and scoring. Options are those requested, as they were hashed then."""
-    fields, fingerprint, source = identity_fields(info["config"]), info["data"]["fingerprint"], info["source"]
-    judges = [info["judge"], info["second_judge"]]
-    scoring = _hash({"fingerprint": fingerprint, "judges": judges, "source": source["scoring"]})
-    if info["method"] == UPPER_BOUND:
+def recorded_identities(record: Record) -> tuple[str, str]:
+    """The identities that a record of schema 3 or later must carry by what it says itself: training ("" for the upper
+    bound) and scoring. Those of schema 3 are hashes over requested options and the hashes of its source."""
+    content, fingerprint, engines = record.config.as_dict(), record.data.fingerprint, stored_engines(record)
+    if record.versions is not None:
+        scoring = scoring_identity(fingerprint, engines, record.versions.scoring)
+        if record.is_bound:
+            return "", scoring
+        training = _training_hash(
+            record.method, record.options, record.seed, content, fingerprint, record.ingredients,
+            _of_training(record.versions),
+        )  # fmt: skip
+        return training, scoring
+    assert isinstance(record.source, Source)
+    scoring = _hash({"fingerprint": fingerprint, "judges": engines, "source": record.source.scoring})
+    if record.is_bound:
         return "", scoring
+    fields, external = identity_fields(content), record.ingredients
     parts = {
-        "method": info["method"],
-        "options": fields["methods"].get(info["family"], {}),
-        "seed": info["seed"],
+        "method": record.method,
+        "options": fields["methods"].get(record.family, {}),
+        "seed": record.seed,
         "data": fields["data"],
         "train": fields["train"],
         "fingerprint": fingerprint,
-        "source": source["training"],
+        "source": record.source.training,
     }
-    external = info["ingredients"]
     return _hash({**parts, "ingredients": external} if external else parts), scoring

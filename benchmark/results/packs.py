@@ -92,7 +92,7 @@ def _users(results: Path) -> dict[str, dict[str, int]]:
     users: dict[str, Counter[str]] = {}
     for run in runs(results):
         for result in run.results():
-            users.setdefault(result.info["data"]["fingerprint"], Counter())[run.folder.name] += 1
+            users.setdefault(result.record.data.fingerprint, Counter())[run.folder.name] += 1
     return {fingerprint: dict(counts) for fingerprint, counts in users.items()}
 
 

@@ -4,7 +4,7 @@ A result counts as there once its ``result.json`` is; that file is written last,
 name, and renamed. It lists the checksums of the others, so that files of two scorings (after a kill,
 or after careless copying) are never taken for one result.
 
-Results may come from strangers. What is read here fits the published schema (:mod:`benchmark.results.schema`),
+Results may come from strangers. What is read here fits the published schema (:mod:`benchmark.results.record`),
 has printable strings, and was reached without following a symbolic link.
 """
 
@@ -19,6 +19,8 @@ from typing import Any
 
 import pandas as pd
 
+from benchmark.results.record import Record
+from benchmark.results.record_parts import StoredFile
 from benchmark.results.text_format import Unreadable, read_record, read_table, to_text
 from benchmark.util.errors import UserError
 from benchmark.util.files import checksum, refuse_links, write_text
@@ -40,23 +42,24 @@ Key = tuple[str, int]
 
 @dataclass(frozen=True)
 class Result:
-    """One stored result. ``info`` is the content of ``result.json``."""
+    """One stored result: the content of ``result.json`` as a record and, for what still reads it so, as JSON."""
 
     folder: Path
+    record: Record
     info: dict[str, Any]
 
     @property
     def method(self) -> str:
-        return self.info["method"]
+        return self.record.method
 
     @property
     def seed(self) -> int:
-        return self.info["seed"]
+        return self.record.seed
 
     @property
     def complete(self) -> bool:
         """False for a stored failure."""
-        return self.info["status"] == "complete"
+        return self.record.complete
 
     def changed(self, *names: str) -> list[str]:
         """Which of the files that ``result.json`` lists (of these ``names``, or of all) are not there as listed.
@@ -64,13 +67,13 @@ class Result:
         A file that is not listed is not asked about: an untrained method has no history, and before schema 3
         nothing was listed.
         """
-        listed = self.info.get("files", {})
+        listed = self.record.files
         return [name for name in names or listed if name in listed and not self._is_there(name, listed[name])]
 
-    def _is_there(self, name: str, listed: dict[str, Any]) -> bool:
+    def _is_there(self, name: str, listed: StoredFile) -> bool:
         path = self.folder / name
         try:
-            return path.lstat().st_size == listed["size"] and checksum(path) == listed
+            return path.lstat().st_size == listed.size and checksum(path)["sha256"] == listed.sha256
         except OSError:
             return False
 
@@ -150,9 +153,9 @@ class Run:
         if isinstance(found, str):
             return "unreadable", found
         if not found.complete:
-            return "failed", found.info["error"]["message"]
-        psnr = found.info["scores"]["best"].get("psnr", {}).get("median")
-        return "complete", "" if psnr is None else f"{psnr:.2f} dB"
+            return "failed", found.record.reason
+        psnr = found.record.scores.best.get("psnr")
+        return "complete", "" if psnr is None or psnr.median is None else f"{psnr.median:.2f} dB"
 
     def _folders(self) -> list[Path]:
         """Folders of a method and seed, links among them or above them left out."""
@@ -316,4 +319,4 @@ def read_result(folder: Path) -> Result | None:
 
 
 def _read(folder: Path) -> Result:
-    return Result(folder, read_record(folder / "result.json"))
+    return Result(folder, *read_record(folder / "result.json"))

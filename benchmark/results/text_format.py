@@ -11,7 +11,8 @@ from typing import Any
 
 import pandas as pd
 
-from benchmark.results import schema
+from benchmark.results.record import Record, parse
+from benchmark.results.record_parts import Part
 from benchmark.util.errors import first_line
 from benchmark.util.files import read_plain, without_home
 from benchmark.util.terminal import plain
@@ -31,11 +32,13 @@ def to_text(info: dict[str, Any]) -> str:
     """The content of ``result.json`` as JSON, with ``~`` for the user's home directory, and with what UTF-8 cannot
     hold (parts of file names) escaped. Raises ValueError where it does not fit the schema, or is infinite."""
     text = json.dumps(_storable(info), indent=1, ensure_ascii=False, allow_nan=False) + "\n"
-    schema.check(json.loads(text))
+    parse(json.loads(text))
     return text
 
 
 def _storable(value: Any) -> Any:
+    if isinstance(value, Part):
+        return _storable(value.as_dict())
     if isinstance(value, dict):
         return {_storable(key): _storable(item) for key, item in value.items()}
     if isinstance(value, (list, tuple)):
@@ -45,13 +48,12 @@ def _storable(value: Any) -> Any:
     return value
 
 
-def read_record(path: Path) -> dict[str, Any]:
-    """The content of a ``result.json`` that fits the schema, its texts such as a terminal shows. Raises Unreadable."""
+def read_record(path: Path) -> tuple[Record, dict[str, Any]]:
+    """The record in a ``result.json``, also as plain JSON; texts are such as a terminal shows. Raises Unreadable."""
     try:
         text = read_plain(path, LONGEST_RECORD).decode("utf-8")
-        info = json.loads(text, parse_constant=_refuse, parse_float=_finite, parse_int=_whole)
-        schema.check(info)
-        return _printable(info)
+        info = _printable(json.loads(text, parse_constant=_refuse, parse_float=_finite, parse_int=_whole))
+        return parse(info), info
     except OSError as error:
         raise Unreadable(f"{path.name} {error.strerror}") from None
     except RecursionError:

@@ -55,7 +55,7 @@ def load_result(result: Result, device: torch.device) -> Method:
         entry = methods.get(result.method)
         if file.exists() and result.changed(file.name):
             raise BadWeights("they are not those that were scored (other checksum)")
-        method = make(entry, result.info.get("options", {}))
+        method = make(entry, result.record.options)
         method.load_weights(read_weights(method, file))
     except methods.UnknownMethod as error:
         raise UserError(f"{error}; a plug-in must be named again with --plugin") from None

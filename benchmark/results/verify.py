@@ -8,7 +8,6 @@ pictures were left out of a copy (tables are needed), unless a complete one is a
 from __future__ import annotations
 
 import io
-import json
 import math
 from collections import Counter
 from collections.abc import Callable, Collection, Iterator
@@ -25,11 +24,9 @@ from benchmark.data.plates import BadPack, open_pack
 from benchmark.results.identity import (
     current_source,
     current_versions,
-    identity_before_versions,
-    scoring_identity,
+    recorded_identities,
     stored_options,
     stored_versions,
-    training_identity,
 )
 from benchmark.results.packs import claimed_fingerprint
 from benchmark.results.record import UPPER_BOUND
@@ -129,12 +126,12 @@ def verify_run(
 
 def verify_result(result: Result, complete: bool = False) -> Checked:
     """Check one result by itself."""
-    info = result.info
-    checked = Checked(result.method, result.seed, info["status"], info["schema"])
+    record = result.record
+    checked = Checked(result.method, result.seed, record.status, record.schema_)
     if not result.complete:
         return checked
     checked.source = _source(result)
-    checked.absent = [name for name in info.get("files", {}) if not (result.folder / name).exists()]
+    checked.absent = [name for name in record.files if not (result.folder / name).exists()]
     found: list[tuple[str, str]] = []
     checks: list[Callable[[Result], Faults]] = [partial(_files, absent=checked.absent, complete=complete), *_CHECKS]
     for check in checks:
@@ -151,9 +148,9 @@ def verify_result(result: Result, complete: bool = False) -> Checked:
 def _files(result: Result, absent: list[str], complete: bool) -> Faults:
     """What is there must be as it was stored; tables must be there."""
     wanted = [name for name in TABLES if _wanted(result, name)]
-    if "files" not in result.info:  # schema 1 and 2
+    if result.record.schema_ < 3:
         absent = [name for name in wanted if not (result.folder / name).is_file()]
-    elif unlisted := [name for name in wanted if name not in result.info["files"]]:
+    elif unlisted := [name for name in wanted if name not in result.record.files]:
         yield f"result.json gives no checksum of {' and '.join(unlisted)}", _RESTORE
     for name in absent:
         if complete or name in TABLES:
@@ -164,7 +161,7 @@ def _files(result: Result, absent: list[str], complete: bool) -> Faults:
 
 
 def _wanted(result: Result, name: str) -> bool:
-    return name == "plates.csv" or bool(result.info.get("iterations"))
+    return name == "plates.csv" or bool(result.record.iterations)
 
 
 def _weights(result: Result) -> Faults:
@@ -172,10 +169,10 @@ def _weights(result: Result) -> Faults:
     if result.method == UPPER_BOUND:
         return
     try:
-        method = make(methods.get(result.method), result.info["options"])
+        method = make(methods.get(result.method), result.record.options)
         parameters = method.num_parameters()
-        if parameters != result.info["parameters"]:
-            stored = f"{result.info['parameters']:,}"
+        if parameters != result.record.parameters:
+            stored = f"{result.record.parameters:,}"
             yield f"the method has {parameters:,} parameters and not {stored}", "look at the commit it was made with"
         for name in WEIGHTS:
             if (result.folder / name).exists():
@@ -188,40 +185,33 @@ def _weights(result: Result) -> Faults:
 
 def _source(result: Result) -> str:
     """Whether the result was made with the versions and the source at hand, as a phrase."""
-    info = result.info
-    now, then = current_versions(result.method), stored_versions(info)
-    provenance = info.get("provenance")
-    commit = provenance.get("commit") if isinstance(provenance, dict) else None
-    made = f"commit {str(commit)[:12]}" if commit else "no commit recorded"
+    record = result.record
+    now, then, commit = current_versions(result.method), stored_versions(record), record.provenance.commit
+    made = f"commit {commit[:12]}" if commit else "no commit recorded"
     if now is None:
         return f"its method is not registered here ({made}); a plug-in is named with --plugin"
     if then is None:
         return f"made before versions were declared ({made})"
-    if changed := [name for name in now if then.get(name) != now[name]]:
+    if changed := [name for name, value in now if value != getattr(then, name)]:
         return f"made with another version of {' and '.join(changed)} ({made})"
-    return "same source" if current_source(result.method) == info.get("source") else "source differs, same version"
+    return "same source" if current_source(result.method) == record.source else "source differs, same version"
 
 
 def _identity(result: Result) -> Faults:
     """The identities must follow from what ``result.json`` says."""
-    info, fingerprint = result.info, result.info["data"]["fingerprint"]
+    record = result.record
     remedy = "it was edited, or copied together from several: " + _RESTORE
-    now, then = current_versions(result.method), stored_versions(info)
-    if info["schema"] < 3 or now is None or then is None:
-        return  # nothing that can be worked out here
-    training, scoring = identity_before_versions(info) if info["schema"] == 3 else ("", "")
-    if info["schema"] > 3 and then["scoring"] == now["scoring"]:
-        scoring = scoring_identity(fingerprint, [info["judge"], info["second_judge"]])
-    if scoring and scoring != info["scoring_identity"]:
+    if record.schema_ < 3:
+        return  # nothing that can be worked out
+    training, scoring = recorded_identities(record)
+    if scoring != record.scoring_identity:
         yield "scoring_identity does not follow from its data, judges and version", remedy
-    if result.method == UPPER_BOUND:
-        return
-    entry = methods.get(result.method)
-    if info["schema"] > 3 and then == {**now, "scoring": then["scoring"]}:
-        training = training_identity(entry, result.seed, info["config"], fingerprint, info["ingredients"])
-    if training and training != info["identity"]:
+    if training != record.identity:
         yield "identity does not follow from its configuration, seed, data and version", remedy
-    if json.dumps(stored_options(entry, info["config"]), sort_keys=True) != json.dumps(info["options"], sort_keys=True):
+    if record.is_bound or current_versions(result.method) is None:
+        return
+    options = stored_options(methods.get(result.method), record.config.as_dict())
+    if any(options.get(name) != value for name, value in record.options.items()):
         yield "options are not those of its configuration", remedy
 
 
@@ -229,18 +219,19 @@ def _scores(result: Result) -> Faults:
     """The stored scores must be what ``plates.csv`` gives."""
     if not (result.folder / "plates.csv").exists():
         return  # what must be there has been asked for already
-    frame, stored = result.plates(), result.info["scores"]
+    frame, stored, test = result.plates(), result.record.scores, result.record.data.test
     if not len(frame):
         yield "plates.csv cannot be read", _RESTORE
         return
-    if len(frame) != result.info["data"]["test"]:
-        yield f"plates.csv has {len(frame)} of {result.info['data']['test']} plates", _RESTORE
+    if len(frame) != test:
+        yield f"plates.csv has {len(frame)} of {test} plates", _RESTORE
     sets = {"best": frame}
-    if "best_unseen" in stored:
+    if stored.best_unseen:
         sets["best_unseen"] = frame[frame["seen"] == 0]
     for name, plates in sets.items():
         recomputed = plate_scores.summarise(plates)
-        for metric, summary in stored[name].items():
+        for metric, scores in getattr(stored, name).items():
+            summary = scores.as_dict()
             if metric not in recomputed:
                 yield f"scores.{name}.{metric} is of no column of plates.csv", _RESTORE
                 continue
@@ -261,12 +252,12 @@ def _same(stored: Any, known: Any) -> bool:
 
 def _history(result: Result) -> Faults:
     """The history must end with the budget, and the best weights must be its best."""
-    info = result.info
-    if result.method == UPPER_BOUND:
+    record = result.record
+    if record.is_bound:
         return
-    budget, best = info["iterations"], info["best_iteration"]
-    if info["parameters"] and budget != info["config"]["train"]["iterations"]:
-        yield f"it made {budget} of {info['config']['train']['iterations']} iterations", _ANEW
+    budget, best, wanted = record.iterations, record.best_iteration, record.config.train.iterations
+    if record.parameters and budget != wanted:
+        yield f"it made {budget} of {wanted} iterations", _ANEW
     if not (result.folder / "history.csv").is_file():
         return  # what must be there has been asked for already
     history = result.history()
@@ -283,7 +274,7 @@ def _history(result: Result) -> Faults:
 
 def _clocks(result: Result) -> Faults:
     """Every part must have been timed, and the parts must lie within the whole."""
-    clocks = result.info["clocks"]
+    clocks = result.record.clocks
     wanted = CLOCKS if result.method != UPPER_BOUND else ("scoring",)
     if absent := [name for name in wanted if name not in clocks]:
         yield f"clocks lack {', '.join(absent)}", _ANEW
@@ -307,22 +298,22 @@ _CHECKS: tuple[Callable[[Result], Faults], ...] = (_weights, _identity, _scores,
 
 def _one_data_set(results: list[Result]) -> Iterator[Problem]:
     """All results of a run must be of the same plates."""
-    prints = [result.info.get("data", {}).get("fingerprint") for result in results]
+    prints = [result.record.data.fingerprint for result in results]
     usual = Counter(prints).most_common(1)
     for result, fingerprint in zip(results, prints):
         if fingerprint != usual[0][0]:
             place = f"{result.method}/seed{result.seed}"
-            yield Problem(place, f"its plates ({str(fingerprint)[:12]}) are not those of most others", _ANEW)
+            yield Problem(place, f"its plates ({fingerprint[:12]}) are not those of most others", _ANEW)
 
 
 def _pack(run: Run, results: list[Result], problems: list[Problem], notes: list[str]) -> None:
     """The plates, where they are at hand, must be those of the fingerprint."""
-    fingerprint = Counter(r.info.get("data", {}).get("fingerprint") for r in results).most_common(1)[0][0]
+    fingerprint = Counter(result.record.data.fingerprint for result in results).most_common(1)[0][0]
     packs = run.folder.absolute().parent / "packs"
     made = sorted(file.parent for file in packs.glob("*/pack.json"))
     found = next((pack for pack in made if claimed_fingerprint(pack) == fingerprint), None)
     if found is None:
-        notes.append(f"plates: not checked, there is no pack with fingerprint {str(fingerprint)[:12]} in {packs}")
+        notes.append(f"plates: not checked, there is no pack with fingerprint {fingerprint[:12]} in {packs}")
         return
     try:
         damaged = open_pack(found).damaged()
@@ -339,7 +330,7 @@ def _libraries(results: list[Result]) -> Iterator[str]:
     """Libraries that supply numbers and are of another version here: no fault, but they may move a number."""
     for name in LIBRARIES:
         here = version(name)
-        versions = (result.info.get("provenance", {}).get("versions", {}).get(name) for result in results)
+        versions = (result.record.provenance.versions.get(name) for result in results)
         for other, count in Counter(other for other in versions if other not in (None, here)).items():
             yield f"{count} of {len(results)} results were made with {name} {other}, here is {here}"
 

@@ -18,7 +18,7 @@ from PIL import Image
 from benchmark.data.degradation import SCALE
 from benchmark.data.plates import Plates
 from benchmark.data.training_examples import save_training_examples
-from benchmark.results.identity import current_source, current_versions
+from benchmark.results.identity import current_source, current_versions, scoring_source
 from benchmark.results.provenance import provenance
 from benchmark.results.record import SCHEMA, UPPER_BOUND
 from benchmark.results.store import Result, clear, write_result
@@ -84,14 +84,15 @@ def rescore(context: RunContext, entry: Registration, identity: str, stored: Res
         raise RuntimeError(f"{damaged[0]} is not as it was stored: move {stored.folder} away to train anew")
     begun = time.perf_counter()
     method = create(context, entry).accelerate(context.config.train.acceleration).to(context.device)
-    clocks = stored.info["clocks"]
+    clocks = stored.record.clocks
     trained = {name: seconds for name, seconds in clocks.items() if name not in ("scoring", "total")}
     earlier = clocks.get("total", sum(clocks.values())) - clocks.get("scoring", 0.0)
     info = stored.info | {
         "schema": SCHEMA,
         "identity": identity,
+        "options": asdict(method.options),
         "versions": current_versions(entry.name),
-        "source": stored.info["source"] | (current_source(UPPER_BOUND) or {}),
+        "source": {**stored.info["source"], "scoring": scoring_source()},
         "config": context.config.model_dump(mode="json"),
         "judge": context.ocr_facts[0],
         "second_judge": context.ocr_facts[1],

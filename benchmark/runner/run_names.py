@@ -23,12 +23,12 @@ def refuse_taken_name(run: Run, config: Config, entries: Sequence[Registration],
     for result in run.results():
         if not result.complete:
             continue
-        stored, data = result.info["config"], result.info["data"]
-        folder = stored["data"].get("folder")
-        if data["fingerprint"] != plates.fingerprint and _place(folder) != _place(config.data.folder):
+        stored = result.record.config
+        folder = stored.data.folder
+        if result.record.data.fingerprint != plates.fingerprint and _place(folder) != _place(config.data.folder):
             what = f"results of other plates ({folder or 'synthetic ones'})"
-        elif result.method in trained and stored["train"]["iterations"] > config.train.iterations:
-            what = f"{result.method} after {stored['train']['iterations']:,} iterations, more than are asked for now"
+        elif result.method in trained and stored.train.iterations > config.train.iterations:
+            what = f"{result.method} after {stored.train.iterations:,} iterations, more than are asked for now"
         else:
             continue
         raise UserError(f"the run {run.folder} holds {what}, which it would replace: name another run with --run NAME")

@@ -242,7 +242,7 @@ def run_job(context: RunContext, job: Job, wait: bool, share: Share | None = Non
             identity = _identity(context, job)
             stored = _stored(context, job, identity, progress)
             if stored is not None and _failed_since(context.started, stored, identity):
-                news(f"FAILED in another process: {stored.info['error']['message']}")
+                news(f"FAILED in another process: {stored.record.reason}")
                 return False
             if stored is not None and _up_to_date(context, stored, identity):
                 if job.entry is not None:
@@ -254,7 +254,7 @@ def run_job(context: RunContext, job: Job, wait: bool, share: Share | None = Non
                 attempts.begin(context.run, job.key, share.command)
             if job.entry is None:
                 info = score_upper_bound(context)
-            elif stored is not None and stored.complete and stored_training_identity(stored.info) == identity:
+            elif stored is not None and stored.complete and stored_training_identity(stored.record) == identity:
                 progress.note("scoring the weights that are there: OCR engine, metrics or test plates changed")
                 info = rescore(context, job.entry, identity, stored)
             else:
@@ -293,7 +293,7 @@ def _stored(context: RunContext, job: Job, identity: str, progress: Progress) ->
     stored, aside = context.run.result(*job.key), replaced(folder)
     unreadable = stored is None and (folder / "result.json").exists()
     completed = stored is not None and stored.complete
-    wanted = job.entry is not None and aside is not None and stored_training_identity(aside.info) == identity
+    wanted = job.entry is not None and aside is not None and stored_training_identity(aside.record) == identity
     if wanted and not completed and not unreadable:
         progress.note(f"goes back to the result in {replaced_place(folder)}")
         take_back(folder)
@@ -306,14 +306,14 @@ def _stored(context: RunContext, job: Job, identity: str, progress: Progress) ->
 
 def _failed_since(started: int, stored: Result, identity: str) -> bool:
     """Whether another process has tried this very job since this one began: it is not tried again at once."""
-    if stored.complete or stored_training_identity(stored.info) != identity:
+    if stored.complete or stored_training_identity(stored.record) != identity:
         return False
     return (stored.folder / "result.json").stat().st_mtime_ns > started
 
 
 def _up_to_date(context: RunContext, stored: Result, identity: str) -> bool:
-    trained = not identity or stored_training_identity(stored.info) == identity
-    scored = stored_scoring_identity(stored.info) == context.scoring_identity
+    trained = not identity or stored_training_identity(stored.record) == identity
+    scored = stored_scoring_identity(stored.record) == context.scoring_identity
     return stored.complete and trained and scored and not stored.changed("plates.csv")
 
 

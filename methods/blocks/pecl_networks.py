@@ -10,6 +10,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from methods.blocks.layers import ChannelAttention
 from methods.blocks.pretrained import ImageNetNormalise
 
 
@@ -38,19 +39,6 @@ class ResidualDenseBlock(nn.Module):
 
 
 # -- the text's --------------------------------------------------------------------------------------
-
-
-class ChannelAttention(nn.Module):
-    """Global average pooling, two fully connected layers, a factor between 0 and 1 a channel."""
-
-    def __init__(self, channels: int, reduction: int) -> None:
-        super().__init__()
-        self.squeeze = nn.Linear(channels, channels // reduction)
-        self.excite = nn.Linear(channels // reduction, channels)
-
-    def forward(self, x: Tensor) -> Tensor:
-        factors = torch.sigmoid(self.excite(F.relu(self.squeeze(x.mean(dim=(2, 3))))))
-        return x * factors[:, :, None, None]
 
 
 def paper_network(channels: int = 64, blocks: int = 8, reduction: int = 16) -> nn.Sequential:

@@ -17,6 +17,7 @@ import pandas as pd
 
 import methods
 from benchmark.results.identity import is_stale
+from benchmark.results.record import Record
 from benchmark.results.store import Result, Run
 from benchmark.scoring.metrics import METRICS
 from benchmark.util.errors import UserError
@@ -220,29 +221,11 @@ def load(run: Run, allow_mixed: bool = False) -> Results:
 # -- one stored result -----------------------------------------------------------------------------
 
 
-# Fields of result.json that are relied on: their types, and whether they must be there.
-_FIELDS: dict[str, tuple[tuple[type, ...], bool]] = {
-    "title": ((str,), True),
-    "data": ((dict,), True),
-    "config": ((dict,), True),
-    "groups": ((list,), False),
-    "notes": ((list,), False),
-    "judge": ((dict,), False),
-    "parameters": ((int,), False),
-    "paper_parameters": ((int,), False),
-    "iterations": ((int,), False),
-    "best_iteration": ((int,), False),
-    "family": ((str,), False),
-    "options": ((dict,), False),
-    "cost": ((dict,), False),
-    "second_judge": ((dict,), False),
-}
-
-
 @dataclass(frozen=True)
 class _Entry:
     name: str
     seed: int
+    record: Record
     info: dict[str, Any]
     plates: pd.DataFrame
     history: pd.DataFrame
@@ -252,15 +235,15 @@ class _Entry:
     @classmethod
     def read(cls, result: Result) -> _Entry:
         """Raises ValueError (or what pandas raises) for a result that is not whole."""
-        info, name, seed = result.info, result.method, result.seed
-        for key, (kinds, needed) in _FIELDS.items():
-            if not isinstance(info.get(key), kinds if needed else (*kinds, type(None))):
+        record, name, seed = result.record, result.method, result.seed
+        for key in ("title", "data", "config"):  # schema 1 and 2 do not promise them
+            if key not in record.model_fields_set:
                 raise ValueError(f"result.json has no usable {key!r}")
         plates = result.plates().reset_index(drop=True)
         if plates.empty or {"index", "psnr"} - set(plates):
             raise ValueError("plates.csv is missing or lacks the scores")
-        if not info["data"].get("test") == len(plates):
-            raise ValueError(f"plates.csv has {len(plates)} of {info['data'].get('test')} plates")
+        if record.data.test != len(plates):
+            raise ValueError(f"plates.csv has {len(plates)} of {record.data.test} plates")
         for metric in METRICS:
             column = plates[metric] if metric in plates else pd.Series(np.nan, plates.index)
             plates[metric] = pd.to_numeric(column.replace({"True": 1, "False": 0}), errors="coerce").astype(float)
@@ -268,7 +251,8 @@ class _Entry:
         if len(history) and {"iteration", "val_psnr"} - set(history):
             raise ValueError("history.csv lacks the columns iteration and val_psnr")
         keys = {"method": name, "seed": seed}
-        return cls(name, seed, info, plates.assign(**keys), history.assign(**keys), bool(is_stale(info)))
+        tables = plates.assign(**keys), history.assign(**keys)
+        return cls(name, seed, record, result.info, *tables, bool(is_stale(record)))
 
     @property
     def problems(self) -> list[str]:
@@ -283,10 +267,9 @@ class _Entry:
 
 
 def _failure(result: Result) -> Failure:
-    error = result.info.get("error")
-    error = error if isinstance(error, dict) else {}
-    line = f"{error.get('type', 'Error')}: {error.get('message', 'no message stored')}"
-    return Failure(result.method, str(result.info.get("title") or result.method), result.seed, line.splitlines()[0])
+    record = result.record
+    line = f"{record.error.type}: {record.reason}" if record.error else "Error: no message stored"
+    return Failure(result.method, record.title or result.method, result.seed, line.splitlines()[0])
 
 
 def _reason(error: Exception) -> str:
@@ -321,23 +304,23 @@ def _position(name: str) -> int:
 
 
 def _row(entries: list[_Entry]) -> Row:
-    info = entries[0].info
+    record = entries[0].record
     plates = pd.concat([entry.plates for entry in entries])
     there = [metric for metric in METRICS if metric == "psnr" or plates[metric].notna().any()]
     return Row(
         name=entries[0].name,
-        title=str(info["title"]),
-        groups=tuple(str(g) for g in info.get("groups") or ()),
-        parameters=info.get("parameters"),
-        paper_parameters=info.get("paper_parameters"),
+        title=record.title,
+        groups=tuple(record.groups),
+        parameters=record.parameters,
+        paper_parameters=record.paper_parameters,
         seeds=tuple(entry.seed for entry in entries),
-        iterations=int(info.get("iterations") or 0),
-        best_iterations=tuple(int(entry.info.get("best_iteration") or 0) for entry in entries),
+        iterations=record.iterations,
+        best_iterations=tuple(entry.record.best_iteration for entry in entries),
         scores={metric: summarise(plates[metric]) for metric in there},
-        notes=tuple(dict.fromkeys(str(n) for entry in entries for n in entry.info.get("notes") or ())),
-        family=info.get("family") or entries[0].name,
-        options=info.get("options") or {},
-        cost=info.get("cost") or {},
+        notes=tuple(dict.fromkeys(note for entry in entries for note in entry.record.notes)),
+        family=record.family or entries[0].name,
+        options=record.options,
+        cost=record.cost.as_dict(),
         stale=any(entry.stale for entry in entries),
         differs=tuple(dict.fromkeys(d for entry in entries for d in entry.differs)),
     )

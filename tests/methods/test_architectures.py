@@ -13,12 +13,12 @@ from torch import nn
 
 import methods
 from methods import NetworkMethod
+from methods.blocks.colour import luma
 from methods.blocks.pretrained import vgg19_conv5_4
 from methods.blocks.resize import upsample_bicubic
 from methods.contract import PracticeSession, make_batch
 from methods.engine.tiles import pad_to_multiple
 from methods.esrgan import ESRGAN, at_least, discriminator, relativistic
-from methods.srcnn import luma
 from methods.tbsrn import position_code
 
 PARAMETERS = {
@@ -31,6 +31,17 @@ PARAMETERS = {
     "swinir": 12_047_911,
     "pecl": 1_971_919,
     "pecl-release": 9_008_234,
+    "bilinear": 0,
+    "lanczos": 0,
+    "vdsr": 665_921,
+    "edsr": 1_665_283,
+    "edsr-large": 45_450_243,
+    "rcan": 15_740_067,
+    "rdn-a": 5_911_939,
+    "rdn-b": 22_418_819,
+    "a2n": 1_058_475,
+    "tsrn": 1_111_684,
+    "hat-s": 9_568_159,
 }
 
 
@@ -51,7 +62,7 @@ def shapes(module: nn.Module) -> list[tuple[int, ...]]:
 def test_parameter_counts(name: str) -> None:
     with torch.device("meta"):  # counting needs no memory
         entry = methods.get(name)
-        assert entry.create().num_parameters() == PARAMETERS.get(name, PARAMETERS[entry.family])
+        assert entry.create().num_parameters() == PARAMETERS[name if name in PARAMETERS else entry.family]
 
 
 # -- layers of the networks that no library has ----------------------------------------------------

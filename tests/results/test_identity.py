@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import importlib
 import sys
 from collections.abc import Iterator
@@ -12,13 +13,28 @@ import pytest
 from whole_results import whole
 
 import methods
-from benchmark.config import load
+from benchmark.config import Config, load
 from benchmark.results import identity, source
+from benchmark.results.record import Record
+from benchmark.results.record_parts import Source
 
 
 def known(*assignments: str, seed: int = 0, method: str = "srcnn", fingerprint: str = "f", **external: str) -> str:
     config = load("quick", assignments)
     return identity.training_identity(methods.get(method), seed, config, fingerprint, external)
+
+
+@pytest.fixture(autouse=True)
+def _first_versions(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whatever has risen since, here everything is of version 1."""
+    for name in ("srcnn", "pecl", "pecl-euclidean-64"):
+        monkeypatch.setitem(methods._registry, name, dataclasses.replace(methods.get(name), version=1))
+    monkeypatch.setattr(identity, "TRAINING_VERSION", 1)
+    monkeypatch.setattr(identity, "SCORING_VERSION", 1)
+
+
+def record(schema: int, **changes: Any) -> Record:
+    return Record.model_validate(whole(schema, **changes))
 
 
 @pytest.mark.parametrize("free", ["train.threads=1", "train.seeds=3", "data.cache=elsewhere", "scoring.ocr=none"])
@@ -60,11 +76,17 @@ def test_a_default_that_is_stated_is_still_the_default() -> None:
 
 def test_an_option_that_a_registration_fixes_is_not_what_was_asked_for() -> None:
     """As a stored configuration may have it; today such a request is refused."""
-    config = load("quick").model_dump(mode="json")
     entry = methods.get("pecl-euclidean-64")
-    before = identity.training_identity(entry, 0, config, "f", {})
-    config["methods"]["pecl"]["dimension"] = 512
-    assert identity.training_identity(entry, 0, config, "f", {}) == before
+    info = whole(3, method=entry.name, family="pecl", options=entry.effective_options({"embedder_init": "random"}))
+    before = today(info)
+    info["config"]["methods"]["pecl"]["dimension"] = 512
+    assert identity.stored_training_identity(Record.model_validate(info)) == before
+
+
+def today(info: dict[str, Any]) -> str:
+    """The identity of the same training if it were configured now."""
+    config, entry = Config.model_validate(info["config"]), methods.get(info["method"])
+    return identity.training_identity(entry, info["seed"], config, info["data"]["fingerprint"], info["ingredients"])
 
 
 # -- versions --------------------------------------------------------------------------------------
@@ -77,9 +99,10 @@ def test_a_raised_version_changes_the_identity_it_belongs_to(raised: str, monkey
 
     before = identities()
     if raised == "method":
-        monkeypatch.setattr(methods.get("srcnn").method, "version", 2)
+        entry = methods.get("srcnn")
+        monkeypatch.setitem(methods._registry, "srcnn", dataclasses.replace(entry, version=entry.version + 1))
     else:
-        monkeypatch.setattr(identity, raised, 2)
+        monkeypatch.setattr(identity, raised, getattr(identity, raised) + 1)
     changed = [a != b for a, b in zip(before, identities())]
     assert changed == [raised != "SCORING_VERSION", raised == "SCORING_VERSION"]
 
@@ -88,37 +111,58 @@ def test_source_of_this_project_is_no_part_of_an_identity(monkeypatch: pytest.Mo
     before = known(), identity.scoring_identity("f", [None, None])
     monkeypatch.setattr(identity, "project_hash", lambda *modules: "another")
     assert (known(), identity.scoring_identity("f", [None, None])) == before
-    assert identity.current_source("srcnn") == {"training": "another", "scoring": "another"}
+    assert identity.current_source("srcnn") == Source(training="another", scoring="another")
 
 
-@pytest.mark.parametrize("method", ["srcnn", "hr"])
-def test_a_result_from_before_versions_counts_as_version_1(method: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    info = whole(3, method=method)
-    scoring = identity.scoring_identity(info["data"]["fingerprint"], [info["judge"], info["second_judge"]])
-    assert identity.stored_scoring_identity(info) == scoring and not identity.is_stale(info)
-    if method == "srcnn":
-        config, fingerprint = info["config"], info["data"]["fingerprint"]
-        wanted = identity.training_identity(methods.get(method), 0, config, fingerprint, info["ingredients"])
-        assert identity.stored_training_identity(info) == wanted
-        monkeypatch.setattr(identity, "SCORING_VERSION", 2)
-        assert identity.stored_training_identity(info) == wanted  # scored anew, not trained
-        monkeypatch.setattr(identity, "TRAINING_VERSION", 2)
-        assert identity.stored_training_identity(info) == "" and identity.is_stale(info)
+@pytest.mark.parametrize("schema", [3, 4])
+def test_a_stored_result_is_what_would_be_trained_now_until_a_version_rises(
+    schema: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A result of schema 3, from before versions were declared, counts as version 1."""
+    info, stored = whole(schema), record(schema)
+    assert identity.stored_training_identity(stored) == today(info) and not identity.is_stale(stored)
     monkeypatch.setattr(identity, "SCORING_VERSION", 2)
-    assert identity.stored_scoring_identity(info) == "" and identity.is_stale(info)
+    assert identity.stored_training_identity(stored) == today(info)  # scored anew, not trained
+    monkeypatch.setattr(identity, "TRAINING_VERSION", 2)
+    assert identity.stored_training_identity(stored) not in ("", today(info)) and identity.is_stale(stored)
+
+
+@pytest.mark.parametrize("schema", [3, 4])
+@pytest.mark.parametrize("method", ["srcnn", "hr"])
+def test_stored_scores_are_what_would_be_scored_now_until_the_version_rises(
+    schema: int, method: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    versions = {"versions": {"scoring": 1}} if (schema, method) == (4, "hr") else {}
+    info, stored = whole(schema, method=method, **versions), record(schema, method=method, **versions)
+
+    def now() -> str:
+        return identity.scoring_identity(info["data"]["fingerprint"], [info["judge"], info["second_judge"]])
+
+    assert identity.stored_scoring_identity(stored) == now() and not identity.is_stale(stored)
+    monkeypatch.setattr(identity, "SCORING_VERSION", 2)
+    assert identity.stored_scoring_identity(stored) not in ("", now()) and identity.is_stale(stored)
+
+
+@pytest.mark.parametrize("schema", [3, 4])
+def test_a_field_or_option_that_has_been_added_since_has_its_default(schema: int) -> None:
+    options = methods.get("pecl").effective_options({"embedder_init": "random"})
+    info = whole(schema, method="pecl", family="pecl", options={k: v for k, v in options.items() if k != "margin"})
+    before = identity.stored_training_identity(Record.model_validate(info))
+    info["config"]["train"]["warmup"], info["options"]["margin"] = 0, options["margin"]
+    assert identity.stored_training_identity(Record.model_validate(info)) == before == today(info)
+    info["options"]["margin"] += 1.0
+    assert identity.stored_training_identity(Record.model_validate(info)) != before
 
 
 @pytest.mark.parametrize("schema", [1, 2])
 def test_what_is_older_still_is_computed_anew(schema: int) -> None:
-    info = whole(schema)
-    assert identity.stored_training_identity(info) == identity.stored_scoring_identity(info) == ""
-    assert identity.is_stale(info)
+    stored = record(schema)
+    assert identity.stored_training_identity(stored) == identity.stored_scoring_identity(stored) == ""
+    assert identity.is_stale(stored)
 
 
 def test_a_result_of_options_that_are_no_more_is_computed_anew() -> None:
-    info = whole(3)
-    info["config"]["methods"]["srcnn"] = {"gone": 1}
-    assert identity.stored_training_identity(info) == ""
+    assert identity.stored_training_identity(record(4, options={"gone": 1})) != today(whole())
 
 
 # -- plug-ins --------------------------------------------------------------------------------------
@@ -260,10 +304,12 @@ def test_a_helper_that_is_no_python_counts_by_its_bytes(content: bytes, plugin: 
 def test_a_plugins_result_from_before_versions_is_computed_anew(plugin: Plugin) -> None:
     plugin.write("my_method.py", PLUGIN.format(imports=""))
     plugin.identity()
-    info: dict[str, Any] = whole(3, method="mine")
-    assert identity.stored_training_identity(info) == "" and identity.is_stale(info)
-    info = whole(4, method="mine", versions=identity.current_versions("mine"))
-    assert not identity.is_stale(info)
+    stored = record(3, method="mine")
+    assert identity.stored_training_identity(stored) == "" and identity.is_stale(stored)
+    now = identity.current_versions("mine")
+    assert now is not None
+    stored = record(4, method="mine", versions=now.as_dict())
+    assert not identity.is_stale(stored)
 
 
 # -- provenance ------------------------------------------------------------------------------------

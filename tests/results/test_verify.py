@@ -17,8 +17,8 @@ from safetensors.torch import load_file, save_file
 
 import methods
 from benchmark.cli import main
-from benchmark.results import schema
-from benchmark.results.identity import identity_before_versions
+from benchmark.results.identity import recorded_identities
+from benchmark.results.record import PUBLISHED, Record
 from benchmark.results.store import Run, read_result, write_result
 from benchmark.results.verify import Verified, verify_run
 
@@ -36,6 +36,7 @@ class Failing(Method):
         return lr
 """
 
+SCHEMA = json.loads(PUBLISHED.read_text(encoding="utf-8"))
 SIZES = ("data.train_plates=16", "data.val_plates=4", "data.test_plates=6", "train.validations=4")
 RUN = ("--iterations", 12, "--ocr", "none", "--run", "small", *(part for size in SIZES for part in ("--set", size)))
 
@@ -101,6 +102,12 @@ def store_again(results: Path, method: str = "espcn") -> None:
     write_result(folder, json.loads((folder / "result.json").read_text()))
 
 
+def identify_again(results: Path, which: str = "espcn") -> None:
+    """Make the training identity that of what ``result.json`` says now."""
+    file = results / "small" / which / "seed0" / "result.json"
+    change(results, which, identity=recorded_identities(Record.model_validate(json.loads(file.read_text())))[0])
+
+
 # -- what the benchmark writes ---------------------------------------------------------------------
 
 
@@ -118,11 +125,12 @@ def test_what_was_computed_fits(made: Path) -> None:
 
 def undescribed(info: Any, known: dict[str, Any], place: str = "") -> list[str]:
     """Fields of ``info`` that the schema does not name."""
+    known = next((option for option in known.get("anyOf", ()) if "$ref" in option), known)
     if "$ref" in known:
-        known = schema.content()["$defs"][known["$ref"].rsplit("/", 1)[1]]
+        known = SCHEMA["$defs"][known["$ref"].rsplit("/", 1)[1]]
     if not isinstance(info, dict) or "properties" not in known:
         return []
-    more = known.get("patternProperties") or known.get("additionalProperties")
+    more = "patternProperties" in known or isinstance(known.get("additionalProperties"), dict)
     found = [f"{place}{name}" for name in info if name not in known["properties"] and not more]
     for name, field in known["properties"].items():
         found += undescribed(info.get(name), field, f"{place}{name}.")
@@ -132,8 +140,7 @@ def undescribed(info: Any, known: dict[str, Any], place: str = "") -> list[str]:
 @pytest.mark.parametrize("method", ["hr", "bicubic", "espcn", "failing"])
 def test_the_schema_describes_every_field_that_is_written(made: Path, method: str) -> None:
     info = json.loads((made / "small" / method / "seed0" / "result.json").read_text())
-    head, rest = schema.content()["properties"], schema.content()["$defs"]["result"]["properties"]
-    assert undescribed(info, {"properties": {**head, **rest}}) == []
+    assert undescribed(info, SCHEMA) == []
 
 
 def test_provenance_says_what_is_needed_to_reproduce(made: Path) -> None:
@@ -281,6 +288,8 @@ def test_other_source_is_said_and_is_no_fault(results: Path) -> None:
 
 def test_another_version_is_said_and_is_no_fault(results: Path) -> None:
     change(results, versions={"training": 1, "method": 7, "scoring": 1}, provenance__commit="abcdef0123456789")
+    assert "identity does not follow" in words(results)[0]  # another version is another identity
+    identify_again(results)
     verified = check(results)
     espcn = next(result for result in verified.results if result.method == "espcn")
     assert verified.faults == [] and espcn.source == "made with another version of method (commit abcdef012345)"
@@ -299,7 +308,7 @@ def as_schema_3(results: Path, which: str) -> Path:
     info = json.loads(file.read_text())
     del info["versions"]
     info |= {"schema": 3, "source": {"training": "a" * 64, "scoring": "b" * 64}}
-    training, scoring = identity_before_versions(info)
+    training, scoring = recorded_identities(Record.model_validate(info))
     file.write_text(json.dumps(info | {"scoring_identity": scoring} | ({"identity": training} if training else {})))
     return file
 
@@ -321,6 +330,7 @@ def test_a_plugin_that_was_not_named_is_no_fault(results: Path) -> None:
     folder = results / "small"
     (folder / "espcn").rename(folder / "theirs")
     change(results, "theirs", method="theirs")
+    identify_again(results, "theirs")
     verified = check(results)
     theirs = next(result for result in verified.results if result.method == "theirs")
     assert theirs.problems == [] and theirs.source.startswith("its method is not registered here")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import hashlib
 import re
 from collections.abc import Iterator
@@ -111,9 +112,10 @@ def test_a_moved_curve_is_stored_only_under_a_raised_version(monkeypatch: pytest
     curves = known["curves"] | {"srcnn": {name: [2 * v for v in vs] for name, vs in known["curves"]["srcnn"].items()}}
     assert loss_curves.refusals(known["curves"], known) == [] and loss_curves.refusals(curves, known) == ["srcnn"]
     assert loss_curves.refusals(curves | {"srcnn": {"val_psnr": [1.0]}}, known) == ["srcnn"]
-    monkeypatch.setattr(methods.get("srcnn").method, "version", methods.get("srcnn").method.version + 1)
+    entry = methods.get("srcnn")
+    monkeypatch.setitem(methods._registry, "srcnn", dataclasses.replace(entry, version=entry.version + 1))
     assert loss_curves.refusals(curves, known) == []
-    monkeypatch.setattr(methods.get("srcnn").method, "version", 0)
+    monkeypatch.setitem(methods._registry, "srcnn", dataclasses.replace(entry, version=0))
     assert loss_curves.refusals(curves, known) == ["srcnn"]
 
 

@@ -28,7 +28,7 @@ class Forecast:
         self.ended[key] = complete
         result = self.run.result(*key)
         if result is not None and result.complete:
-            self._seconds[key[0]] = result.info["clocks"].get("total", 0.0)
+            self._seconds[key[0]] = result.record.clocks.get("total", 0.0)
 
     def text(self) -> str:
         """A line: jobs that have ended, the time that is left, and what is being computed."""

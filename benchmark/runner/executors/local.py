@@ -70,7 +70,7 @@ def default_workers(order: WorkOrder) -> int:
     for job in order.jobs:
         if job.entry is not None and not job.entry.method.deterministic:
             stored = order.run.result(*job.key)
-            todo += stored is None or not stored.complete or identity_fields(stored.info["config"]) != settings
+            todo += stored is None or not stored.complete or identity_fields(stored.record.config.as_dict()) != settings
     threads = order.config.train.threads or int(os.environ.get("OMP_NUM_THREADS", "").partition(",")[0] or 1)
     return max(1, min(cores() // max(1, threads), todo, _free_memory() // _BYTES))
 

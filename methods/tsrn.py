@@ -1,0 +1,91 @@
+"""TSRN (TextZoom): residual blocks that end in recurrent layers along columns and along rows.
+
+The rectifying network (STN) and the mask channel are left out: they serve pairs photographed with two lenses.
+"""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from methods import register
+from methods.base import Batch, Losses, Recipe
+from methods.blocks.layers import upsampler
+from methods.blocks.losses import gradient_profile_loss
+from methods.network import NetworkMethod
+
+
+class RecurrentRows(nn.Module):
+    """N×C×h×w → the same: a 1×1 convolution, then a GRU that reads every row in both directions."""
+
+    def __init__(self, channels: int) -> None:
+        super().__init__()
+        self.project = nn.Conv2d(channels, channels, 1)
+        self.gru = nn.GRU(channels, channels // 2, bidirectional=True, batch_first=True)
+
+    def forward(self, x: Tensor) -> Tensor:
+        rows = self.project(x).permute(0, 2, 3, 1)
+        read, _ = self.gru(rows.flatten(0, 1))
+        return read.view(rows.shape).permute(0, 3, 1, 2)
+
+
+class SequentialResidualBlock(nn.Module):
+    """Two convolutions, read along the columns; then x and the result, read along the rows."""
+
+    def __init__(self, channels: int) -> None:
+        super().__init__()
+        self.convolve = nn.Sequential(
+            nn.Conv2d(channels, channels, 3, padding=1),
+            nn.BatchNorm2d(channels),
+            nn.Mish(),
+            nn.Conv2d(channels, channels, 3, padding=1),
+            nn.BatchNorm2d(channels),
+        )
+        self.columns = RecurrentRows(channels)
+        self.rows = RecurrentRows(channels)
+
+    def forward(self, x: Tensor) -> Tensor:
+        columns = self.columns(self.convolve(x).transpose(2, 3)).transpose(2, 3)
+        return self.rows(x + columns)
+
+
+class TSRNNetwork(nn.Module):
+    def __init__(self, channels: int = 64, blocks: int = 5) -> None:
+        super().__init__()
+        self.head = nn.Sequential(nn.Conv2d(3, channels, 9, padding=4), nn.PReLU())
+        self.blocks = nn.Sequential(*(SequentialResidualBlock(channels) for _ in range(blocks)))
+        self.fuse = nn.Sequential(nn.Conv2d(channels, channels, 3, padding=1), nn.BatchNorm2d(channels))
+        self.upsample = upsampler(channels, nn.Mish)
+        self.tail = nn.Conv2d(channels, 3, 9, padding=4)
+
+    def forward(self, lr: Tensor) -> Tensor:
+        head = self.head(lr)
+        return torch.tanh(self.tail(self.upsample(head + self.fuse(self.blocks(head)))))
+
+
+@register(in_all=False)
+class TSRN(NetworkMethod):
+    name = "tsrn"
+    title = "TSRN"
+    citation = (
+        "W. Wang, E. Xie, X. Liu, W. Wang, D. Liang, C. Shen, X. Bai, “Scene Text Image Super-Resolution in the Wild”, "
+        "ECCV 2020, doi:10.1007/978-3-030-58607-2_38, arXiv:2005.03341"
+    )
+    groups = ("related",)
+    native_recipe = Recipe(
+        learning_rate=1e-3, betas=(0.5, 0.999), schedule="constant", loss_scale=100.0, gradient_clip=0.25
+    )
+    halo = 72  # its recurrent layers read whole rows and columns, however long
+    pixel_weight, profile_weight = 20.0, 1e-4
+
+    def build(self) -> nn.Module:
+        return TSRNNetwork()
+
+    def loss(self, sr: Tensor, batch: Batch) -> Losses:
+        pixel, profile = F.mse_loss(sr, batch.hr), gradient_profile_loss(sr, batch.hr)
+        total = self.pixel_weight * pixel + self.profile_weight * profile
+        return {"total": total, "pixel": pixel.detach(), "gradient_profile": profile.detach()}
+
+    def notes(self) -> list[str]:
+        return ["TSRN runs without its rectifying network and without a mask channel."]

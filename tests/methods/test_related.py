@@ -1,0 +1,202 @@
+"""Methods of the group ``related`` against their publications, and libraries that have the same network."""
+
+from __future__ import annotations
+
+import csv
+import math
+import sys
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+import torchvision.transforms.functional
+from PIL import Image
+from torch import nn
+
+import methods
+from methods import NetworkMethod
+from methods.blocks.colour import luma
+from methods.blocks.losses import gradient_profile, gradient_profile_loss
+from methods.blocks.resize import upsample_bicubic, upsample_bilinear, upsample_lanczos
+from methods.contract import make_batch
+from methods.hat import hat_network
+from methods.rcan import rcan_network
+
+
+def network(name: str) -> Any:
+    torch.manual_seed(0)
+    method = methods.get(name).create()
+    assert isinstance(method, NetworkMethod)
+    return method.network.eval()
+
+
+def take_over(ours: nn.Module, theirs: nn.Module) -> None:
+    """Copy parameters in their order; a linear layer takes over a 1×1 convolution."""
+    mine, others = list(ours.parameters()), list(theirs.parameters())
+    assert [p.squeeze().shape for p in mine] == [p.squeeze().shape for p in others]
+    with torch.no_grad():
+        for p, q in zip(mine, others, strict=True):
+            p.copy_(q.reshape(p.shape))
+
+
+def deviation(layer: Any) -> float:
+    return float(layer.weight.detach().std())
+
+
+def assert_same(ours: nn.Module, theirs: Any, *sizes: tuple[int, int]) -> None:
+    for size in sizes:
+        lr = torch.rand(1, 3, *size)
+        with torch.no_grad():
+            torch.testing.assert_close(ours(lr), theirs(lr), rtol=1e-4, atol=1e-5)
+
+
+@pytest.fixture(scope="module")
+def basicsr() -> ModuleType:
+    """BasicSR 1.4.2, which imports a torchvision module that no longer exists."""
+    sys.modules.setdefault("torchvision.transforms.functional_tensor", torchvision.transforms.functional)
+    return pytest.importorskip("basicsr.archs", exc_type=ImportError)
+
+
+# -- interpolation ---------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(("height", "width"), [(1, 1), (8, 8), (3, 17), (40, 11)])
+@pytest.mark.parametrize(
+    ("enlarge", "filter_"),
+    [(upsample_bilinear, Image.Resampling.BILINEAR), (upsample_lanczos, Image.Resampling.LANCZOS)],
+)
+def test_interpolation_is_pillows(enlarge: Any, filter_: Image.Resampling, height: int, width: int) -> None:
+    pixels = np.random.default_rng(0).random((height, width), dtype=np.float32)
+    ours = enlarge(torch.from_numpy(pixels)[None, None])[0, 0].numpy()
+    theirs = Image.fromarray(pixels).resize((8 * width, 8 * height), filter_)
+    np.testing.assert_allclose(ours, np.asarray(theirs), atol=2e-6)
+
+
+# -- VDSR and EDSR ---------------------------------------------------------------------------------
+
+
+def test_vdsr_adds_to_the_luma_alone_and_starts_as_he_et_al() -> None:
+    vdsr = network("vdsr")
+    lr = make_batch(1, (4, 6)).lr
+    sr, bicubic = vdsr(lr).detach(), upsample_bicubic(lr).clamp(0, 1)
+    torch.testing.assert_close(sr - bicubic, (luma(sr) - luma(bicubic)).expand(-1, 3, -1, -1))
+    assert deviation(vdsr.layers[4]) == pytest.approx(math.sqrt(2 / (64 * 9)), rel=0.05)
+    assert not vdsr.layers[4].bias.any()
+
+
+def test_edsr_scales_residuals_in_the_large_size_only() -> None:
+    assert [{block.scale for block in network(name).body[:-1]} for name in ("edsr", "edsr-large")] == [{1.0}, {0.1}]
+
+
+@pytest.mark.usefixtures("basicsr")
+def test_edsr_equals_basicsrs() -> None:
+    from basicsr.archs.edsr_arch import EDSR
+
+    theirs = EDSR(3, 3, num_feat=64, num_block=16, upscale=8, img_range=1.0)
+    ours = network("edsr")
+    take_over(ours, theirs)
+    assert_same(ours, theirs, (5, 9))
+    assert deviation(ours.body[3].layers[2]) == pytest.approx(1 / math.sqrt(3 * 64 * 9), rel=0.05)
+
+
+# -- RCAN, RDN, A2N --------------------------------------------------------------------------------
+
+
+def test_rcan_equals_spandrels() -> None:
+    spandrel = pytest.importorskip("spandrel.architectures.RCAN")
+    theirs = spandrel.RCAN(scale=8, rgb_range=1, n_resgroups=2, n_resblocks=3)
+    ours = rcan_network(groups=2, blocks=3)
+    take_over(ours, nn.ModuleList([theirs.head, theirs.body, theirs.tail]))  # without its two shifts by the mean
+    assert_same(ours, lambda lr: theirs(lr.clone()), (5, 9))
+
+
+def test_rdn_blocks_and_fusion() -> None:
+    """No library has RDN: the layers in their order, and what enters and leaves a block."""
+    for name, blocks, growth, layers in (("rdn-a", 20, 32, 6), ("rdn-b", 16, 64, 8)):
+        rdn = network(name)
+        dense = [(growth, 64 + i * growth, 3, 3) for i in range(layers)] + [(64, 64 + layers * growth, 1, 1)]
+        shapes = [tuple(m.weight.shape) for m in rdn.modules() if isinstance(m, nn.Conv2d)]
+        assert shapes == [
+            (64, 3, 3, 3), (64, 64, 3, 3), *dense * blocks, (64, 64 * blocks, 1, 1), (64, 64, 3, 3),
+            *[(256, 64, 3, 3)] * 3, (3, 64, 3, 3),
+        ]  # fmt: skip
+    block = rdn.body.blocks[0]
+    nn.init.zeros_(block.fuse.weight)
+    x = torch.rand(1, 64, 3, 4)
+    torch.testing.assert_close(block(x), x + block.fuse.bias[:, None, None])
+
+
+def test_a2n_starts_as_the_mean_of_its_branches_on_top_of_bilinear() -> None:
+    a2n = network("a2n")
+    block, x = a2n.blocks[3], torch.rand(1, 40, 5, 6)
+    y = nn.functional.leaky_relu(block.enter(x), 0.2)
+    branches = block.attended(block.gated(y) * block.gate(y)), block.plain(y)
+    mean = block.leave(nn.functional.leaky_relu((branches[0] + branches[1]) / 2, 0.2))
+    torch.testing.assert_close(block(x), x + mean, rtol=0, atol=2e-3)
+    for parameter in a2n.tail.parameters():
+        nn.init.zeros_(parameter)
+    lr = torch.rand(1, 3, 4, 5)
+    torch.testing.assert_close(a2n(lr), upsample_bilinear(lr))
+
+
+# -- TSRN ------------------------------------------------------------------------------------------
+
+
+def test_tsrn_reads_whole_rows_and_columns_in_both_directions() -> None:
+    block = network("tsrn").blocks[0]
+    x = torch.rand(1, 64, 12, 14)
+    nudged = x.clone()
+    nudged[..., 5, 6] += 1.0
+    with torch.no_grad():
+        moved = (block(nudged) - block(x)).abs().sum(dim=1)[0]
+    assert (moved[[0, -1], 6] > 0).all() and (moved[5, [0, -1]] > 0).all()
+
+
+def test_gradient_profile_of_a_ramp() -> None:
+    ramp = torch.arange(6.0).expand(1, 1, 4, 6) / 10 + 0.2
+    profile = gradient_profile(ramp)[0, 0]
+    torch.testing.assert_close(profile[1:-1, 1:-1], torch.full((2, 4), math.sqrt(0.01 + 1e-6)))
+    assert profile[1, 0] == pytest.approx(0.15, abs=1e-4)  # zeros beyond the border: an edge
+    assert gradient_profile_loss(ramp, ramp) == 0 and gradient_profile_loss(ramp, ramp.flip(-1)) > 0
+    flat = torch.full((1, 1, 3, 3), 0.5, requires_grad=True)
+    gradient_profile_loss(flat, ramp[..., :3, :3]).backward()
+    assert flat.grad is not None and torch.isfinite(flat.grad).all()
+
+
+# -- HAT -------------------------------------------------------------------------------------------
+
+
+def test_hat_equals_spandrels() -> None:
+    spandrel = pytest.importorskip("spandrel.architectures.HAT")
+    theirs = spandrel.HAT(
+        upscale=8, in_chans=3, img_size=64, window_size=8, compress_ratio=24, squeeze_factor=24, conv_scale=0.01,
+        overlap_ratio=0.5, img_range=1.0, depths=[3, 3], embed_dim=96, num_heads=[6, 6], mlp_ratio=2,
+        upsampler="pixelshuffle", resi_connection="1conv",
+    ).eval()  # fmt: skip
+    ours = hat_network(dim=96, groups=2, depth=3).eval()
+    for block in (m for m in theirs.modules() if type(m).__name__ == "HAB"):
+        block.conv_block = block._modules.pop("conv_block")  # the last of its layers, as in ours
+    for block in (m for m in theirs.modules() if type(m).__name__ == "OCAB"):
+        # Its indices begin at −200, and count from the end of the table there.
+        block.relative_position_bias_table.data = block.relative_position_bias_table.data.roll(200, dims=0)
+    take_over(ours, theirs)
+    for block in (m for m in theirs.modules() if type(m).__name__ == "OCAB"):
+        block.relative_position_bias_table.data = block.relative_position_bias_table.data.roll(-200, dims=0)
+    assert_same(ours, theirs, (8, 8), (16, 24))
+    assert deviation(ours.body.groups[1].blocks[1].swin.mlp.fc1) == pytest.approx(0.02, rel=0.05)
+    squeeze = ours.body.groups[1].blocks[1].channels[3].squeeze
+    assert deviation(squeeze) == pytest.approx(1 / math.sqrt(3 * 96), rel=0.15)  # not drawn as linear layers are
+
+
+# -- who is missing --------------------------------------------------------------------------------
+
+
+def test_who_is_missing_is_said_with_the_reason() -> None:
+    with (Path(methods.__file__).parent / "missing.csv").open(encoding="utf-8", newline="") as file:
+        rows = list(csv.DictReader(file))
+    assert rows and list(rows[0]) == ["method", "year", "kind", "why", "facts"]
+    assert all(all(row.values()) and row["year"].isdigit() and row["facts"].endswith(".") for row in rows)
+    assert not {row["method"] for row in rows} & {methods.get(name).title for name in methods.names()}
