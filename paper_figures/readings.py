@@ -56,8 +56,8 @@ READINGS = (
     Reading(
         "renormalised weights",
         {"network": "paper", "term": "attract", "weights": "renormalised"},
-        "the text's: the same, with weights that are clipped and sum to 1. Ours: two parameters, each clipped, then both "
-        "divided by their sum.",
+        "the text's: the same, with weights that are clipped and sum to 1. Ours: two parameters, each clipped, then "
+        "both divided by their sum.",
     ),
     Reading(
         "released network",

@@ -90,7 +90,15 @@ def caption(results: Results, rows: Sequence[Row], rankings: dict[str, Ranking])
     found = [f"Median ± standard deviation over {plates}{pooled}."]
     if any(paper.score(row.name, "psnr") for row in rows):
         found.append("Beneath, in grey: the paper's.")
-    return [*found, _deciding(rows, rankings), conventions.budget(results)]
+    return [*found, _deciding(rows, rankings), _budget(results)]
+
+
+def _budget(results: Results) -> str:
+    """What a training was given, in a few words."""
+    if not any(row.trained for row in results.rows):
+        return "Nothing here was trained."
+    iterations, batch = f"{results.reference['iterations']:,}", results.setting("train.batch_size")
+    return f"Trained with {iterations} iterations of {batch} patches (the paper: {paper.ITERATIONS:,} iterations)."
 
 
 def _deciding(rows: Sequence[Row], rankings: dict[str, Ranking]) -> str:
@@ -102,8 +110,9 @@ def _deciding(rows: Sequence[Row], rankings: dict[str, Ranking]) -> str:
         return "These plates cannot rank the methods: fewer than two plate numbers have scores."
     listed = [_in_units(metric, value) for metric, value in smallest.items()]
     return (
-        "Bold: best; bold and underlined: second; methods that these plates cannot tell apart (Holm's correction over "
-        f"all pairs) share a rank. Smallest difference they can decide: {', '.join(listed)}."
+        "Bold: first; bold and underlined: second, by the mean difference plate by plate; methods that these plates "
+        "cannot tell apart (Holm's correction over all pairs) share a rank. Smallest difference they can decide: "
+        f"{', '.join(listed)}."
     )
 
 

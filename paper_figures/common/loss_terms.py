@@ -46,7 +46,7 @@ def percent(value: float | None) -> str:
 
 
 def only_in_name(row: Row, share: float | None) -> list[str]:
-    """A sentence on a row whose contrastive term has next to nothing of the loss."""
-    if share is None or not share < SMALL:
+    """A sentence on a row with a fixed weight whose contrastive term has next to nothing of the loss."""
+    if share is None or not share < SMALL or row.options.get("weights") != "fixed":
         return []
     return [f"{row.title}: the contrastive term has {percent(share)} of the loss; this row is MSE in all but name."]

@@ -35,8 +35,8 @@ def document(drawing: Drawing, name: str, title: str) -> str:
 
 
 def _narrow(drawing: Drawing, name: str, title: str) -> str:
-    sentences = " ".join(text.latex(words) for words in (f"{title}.", *filter(None, drawing.caption)))
-    below = " ".join(text.latex(words) for words in drawing.conditions if words)
+    sentences = " ".join(_set(words) for words in (f"{title}.", *filter(None, drawing.caption)))
+    below = " ".join(_set(words) for words in drawing.conditions if words)
     return "\n".join([
         r"\begin{table}",
         r"\centering\footnotesize\setlength{\tabcolsep}{3pt}",
@@ -57,13 +57,18 @@ def _below(drawing: Drawing) -> list[str]:
 def table(shown: Table) -> str:
     """A booktabs ``tabular``; sentences and commands are broken into lines."""
     lines = [rf"\begin{{tabular}}{{@{{}}{''.join(_kinds(shown))}@{{}}}}", r"\toprule"]
-    lines += [" & ".join(text.latex(column.header) for column in shown.columns) + r" \\", r"\midrule"]
+    lines += [" & ".join(_set(column.header) for column in shown.columns) + r" \\", r"\midrule"]
     for i, row in enumerate(shown.rows):
         lines += [r"\midrule"] * (i in shown.rules)
         lines.append(" & ".join(map(_cell, row, shown.columns)) + r" \\")
         if any(cell.beneath for cell in row):
             lines.append(" & ".join(_grey(text.latex(cell.beneath)) for cell in row) + r" \\[2pt]")
     return "\n".join([*lines, r"\bottomrule", r"\end{tabular}"])
+
+
+def _set(words: str) -> str:
+    """Plain text as LaTeX, PSNR_Y with its index set low."""
+    return text.latex(words).replace(r"PSNR\_Y", r"PSNR\textsubscript{Y}")
 
 
 def _is_broken(column: Column) -> bool:

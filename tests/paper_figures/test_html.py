@@ -25,7 +25,7 @@ from typer.testing import CliRunner
 
 from benchmark.cli import main
 from benchmark.results.store import Run
-from paper_figures import claims, convergence, table1
+from paper_figures import claims, convergence, table1, table1_full
 from paper_figures.common.drawing import Drawing
 from paper_figures.common.results import load
 from paper_figures.common.tables import Cell, Column, Table
@@ -34,7 +34,7 @@ from paper_figures.report.content import Artefact
 from paper_figures.report.image_browser import Letter, Picture
 
 BY_NAME = {fake.name: fake for fake in METHODS}
-FIGURES = {module.NAME: module for module in (claims, table1, convergence)}
+FIGURES = {module.NAME: module for module in (claims, table1, table1_full, convergence)}
 """Enough of the report for a page; all of it is drawn in test_report."""
 
 
@@ -214,12 +214,12 @@ def test_places_have_endings() -> None:
 # -- sections --------------------------------------------------------------------------------------
 
 
-def test_table_1_keeps_the_bound_apart_and_links_its_footnotes(source: str) -> None:
-    table = source.split('<section id="table1"')[1].split("</table>")[0]
+def test_the_full_table_keeps_the_bound_apart_and_links_its_footnotes(source: str) -> None:
+    table = source.split('<section id="table1_full"')[1].split("</table>")[0]
     bodies = table.split("<tbody>")[1:]
     assert len(bodies) == 2 and "HR (upper bound)" in bodies[1] and "MSRN" in bodies[0]
-    assert re.search(r'ESRGAN<sup><a href="#table1-note-1" aria-label="footnote 1">1</a></sup>', bodies[0])
-    assert '<li id="table1-note-1">The perceptual network is random.</li>' in source
+    assert re.search(r'ESRGAN<sup><a href="#table1_full-note-1" aria-label="footnote 1">1</a></sup>', bodies[0])
+    assert '<li id="table1_full-note-1">The perceptual network is random.</li>' in source
     assert re.search(r'rank1">\s*<span class="shown">20.31</span><small> ± 2.00</small>', bodies[0])
 
 
