@@ -173,7 +173,7 @@ class ESRGAN(NetworkMethod):
         return {"total": F.l1_loss(sr, batch.hr)}
 
     def prepare(self, session: Session) -> None:
-        self.pixel_iterations = round((1.0 - self.options.gan_share) * session.iterations)
+        self.pixel_iterations = self._pixel_iterations(self.options, session.iterations)
         turn = self.pixel_iterations / session.iterations
         self.phase = (0.0, turn) if turn > 0.0 else (0.0, 1.0)
         super().prepare(session)
@@ -191,6 +191,16 @@ class ESRGAN(NetworkMethod):
             self.features = self.to_device(resnet18_plates_features(_WITHOUT))
         elif self.options.perceptual != "none":
             self.features = self.to_device(vgg19_conv5_4(self.options.perceptual, _WITHOUT))
+
+    @classmethod
+    def selected_as(cls, options: Any, best: int, iterations: int) -> str:
+        if options.gan_share == 0.0:
+            return ""
+        return "pixel phase" if best <= cls._pixel_iterations(options, iterations) else "best PSNR"
+
+    @staticmethod
+    def _pixel_iterations(options: Any, iterations: int) -> int:
+        return round((1.0 - options.gan_share) * iterations)
 
     def external_weights(self) -> dict[str, str]:
         needed = self.options.perceptual == "plates" and self.options.gan_share > 0.0
@@ -271,7 +281,8 @@ class ESRGAN(NetworkMethod):
         notes = [
             f"ESRGAN spends the last {share:.0%} of its iterations on its adversarial phase.",
             "ESRGAN's discriminator halves four times, not five, as patches are 64×64.",
-            "Selected by validation PSNR, ESRGAN's weights tend to be from before its adversarial phase.",
+            "The row ESRGAN has the weights at the end of training. Those selected by validation PSNR, which tend to "
+            "be from before its adversarial phase, have a row of their own.",
         ]
         if self.options.perceptual == "plates":
             digest = self.external_weights()["perceptual"][:12]

@@ -29,6 +29,7 @@ BELOW = 3.0
 def draw(results: Results) -> Drawing:
     """Above: validation PSNR along training. Below: median test PSNR where a method was best, ours and the paper's."""
     rows = [row for row in results.competitors if row.trained and math.isfinite(row.scores["psnr"].median)]
+    rows = [row for row in rows if not results.is_end(row.name)]  # the point is where a training was best
     if not rows:
         raise NothingToDraw("no trained method has a result")
     looks = style.row_looks(results.competitors)
@@ -61,7 +62,7 @@ def _curves(axes: Axes, rows: list[Row], results: Results, looks: dict[str, Look
     labels: list[Label] = []
     tops: list[tuple[float, float]] = []
     for row in rows:
-        mine = history[history["method"] == row.name]
+        mine = history[history["method"] == (row.of or row.name)]
         curve = mean_curve(mine)
         if not curve.notna().any():
             continue

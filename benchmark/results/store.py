@@ -28,9 +28,9 @@ from benchmark.util.locks import members
 
 RESERVED = {"packs", "report"}
 """Folders in a results folder that are no runs, or in a run that are no methods."""
-TABLES = ("history.csv", "plates.csv")
+TABLES = ("history.csv", "plates.csv", "plates_last.csv")
 WEIGHTS = ("weights.safetensors", "last.safetensors")
-PICTURES = ("samples", "exhibits")
+PICTURES = ("samples", "samples_last", "exhibits")
 """What a result may consist of beside ``result.json``: tables, weights, folders of pictures."""
 LOCKS = ".locks"
 """Folder of a run's locks: one per job, and one per process that is working in the run."""
@@ -82,10 +82,17 @@ class Result:
         return read_table(self.folder / "history.csv")
 
     def plates(self) -> pd.DataFrame:
-        """One row per test plate; empty for a failure. ``read`` is "" where a judge read nothing."""
+        """One row per test plate; empty for a failure. ``read`` is "" where an OCR engine read nothing."""
+        return self._plates("plates.csv")
+
+    def plates_last(self) -> pd.DataFrame:
+        """The same of the last weights, where these are the method as published; else empty."""
+        return self._plates("plates_last.csv") if self.record.selected_as else pd.DataFrame()
+
+    def _plates(self, name: str) -> pd.DataFrame:
         # A plate read as 0012 or NA is text, and stays as it was written.
         frame = read_table(
-            self.folder / "plates.csv",
+            self.folder / name,
             dtype=dict.fromkeys(("name", "text", "read"), str),
             keep_default_na=False,
             na_values=[""],

@@ -161,6 +161,8 @@ def _files(result: Result, absent: list[str], complete: bool) -> Faults:
 
 
 def _wanted(result: Result, name: str) -> bool:
+    if name == "plates_last.csv":
+        return bool(result.record.selected_as)
     return name == "plates.csv" or bool(result.record.iterations)
 
 
@@ -228,6 +230,8 @@ def _scores(result: Result) -> Faults:
     sets = {"best": frame}
     if stored.best_unseen:
         sets["best_unseen"] = frame[frame["seen"] == 0]
+    if len(last := result.plates_last()):
+        sets["last"] = last
     for name, plates in sets.items():
         recomputed = plate_scores.summarise(plates)
         for metric, scores in getattr(stored, name).items():

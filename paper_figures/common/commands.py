@@ -21,7 +21,9 @@ def run_command(results: Results, wanted: Iterable[str], options: dict[str, str]
         words = shlex.split(str(recorded))
     except ValueError:  # an unbalanced quote: not a command this program recorded
         words = start
-    words = _set_option(words if words[:4] == start else start, "--methods", ",".join(wanted))
+    of = {row.name: row.of for row in results.rows if row.of}
+    named = dict.fromkeys(of.get(name, name) for name in wanted)
+    words = _set_option(words if words[:4] == start else start, "--methods", ",".join(named))
     if max(results.seeds) > 0:
         words = _set_option(words, "--seeds", str(max(results.seeds) + 1))
     for option, value in (options or {}).items():

@@ -172,7 +172,10 @@ def _folder(results: Results, name: str, seed: int) -> Path | None:
     """Where a method's pictures are; None for a name that is no folder's name (names come from files)."""
     if name in ("", ".", "..") or re.search(r"[/\\\x00]", name):
         return None
-    return results.folder / name / f"seed{seed}" / FOLDER
+    row = results.row(name)
+    if row is not None and row.of:
+        return results.folder / row.of / f"seed{seed}" / FOLDER
+    return results.folder / name / f"seed{seed}" / (f"{FOLDER}_last" if results.is_end(name) else FOLDER)
 
 
 def _short(file: Path) -> str:

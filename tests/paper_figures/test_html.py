@@ -99,7 +99,7 @@ def test_the_page_refers_to_nothing_but_itself_and_the_files_beside_it(source: s
     links = found.values("a", "href")
     assert {link for link in links if not link.startswith("#")} == {
         *(f"claims.{s}" for s in ("md", "tex", "csv")),
-        *(f"table1.{s}" for s in ("md", "tex", "csv")),
+        *(f"{table}.{s}" for table in ("table1", "table1_full") for s in ("md", "tex", "csv")),
         *(f"convergence.{s}" for s in ("csv", "pdf", "png")),
     }
     ids = [value for _, name, value in found.attributes if name == "id"]

@@ -6,15 +6,18 @@ import math
 import re
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 
 import pandas as pd
 import pytest
 from fake_plates import Lab
 from fake_results import ABLATION, METHODS, PATTERN, PLATES, Fake, make_run, pecl_options
 
-from benchmark.results.store import Run
-from paper_figures import table1, table1_full, weight_sweep
+import methods
+from benchmark.results.store import Run, write_result
+from paper_figures import convergence, table1, table1_full, weight_sweep
 from paper_figures.common import loss_terms, statistics
+from paper_figures.common.commands import run_command
 from paper_figures.common.drawing import NothingToDraw
 from paper_figures.common.results import Results, load
 from paper_figures.common.tables import Cell
@@ -183,3 +186,54 @@ def test_without_two_weights_there_is_no_sweep_and_without_an_engine_no_panel_of
     assert drawing.figure is not None and len(drawing.figure.axes) == 1
     assert "No intervals" in drawing.words
     assert PATTERN.mean() == pytest.approx(0.0)
+
+
+# -- a method whose last weights are the method as published ---------------------------------------
+
+
+def with_end(run: Run, selected_as: str = "pixel phase", loss: float = 1.0) -> Run:
+    """The run with ESRGAN's end scored, too: ``loss`` dB below what was selected."""
+    for result in run.results():
+        if result.method == "esrgan":
+            frame = pd.read_csv(result.folder / "plates.csv")
+            frame.assign(psnr=frame["psnr"] - loss).to_csv(result.folder / "plates_last.csv", index=False)
+            write_result(result.folder, {**result.info, "selected_as": selected_as})
+    return run
+
+
+def test_esrgan_is_shown_as_selected_and_at_its_end_which_stands_beside_the_papers(tmp_path: Path) -> None:
+    results = load(with_end(make_run(tmp_path, seeds=2)))
+    titles = [found.title for found in results.rows]
+    assert titles[titles.index("ESPCN") + 1 :][:2] == ["ESRGAN (pixel phase)", "ESRGAN"]
+    assert row(results, "ESRGAN (pixel phase)")[2].text.startswith("17.5") and not any(
+        cell.beneath for cell in row(results, "ESRGAN (pixel phase)")
+    )
+    end = row(results, "ESRGAN")
+    assert end[2].text.startswith("16.5") and end[2].beneath == "18.76 ± 2.26"
+    assert len(results.infos) == len({(info["method"], info["seed"]) for info in results.infos})
+    assert run_command(results, ["esrgan-selected", "esrgan"]).count("esrgan") == 1
+    drawing = convergence.draw(results)
+    tested = drawing.data[drawing.data["panel"] == "test"]
+    assert "esrgan-selected" in set(tested["method"]) and "esrgan" not in set(tested["method"])
+
+
+def test_weights_selected_in_the_second_phase_say_so(tmp_path: Path) -> None:
+    run = with_end(make_run(tmp_path), "best PSNR")
+    assert row(load(run), "ESRGAN (best PSNR)")
+    esrgan = methods.get("esrgan").method
+    options = SimpleNamespace(gan_share=0.1)
+    assert [esrgan.selected_as(options, best, 100) for best in (90, 91)] == ["pixel phase", "best PSNR"]
+    assert esrgan.selected_as(SimpleNamespace(gan_share=0.0), 100, 100) == ""
+    assert methods.get("srcnn").method.selected_as(SimpleNamespace(), 1, 100) == ""
+
+
+def test_a_result_whose_end_was_not_scored_is_one_row_with_a_note(tmp_path: Path) -> None:
+    esrgan = replace(BY_NAME["esrgan"], options={"gan_share": 0.1})
+    run = make_run(tmp_path, (BY_NAME["bicubic"], esrgan), seeds=2)
+    results = load(run)
+    assert [found.name for found in results.rows] == ["bicubic", "esrgan"]
+    assert any("not scored plate by plate: run it again" in note for note in table1_full.draw(results).footnotes)
+    with_end(run)
+    (tmp_path / "esrgan/seed1/plates_last.csv").unlink()  # one seed has it, the other not
+    results = load(run)
+    assert [found.title for found in results.rows] == ["Bicubic", "ESRGAN"]
