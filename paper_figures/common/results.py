@@ -262,6 +262,11 @@ class _Entry:
         return cls(name, seed, record, result.info, *tables, bool(is_stale(record)), last)
 
     @property
+    def at_end(self) -> bool:
+        """Whether the selected weights are the last ones."""
+        return self.record.best_iteration >= self.record.iterations
+
+    @property
     def problems(self) -> list[str]:
         """What a reader should know although the result can be used."""
         if self.history.empty:
@@ -325,12 +330,12 @@ def _position(name: str) -> int:
 
 def _split(entries: list[_Entry]) -> list[list[_Entry]]:
     """The seeds of a method; twice where its last weights are the method as published and all of them are scored: first
-    the selected ones, under a name of their own."""
-    if any(entry.last.empty for entry in entries):
+    the selected ones, under a name of their own. Of a seed that was best at its end the two are the same."""
+    if all(entry.last.empty for entry in entries) or any(entry.last.empty and not entry.at_end for entry in entries):
         return [entries]
     own = f"{entries[0].name}-selected"
     selected = [replace(e, name=own, of=e.name, plates=e.plates.assign(method=own)) for e in entries]
-    return [selected, [replace(entry, plates=entry.last) for entry in entries]]
+    return [selected, [e if e.last.empty else replace(e, plates=e.last) for e in entries]]
 
 
 def _title(entries: list[_Entry]) -> str:
@@ -343,7 +348,7 @@ def _notes(entries: list[_Entry]) -> tuple[str, ...]:
     """What results say of themselves, and whether the last weights, which are the method, are not shown."""
     notes = [note for entry in entries for note in entry.record.notes]
     record = entries[0].record
-    if any(entry.last.empty and _ends_otherwise(entry.record) for entry in entries):
+    if any(e.last.empty and not e.at_end and _ends_otherwise(e.record) for e in entries):
         notes.append(
             f"{record.title}: these are the weights selected by validation PSNR. Those at the end of training, which "
             "are the method as published, were not scored plate by plate: run it again."

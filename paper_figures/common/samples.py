@@ -175,7 +175,9 @@ def _folder(results: Results, name: str, seed: int) -> Path | None:
     row = results.row(name)
     if row is not None and row.of:
         return results.folder / row.of / f"seed{seed}" / FOLDER
-    return results.folder / name / f"seed{seed}" / (f"{FOLDER}_last" if results.is_end(name) else FOLDER)
+    folder = results.folder / name / f"seed{seed}"
+    last = folder / f"{FOLDER}_last"  # which a seed lacks that was best at its end
+    return last if results.is_end(name) and last.is_dir() else folder / FOLDER
 
 
 def _short(file: Path) -> str:

@@ -237,3 +237,16 @@ def test_a_result_whose_end_was_not_scored_is_one_row_with_a_note(tmp_path: Path
     (tmp_path / "esrgan/seed1/plates_last.csv").unlink()  # one seed has it, the other not
     results = load(run)
     assert [found.title for found in results.rows] == ["Bicubic", "ESRGAN"]
+
+
+def test_of_a_seed_that_was_best_at_its_end_selected_and_last_weights_are_the_same(tmp_path: Path) -> None:
+    esrgan = replace(BY_NAME["esrgan"], options={"gan_share": 0.1}, best=1000)
+    run = make_run(tmp_path, (BY_NAME["bicubic"], esrgan), seeds=2)
+    results = load(run)
+    assert [found.title for found in results.rows] == ["Bicubic", "ESRGAN"]  # one row, without a note
+    assert not any("run it again" in note for note in results.rows[1].notes)
+    with_end(run)
+    (tmp_path / "esrgan/seed1/plates_last.csv").unlink()
+    results = load(run)
+    assert [found.name for found in results.rows] == ["bicubic", "esrgan-selected", "esrgan"]
+    assert results.plates_of(results.rows[2]).groupby("seed")["psnr"].mean().round(2).tolist() == [16.44, 17.64]
