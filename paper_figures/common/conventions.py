@@ -24,10 +24,20 @@ DEGRADATION = (
 def conditions(results: Results) -> list[str]:
     """How every number of a table came about: scoring, plates, budget, choice of weights, OCR engines."""
     found = [
-        SCORING, DEGRADATION, data(results), leaks(results), budget(results), seeds(results), selection(results),
-        ocr(results),
+        SCORING, DEGRADATION, inference(results), data(results), leaks(results), budget(results), seeds(results),
+        selection(results), ocr(results),
     ]  # fmt: skip
     return [sentence for sentence in found if sentence]
+
+
+def inference(results: Results) -> str:
+    """Whether plates were upscaled whole or in patches."""
+    if results.setting("scoring.inference") != "patches":
+        return "Plates are upscaled whole."
+    return (
+        "Plates are upscaled in patches, also where weights are chosen: windows of 8×8 LR pixels (64×64 HR) that "
+        "overlap by half and are blended. The paper upscales overlapping patches; overlap and blending are ours."
+    )
 
 
 def data(results: Results) -> str:

@@ -35,7 +35,7 @@ _ORDER = (
     "claims", "table1", "table1_full", "comparisons", "forest", "paper_comparison", "left_open", "convergence",
     "qualitative", "ablation", "ablation_psnr", "ablation_reading", "contrast_euclidean", "contrast_manhattan",
     "qualitative_ablation", "distortion_maps", "distortion_scores", "readings", "weight_sweep", "loss_weights",
-    "calibration", "calibration_table", "plate_height", "leaks", "cost", "training_plates", "patches",
+    "calibration", "calibration_table", "plate_height", "inference", "leaks", "cost", "training_plates", "patches",
 )  # fmt: skip
 _TRACE = "error.txt"
 _SUFFIXES = ("csv", "md", "tex", "pdf", "png", "html", _TRACE)
