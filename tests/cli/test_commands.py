@@ -191,6 +191,7 @@ def test_another_ocr_engine_scores_the_stored_weights(
     after = json.loads((folder / "result.json").read_text())
     assert after["identity"] == before["identity"] and after["scoring_identity"] != before["scoring_identity"]
     assert after["judge"]["name"] == "rapid" and before["judge"] is None
+    assert before["abstention"] == {} and after["abstention"].keys() <= {"judge"}
     pictures = ["psnr", "psnr_y", "ssim", "blur"]
     for which in ("best", "last"):
         assert [after["scores"][which][m] for m in pictures] == [before["scores"][which][m] for m in pictures]
