@@ -86,7 +86,7 @@ def _parameters(rows: Sequence[Row]) -> list[Column]:
 
 def _mean_and_training(results: Results, rows: Sequence[Row], shares: Sequence[float | None]) -> list[Column]:
     found = [results.interval(row, "psnr") for row in rows]
-    intervals = [f"{text.number(f.low)} – {text.number(f.high)}" if f.known else text.DASH for f in found]
+    intervals = [f"{text.number(f.low)} – {text.number(f.high)}" if f.bounded else text.DASH for f in found]
     printed = [paper.value(row.name, "best_iteration") for row in rows]
     columns = [
         Column("mean PSNR (dB)", [Cell(text.number(row.scores["psnr"].mean)) for row in rows]),

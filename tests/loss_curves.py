@@ -328,6 +328,8 @@ def main() -> None:
     parser.add_argument("--print", action="store_true", help="print them as JSON")
     parser.add_argument("names", nargs="*", help="cases to compute; all by default")
     wanted = parser.parse_args()
+    if unknown := set(wanted.names) - set(versions()):
+        parser.error(f"no case {', '.join(sorted(unknown))}: CASES in this file has {', '.join(versions())}")
     torch.set_num_threads(1)
     curves = all_curves(wanted.names or versions())
     if wanted.print:
