@@ -90,7 +90,7 @@ def compare(a: Run, b: Run, allow_mixed: bool = False) -> Comparison:
 def _same_plates(a: Results, b: Results) -> bool:
     """Whether both were scored on the plates of one fingerprint, split alike."""
     one, other = a.reference["data"], b.reference["data"]
-    known = one.get("fingerprint") is not None
+    known = bool(one.get("fingerprint"))
     return known and all(one.get(key) == other.get(key) for key in ("fingerprint", "protocol", "test"))
 
 
