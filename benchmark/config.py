@@ -124,8 +124,49 @@ class Scoring(_Section):
     """Folder of a recognition model for ``ocr=paddle``; unset: the one PaddleOCR downloads."""
     paddle_device: str = "cpu"
     """Where PaddleOCR reads, as it calls devices: cpu, gpu or gpu:N."""
+    inference: Literal["plate", "patches", "both"] = "plate"
+    """plate: whole plates are upscaled; patches: 8×8 LR windows of them, half overlapping and blended, also where
+    weights are chosen; both: as plate, and what patches of the same weights score beside it."""
     samples: Annotated[int, Field(ge=0, le=100_000)] = 8
     """Plates per method kept as pictures (LR enlarged, SR and HR side by side)."""
+
+
+class Slurm(_Section):
+    """What a job of ``--executor slurm`` asks its cluster for; no result depends on it."""
+
+    partition: str | None = None
+    account: str | None = None
+    gpus: Annotated[int, Field(ge=0, le=64)] = 1
+    """GPUs of a job; 0: it computes on the CPU."""
+    cpus: Annotated[int, Field(ge=1, le=1024)] = 4
+    """CPU cores of a job, and its threads where ``train.threads`` is 0."""
+    memory_gb: Annotated[int, Field(ge=1, le=10_000)] = 16
+    minutes: Annotated[int, Field(ge=1, le=10**6)] = 240
+    """Time limit of a job. One that needs longer writes a checkpoint, goes back to the queue and goes on."""
+    parallel: Annotated[int, Field(ge=1, le=100_000)] = 64
+    """Jobs of the array that run at a time."""
+    signal_seconds: Annotated[int, Field(ge=10, le=3600)] = 120
+    """How long before its time limit a job is told to write a checkpoint."""
+    directives: str = ""
+    """More options of sbatch, separated by spaces: ``qos=high constraint=a100``."""
+    setup: str = ""
+    """A line of shell before each job: ``module load cuda``."""
+    python: str | None = None
+    """What runs Python on the nodes, such as ``apptainer exec --nv plate-sr.sif python``; none: this interpreter."""
+    cluster: Literal["slurm", "local"] = "slurm"
+    """local: the same jobs as processes of this machine, all at once, to try them out."""
+
+
+class Ray(_Section):
+    """What a task of ``--executor ray`` asks its cluster for; no result depends on it."""
+
+    gpus: Annotated[float, Field(ge=0, le=64)] | None = None
+    """GPUs of a task, also part of one (0.5: two share it); none: 1 where ``--device`` is CUDA, or auto and CUDA is
+    on this machine and RAY_ADDRESS is not set, else 0."""
+    cpus: Annotated[int, Field(ge=1, le=1024)] = 1
+    """CPU cores of a task, and its threads where ``train.threads`` is 0."""
+    retries: Annotated[int, Field(ge=0, le=1000)] = 5
+    """How often a task is run again if its machine dies."""
 
 
 class Config(_Section):
@@ -136,6 +177,8 @@ class Config(_Section):
     train: Train = Train()
     scoring: Scoring = Scoring()
     methods: dict[str, dict[str, Any]] = {}
+    slurm: Slurm = Field(default=Slurm(), exclude=True)  # where jobs run is no part of a result
+    ray: Ray = Field(default=Ray(), exclude=True)
 
     def options(self, family: str) -> dict[str, Any]:
         """Options set for a family of methods (what is not set keeps the method's default)."""
@@ -231,7 +274,7 @@ def build(tree: dict[str, dict[str, Any]], preset: str) -> Config:
         raise UserError(_first_error(error, "")) from None
 
 
-SECTIONS: dict[str, type[_Section]] = {"data": Data, "train": Train, "scoring": Scoring}
+SECTIONS: dict[str, type[_Section]] = {"data": Data, "train": Train, "scoring": Scoring, "slurm": Slurm, "ray": Ray}
 
 
 def method_options() -> dict[str, type[Any]]:

@@ -104,7 +104,7 @@ def _differences(grid: Grid, compared: list[Comparison], metric: str) -> list[Co
     label = kind.label.replace(", second engine", "")
     return [
         Column(f"{label} − MSE's ({unit})", [
-            Cell(shown(one.found, metric), marks=_mark(one)) if one else Cell() for one in there
+            Cell(shown(one.interval, metric), marks=_mark(one)) if one else Cell() for one in there
         ]),
         Column("p", [Cell(probability(one.corrected)) if one else Cell() for one in there]),
     ]  # fmt: skip
@@ -115,7 +115,7 @@ def _mark(one: Comparison) -> str:
         return ""
     if one.verdict == TIE:
         return "="
-    return _BETTER if one.found.above() else _WORSE
+    return _BETTER if one.interval.above() else _WORSE
 
 
 # -- caption and CSV -------------------------------------------------------------------------------
@@ -142,7 +142,7 @@ def _metrics() -> list[str]:
 
 
 def _statistics(compared: list[Comparison]) -> list[str]:
-    known = [one for one in compared if one.found.known]
+    known = [one for one in compared if one.interval.bounded]
     if not known:
         return ["No difference to MSE alone has an interval: MSE alone, or a second plate text, is missing."]
     tests = dict.fromkeys(one.test.name for one in known)
@@ -150,7 +150,7 @@ def _statistics(compared: list[Comparison]) -> list[str]:
         "Differences are to MSE alone on the same plates: the mean, its interval, and p after Holm's correction over "
         f"the cells of one table ({' and '.join(tests)} on plate texts; p speaks of plates, not of seeds). + and − "
         "mark a difference where interval and test agree at 5 %, = a tie.",
-        statistics.resampled(max(known, key=lambda one: (one.found.seeds, one.found.plates)).found),
+        statistics.resampled(max(known, key=lambda one: (one.interval.seeds, one.interval.plates)).interval),
     ]
 
 
@@ -177,7 +177,7 @@ def _numbers(row: Row, compared: dict[str, Comparison]) -> dict[str, Any]:
             numbers |= {f"{metric}_{k}": getattr(summary, k) for k in ("median", "sd", "mean", "n", "lacking")}
         if metric in compared:
             one = compared[metric]
-            values = {"": one.found.value, "_low": one.found.low, "_high": one.found.high, "_p": one.test.p}
+            values = {"": one.interval.value, "_low": one.interval.low, "_high": one.interval.high, "_p": one.test.p}
             numbers |= {f"{metric}_difference{name}": value for name, value in values.items()}
             numbers |= {f"{metric}_difference_p_holm": one.corrected, f"{metric}_verdict": one.verdict}
     return numbers

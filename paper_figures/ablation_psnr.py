@@ -22,23 +22,23 @@ SHOWN = ("psnr", "psnr_y")
 
 def draw(results: Results) -> Drawing:
     """Above: mean scores. Below: mean of the differences to MSE alone, plate by plate. A block a grid."""
-    found = grids(results)
-    quantities = (LEVEL, DIFFERENCE) if any(grid.mse for grid in found) else (LEVEL,)
-    metrics = [metric for metric in SHOWN if any(metric in row.scores for grid in found for row in grid.rows)]
-    data = frame(results, found, metrics, quantities)
+    ablations = grids(results)
+    quantities = (LEVEL, DIFFERENCE) if any(grid.mse for grid in ablations) else (LEVEL,)
+    metrics = [metric for metric in SHOWN if any(metric in row.scores for grid in ablations for row in grid.rows)]
+    data = frame(results, ablations, metrics, quantities)
     data["paper"] = [_paper(*cell) for cell in data[["metric", "quantity", "distance", "dimension"]].to_numpy()]
     with style.style():
         right = label_room()
-        figure, axes = blocks([grid.heading for grid in found], len(quantities), len(metrics), right, 1.25)
-        for grid, block in zip(found, axes, strict=True):
+        figure, axes = blocks([grid.heading for grid in ablations], len(quantities), len(metrics), right, 1.25)
+        for grid, block in zip(ablations, axes, strict=True):
             for quantity, row in zip(quantities, block, strict=True):
-                for metric, one in zip(metrics, row, strict=True):
-                    panel(one, grid, data, metric, quantity)
-            for one in block[-1]:
-                one.set_xlabel("dimension d of the embedding")
+                for metric, ax in zip(metrics, row, strict=True):
+                    panel(ax, grid, data, metric, quantity)
+            for ax in block[-1]:
+                ax.set_xlabel("dimension d of the embedding")
     return Drawing(
         data=data,
-        caption=caption(results, found, data),
+        caption=caption(results, ablations, data),
         conditions=[conventions.budget(results), conventions.data(results), conventions.selection(results)],
         figure=figure,
     )
@@ -50,7 +50,7 @@ def _paper(metric: str, quantity: str, distance: str, dimension: int) -> float:
     return printed.value if printed else math.nan
 
 
-def caption(results: Results, found: list[Grid], data: pd.DataFrame) -> list[str]:
+def caption(results: Results, ablations: list[Grid], data: pd.DataFrame) -> list[str]:
     """What is drawn, what was resampled, and the conditions."""
     lower = (
         " Lower panels: the mean of its differences to MSE alone on the same plates, whose intervals are narrower, as "
@@ -63,6 +63,6 @@ def caption(results: Results, found: list[Grid], data: pd.DataFrame) -> list[str
         + " Hollow diamonds, or arrows where they lie outside of the axis: what the paper's text gives at d = 512 (of "
         "PSNR_Y it gives the maximum over d); of the pixel loss alone it gives no number. Medians are in the CSV file.",
         intervals(data),
-        *remarks(found),
+        *remarks(ablations),
         *conventions.marks(results),
     ]

@@ -21,24 +21,24 @@ SHOWN = ("confidence", "plate_correct")
 
 def draw(results: Results) -> Drawing:
     """Left: mean OCR confidence. Right: plates read completely. A row a judge, a block a grid."""
-    found = grids(results)
-    scored = {metric for grid in found for row in grid.rows for metric in row.scores}
-    judges = [suffix for suffix in ("", SECOND) if scored & {metric + suffix for metric in SHOWN}]
-    if not judges:
+    ablations = grids(results)
+    scored = {metric for grid in ablations for row in grid.rows for metric in row.scores}
+    suffixes = [suffix for suffix in ("", SECOND) if scored & {metric + suffix for metric in SHOWN}]
+    if not suffixes:
         raise NothingToDraw("no plate of the ablation was read by a judge")
-    data = frame(results, found, [metric + suffix for suffix in judges for metric in SHOWN], (LEVEL,))
+    data = frame(results, ablations, [metric + suffix for suffix in suffixes for metric in SHOWN], (LEVEL,))
     with style.style():
         right = style.label_width([MSE + "†‡", "Manhattan"])
-        figure, axes = blocks([grid.heading for grid in found], len(judges), len(SHOWN), right, 1.25)
-        for grid, block in zip(found, axes, strict=True):
-            for suffix, row in zip(judges, block, strict=True):
-                for metric, one in zip(SHOWN, row, strict=True):
-                    panel(one, grid, data, metric + suffix, LEVEL)
-            for one in block[-1]:
-                one.set_xlabel("dimension d of the embedding")
+        figure, axes = blocks([grid.heading for grid in ablations], len(suffixes), len(SHOWN), right, 1.25)
+        for grid, block in zip(ablations, axes, strict=True):
+            for suffix, row in zip(suffixes, block, strict=True):
+                for metric, ax in zip(SHOWN, row, strict=True):
+                    panel(ax, grid, data, metric + suffix, LEVEL)
+            for ax in block[-1]:
+                ax.set_xlabel("dimension d of the embedding")
     return Drawing(
         data=data,
-        caption=caption(results, found, data),
+        caption=caption(results, ablations, data),
         conditions=[
             conventions.ocr(results),
             conventions.budget(results),
@@ -49,7 +49,7 @@ def draw(results: Results) -> Drawing:
     )
 
 
-def caption(results: Results, found: list[Grid], data: pd.DataFrame) -> list[str]:
+def caption(results: Results, ablations: list[Grid], data: pd.DataFrame) -> list[str]:
     """What is drawn, what was resampled, who read, and the conditions."""
     return [
         "Mean over the test plates of the OCR confidence (the paper's OCR ρ), and the share of plates read completely, "
@@ -57,6 +57,6 @@ def caption(results: Results, found: list[Grid], data: pd.DataFrame) -> list[str
         "network trained with the pixel loss alone. Confidence is not accuracy. Of its Fig. 9 the "
         "paper's text gives no numbers. Medians are in the CSV file.",
         intervals(data),
-        *remarks(found),
+        *remarks(ablations),
         *conventions.marks(results),
     ]

@@ -25,25 +25,25 @@ _LOOKS = (("#D55E00", "o", -0.012), ("#0072B2", "s", 0.012))  # the shift keeps 
 
 def draw(results: Results) -> Drawing:
     """One small panel a method: share of plates read completely, by the confidence of the OCR engine."""
-    found = engines(results)
-    rows = [row for row in results.main_rows if any(len(engine.readings(results, row)) for engine in found)]
+    ocr_engines = engines(results)
+    rows = [row for row in results.main_rows if any(len(engine.readings(results, row)) for engine in ocr_engines)]
     if not rows:
         raise NothingToDraw("no plate was read (no OCR engine)")
-    data = frame(results, rows, found)
+    data = frame(results, rows, ocr_engines)
     with style.style():
-        figure = _figure(rows, found, data)
+        figure = _figure(rows, ocr_engines, data)
     return Drawing(
         data=data,
-        caption=caption(results, found),
+        caption=caption(results, ocr_engines),
         conditions=[conventions.data(results), conventions.ocr(results)],
         figure=figure,
     )
 
 
-def frame(results: Results, rows: list[Row], found: list[Engine]) -> pd.DataFrame:
+def frame(results: Results, rows: list[Row], ocr_engines: list[Engine]) -> pd.DataFrame:
     """One line a (engine, method, bin); an empty bin has no confidence and accuracy. ``ece`` is the method's."""
     parts = []
-    for number, engine in enumerate(found, 1):
+    for number, engine in enumerate(ocr_engines, 1):
         for row in rows:
             readings = engine.readings(results, row)
             if readings.empty:
@@ -65,11 +65,11 @@ def frame(results: Results, rows: list[Row], found: list[Engine]) -> pd.DataFram
     return pd.concat(parts, ignore_index=True)
 
 
-def _figure(rows: list[Row], found: list[Engine], data: pd.DataFrame) -> Figure:
+def _figure(rows: list[Row], ocr_engines: list[Engine], data: pd.DataFrame) -> Figure:
     panel = (style.PAGE - _LEFT - _RIGHT) / _COLUMNS
     side = panel - _GAP
     columns = min(_COLUMNS, len(rows))
-    legend = _LEGEND if len(found) > 1 else 0.0
+    legend = _LEGEND if len(ocr_engines) > 1 else 0.0
     width = _LEFT + columns * panel + _RIGHT
     height = legend + math.ceil(len(rows) / columns) * (side + _HEAD) + _BOTTOM
     figure = Figure(figsize=(width, height))
@@ -89,7 +89,7 @@ def _figure(rows: list[Row], found: list[Engine], data: pd.DataFrame) -> Figure:
             Line2D(
                 [], [], color=colour, marker=marker, ls="", label=f"{which} OCR engine: {style.shorten(engine.name)}"
             )
-            for which, engine, (colour, marker, _) in zip(("first", "second"), found, _LOOKS)
+            for which, engine, (colour, marker, _) in zip(("first", "second"), ocr_engines, _LOOKS)
         ]
         figure.legend(
             handles=handles, loc="upper left", bbox_to_anchor=(_LEFT / width - 0.01, 1), ncols=2, frameon=False,
@@ -118,10 +118,10 @@ def _panel(axes: Axes, row: Row, data: pd.DataFrame) -> None:
     axes.set_title(style.label(row), fontsize=style.FONT, pad=3)
 
 
-def caption(results: Results, found: list[Engine]) -> list[str]:
+def caption(results: Results, ocr_engines: list[Engine]) -> list[str]:
     """How to read the panels, and the conditions."""
     seeds = " of all seeds" if len(results.seeds) > 1 else f", seed {results.seeds[0]} only"
-    only = [] if len(found) > 1 else ["One OCR engine only: another one may be calibrated otherwise."]
+    only = [] if len(ocr_engines) > 1 else ["One OCR engine only: another one may be calibrated otherwise."]
     return [
         f"Share of plates read completely against the confidence of the OCR engine: test plates{seeds} in {BINS} "
         "bins of equal width, each point at its bin's mean confidence, its area growing with the bin's share of "

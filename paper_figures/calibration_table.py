@@ -19,19 +19,19 @@ NEEDS = "table1"
 
 def draw(results: Results) -> Drawing:
     """One table an OCR engine."""
-    found = engines(results)
-    data = frame(results, found)
+    ocr_engines = engines(results)
+    data = frame(results, ocr_engines)
     if data.empty:
         raise NothingToDraw("no plate was read (no OCR engine)")
-    tables = [_table(results, data[data["judge"] == number], engine) for number, engine in enumerate(found, 1)]
+    tables = [_table(results, data[data["judge"] == number], engine) for number, engine in enumerate(ocr_engines, 1)]
     conditions = [conventions.data(results), conventions.ocr(results)]
     return Drawing(data=data, caption=caption(results), conditions=conditions, tables=tables)
 
 
-def frame(results: Results, found: list[Engine]) -> pd.DataFrame:
+def frame(results: Results, ocr_engines: list[Engine]) -> pd.DataFrame:
     """One line a (engine, method); shares from 0 to 1."""
     lines = []
-    for number, engine in enumerate(found, 1):
+    for number, engine in enumerate(ocr_engines, 1):
         for row in results.main_rows:
             readings = engine.readings(results, row)
             if readings.empty:

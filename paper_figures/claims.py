@@ -67,15 +67,17 @@ def _find(results: Results, claim: Claim, reading: Reading) -> Finding:
     if claim.test is None:
         return Finding(OPEN, "", claim.needs)
     try:
-        found = claim.test(results, reading)
+        finding = claim.test(results, reading)
     except Undecidable as lacking:
         reason, command = lacking.args
         return Finding(OPEN, "", reason, command)
     seen = patches(results)
     if seen >= SHARE * paper.PATCHES:
-        return found
+        return finding
     reason = f"{seen:,} of the {SHARE * paper.PATCHES:,.0f} training patches that a verdict needs"
-    return replace(found, outcome=EARLY, reason=reason, command=run_command(results, ["all"], preset(results, "paper")))
+    return replace(
+        finding, outcome=EARLY, reason=reason, command=run_command(results, ["all"], preset(results, "paper"))
+    )
 
 
 def draw(results: Results) -> Drawing:
@@ -91,15 +93,15 @@ def draw(results: Results) -> Drawing:
 
 def open_questions(verdicts: list[Verdict]) -> dict[str, list[str]]:
     """What is undecided and why, by the command that would decide it (empty where there is none)."""
-    found: dict[str, dict[str, list[str]]] = {}
+    by_command: dict[str, dict[str, list[str]]] = {}
     for verdict in verdicts:
         for finding, whose in ((verdict.finding, ""), (verdict.printed, " as printed")):
             if finding is not None and finding.outcome in (OPEN, EARLY):
-                numbers = found.setdefault(finding.command, {}).setdefault(finding.reason, [])
+                numbers = by_command.setdefault(finding.command, {}).setdefault(finding.reason, [])
                 numbers.append(f"{verdict.claim.number}{whose}")
     return {
         command: [f"Claim{'s' * (len(numbers) > 1)} {', '.join(numbers)}: {why}" for why, numbers in whys.items()]
-        for command, whys in found.items()
+        for command, whys in by_command.items()
     }
 
 
@@ -154,11 +156,11 @@ def _decided(finding: Finding) -> Finding:
 
 def rules() -> list[tuple[str, str]]:
     """How the claims are tested: each rule once, behind the numbers of its claims."""
-    found: dict[str, list[int]] = {}
+    by_rule: dict[str, list[int]] = {}
     for claim in CLAIMS:
         if claim.rule:
-            found.setdefault(claim.rule, []).append(claim.number)
-    return [(", ".join(map(str, numbers)), rule) for rule, numbers in found.items()]
+            by_rule.setdefault(claim.rule, []).append(claim.number)
+    return [(", ".join(map(str, numbers)), rule) for rule, numbers in by_rule.items()]
 
 
 def frame(verdicts: list[Verdict]) -> pd.DataFrame:
@@ -182,7 +184,7 @@ def frame(verdicts: list[Verdict]) -> pd.DataFrame:
 def budget(results: Results) -> str:
     """From which budget on a verdict is given, and how far this run is from it."""
     seen = patches(results)
-    early = " and ".join(one.text for name in EARLY_GROUP if (one := paper.value(name, "best_iteration")))
+    early = " and ".join(value.text for name in EARLY_GROUP if (value := paper.value(name, "best_iteration")))
     sentence = (
         f"A verdict needs {100 * SHARE:.0f} % of the paper's {paper.ITERATIONS:,} × {paper.BATCH} training patches: "
         f"the paper's text finds the two methods that converge early best after {early} iterations of 1,000k, all "
@@ -228,7 +230,7 @@ def caption(results: Results) -> list[str]:
             "95 % interval of the seeds' means; for PSNR it is enough to exceed how far the seeds are apart and what "
             "the validation PSNR of either method moved over the second half of training."
         )
-    found = grid.find(results, DESCRIBED.term)
-    if found is not None and len({d for _, d in found.cells}) > 1:
-        sentences.append(f"Claims 15 to 26: {grid.confound(found)}")
+    ablation = grid.find(results, DESCRIBED.term)
+    if ablation is not None and len({d for _, d in ablation.cells}) > 1:
+        sentences.append(f"Claims 15 to 26: {grid.confound(ablation)}")
     return [*sentences, *conventions.marks(results)]

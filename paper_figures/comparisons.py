@@ -29,8 +29,8 @@ def best(results: Results) -> Row | None:
 
 def references(results: Results) -> list[Row]:
     """PECL (``pecl``) and the best, each once."""
-    found = [row for row in (results.row(PECL), best(results)) if row is not None]
-    return list({row.name: row for row in found}.values())
+    rows = [row for row in (results.row(PECL), best(results)) if row is not None]
+    return list({row.name: row for row in rows}.values())
 
 
 def draw(results: Results) -> Drawing:
@@ -50,7 +50,7 @@ def draw(results: Results) -> Drawing:
         data=frame([comparison for _, comparison in compared]),
         caption=caption(results, list(by_reference.values())),
         conditions=[conventions.data(results)],
-        tables=[part for found in by_reference.values() for part in _tables(results, found)],
+        tables=[part for group in by_reference.values() for part in _tables(results, group)],
     )
 
 
@@ -64,30 +64,30 @@ def contenders(results: Results) -> list[Row]:
 # -- the table -------------------------------------------------------------------------------------
 
 
-def _tables(results: Results, found: list[Comparison]) -> list[Table]:
+def _tables(results: Results, compared: list[Comparison]) -> list[Table]:
     """One table, and one for the second OCR engine: beside the first they would be wider than a page."""
-    first = [comparison for comparison in found if METRICS[comparison.metric].engine != "second"]
-    second = [comparison for comparison in found if METRICS[comparison.metric].engine == "second"]
+    first = [comparison for comparison in compared if METRICS[comparison.metric].engine != "second"]
+    second = [comparison for comparison in compared if METRICS[comparison.metric].engine == "second"]
     parts = ((first, ""), (second, ", second engine"))
     return [_table(results, part, whose) for part, whose in parts if part]
 
 
-def _table(results: Results, found: list[Comparison], whose: str) -> Table:
-    reference = found[0].reference
-    rows = [row for row in contenders(results) if any(c.row.name == row.name for c in found)]
+def _table(results: Results, compared: list[Comparison], whose: str) -> Table:
+    reference = compared[0].reference
+    rows = [row for row in contenders(results) if any(c.row.name == row.name for c in compared)]
     columns = [Column("Method", [Cell(row.title, marks=row.marks) for row in rows])]
     for metric in METRICS_SHOWN:
-        mine = {c.row.name: c for c in found if c.metric == metric}
+        mine = {c.row.name: c for c in compared if c.metric == metric}
         if not mine:
             continue
         kind = METRICS[metric]
         heading = f"{kind.label.removesuffix(whose)} ({'points' if kind.unit == '%' else kind.unit})"
-        there = [mine.get(row.name) for row in rows]
+        in_order = [mine.get(row.name) for row in rows]
         columns += [
-            Column(heading, [Cell(shown(c.found, metric), marks="*" * bool(c.found.left_out)) if c else Cell()
-                             for c in there]),
-            Column("p", [Cell(probability(c.corrected) if c else text.DASH) for c in there]),
-            Column("verdict", [Cell(c.verdict if c else text.DASH, rank=_rank(c)) for c in there]),
+            Column(heading, [Cell(shown(c.interval, metric), marks="*" * bool(c.interval.left_out)) if c else Cell()
+                             for c in in_order]),
+            Column("p", [Cell(probability(c.corrected) if c else text.DASH) for c in in_order]),
+            Column("verdict", [Cell(c.verdict if c else text.DASH, rank=_rank(c)) for c in in_order]),
         ]  # fmt: skip
     place = "the best by median PSNR" if best(results) == reference else "the paper's method"
     first = next((i for i, row in enumerate(rows) if row.only_ablation), 0)
@@ -101,11 +101,11 @@ def _rank(comparison: Comparison | None) -> int:
 
 def caption(results: Results, by_reference: list[list[Comparison]]) -> list[str]:
     """What was compared, resampled and tested, one sentence after the other."""
-    everything = [comparison for found in by_reference for comparison in found]
-    most = max((c.found for c in everything), key=lambda found: (found.seeds, found.clusters))
-    titles = " and ".join(found[0].reference.title for found in by_reference)
+    everything = [comparison for group in by_reference for comparison in group]
+    most = max((c.interval for c in everything), key=lambda interval: (interval.seeds, interval.clusters))
+    titles = " and ".join(group[0].reference.title for group in by_reference)
     has_readings = any(c.metric != "psnr" for c in everything)
-    sizes = sorted({len([c for c in found if c.metric == metric]) for found in by_reference
+    sizes = sorted({len([c for c in group if c.metric == metric]) for group in by_reference
                     for metric in METRICS_SHOWN} - {0})  # fmt: skip
     count = " or ".join(str(size) for size in sizes)
     sentences = [
@@ -119,16 +119,16 @@ def caption(results: Results, by_reference: list[list[Comparison]]) -> list[str]
         "tie.",
     ]
     top = best(results)
-    if top is not None and any(found[0].reference == top for found in by_reference):
+    if top is not None and any(group[0].reference == top for group in by_reference):
         if len(by_reference) == 1 and top.name == PECL:
             sentences.append(f"{top.title} has the best median PSNR itself, so it is the only reference.")
         else:
             sentences.append(f"{top.title} was found best on these same plates, which flatters it slightly.")
     if results.row(PECL) is None:
         sentences.append("There is no result of PECL.")
-    left_out = [c for c in everything if c.found.left_out]
+    left_out = [c for c in everything if c.interval.left_out]
     if left_out:
-        listed = "; ".join(f"{c.row.title} and {c.reference.title}, {METRICS[c.metric].label}: {c.found.left_out}"
+        listed = "; ".join(f"{c.row.title} and {c.reference.title}, {METRICS[c.metric].label}: {c.interval.left_out}"
                            for c in left_out)  # fmt: skip
         sentences.append(f"* pairs without a finite difference are left out: {listed}.")
     if any(c.verdict == UNKNOWN for c in everything):
@@ -142,10 +142,10 @@ def frame(compared: list[Comparison]) -> pd.DataFrame:
         [
             {
                 "reference": c.reference.name, "metric": c.metric, "method": c.row.name, "title": c.row.title,
-                "difference": c.found.value, "low": c.found.low, "high": c.found.high, "p": c.test.p,
+                "difference": c.interval.value, "low": c.interval.low, "high": c.interval.high, "p": c.test.p,
                 "p_holm": c.corrected, "verdict": c.verdict if c.verdict != UNKNOWN else "", "test": c.test.name,
-                "plates": c.found.plates, "texts": c.found.clusters, "seeds": c.found.seeds,
-                "left_out": c.found.left_out, "stale": c.row.stale or c.reference.stale,
+                "plates": c.interval.plates, "texts": c.interval.clusters, "seeds": c.interval.seeds,
+                "left_out": c.interval.left_out, "stale": c.row.stale or c.reference.stale,
                 "differs": "; ".join((*c.row.differs, *c.reference.differs)),
             }
             for c in compared

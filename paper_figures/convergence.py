@@ -67,8 +67,8 @@ def _curves(axes: Axes, rows: list[Row], results: Results, looks: dict[str, Look
             continue
         look = looks[row.name]
         if len(row.seeds) > 1:
-            for _, one in mine.groupby("seed"):
-                axes.plot(one["iteration"], one["val_psnr"], color=look.colour, lw=0.5, alpha=0.5)
+            for _, of_seed in mine.groupby("seed"):
+                axes.plot(of_seed["iteration"], of_seed["val_psnr"], color=look.colour, lw=0.5, alpha=0.5)
         axes.plot(curve.index, curve, color=look.colour, ls=look.dash)
         best = curve[curve == curve.max()].head(1)
         axes.plot(best.index, best, marker=look.marker, color=look.colour, mec="white", ls="", clip_on=False, zorder=3)
@@ -142,8 +142,8 @@ def _scatter(axes: Axes, rows: list[Row], results: Results, looks: dict[str, Loo
 
 def printed() -> list[tuple[str, PaperValue, PaperValue]]:
     """Method, iterations to the best and PSNR in dB, of those whose iterations the paper's text gives."""
-    found = [(name, paper.value(name, "best_iteration"), paper.value(name, "psnr")) for name in methods.names("table1")]
-    return [(name, best, psnr) for name, best, psnr in found if best is not None and psnr is not None]
+    rows = [(name, paper.value(name, "best_iteration"), paper.value(name, "psnr")) for name in methods.names("table1")]
+    return [(name, best, psnr) for name, best, psnr in rows if best is not None and psnr is not None]
 
 
 def _paper(axes: Axes, results: Results) -> None:
@@ -191,7 +191,7 @@ def frame(results: Results, rows: list[Row]) -> pd.DataFrame:
 
 def caption(results: Results, rows: list[Row]) -> list[str]:
     """What is drawn, and the conditions it was made under."""
-    found = [
+    sentences = [
         "Above: mean PSNR of the plates that choose the weights, during training, and the best of it (marker). The "
         "axis is logarithmic and leaves out iteration 0, the untrained networks; it may cut off how curves begin.",
         "Below, left: median PSNR on the test plates against the iteration of the best weights. A method at the right "
@@ -200,13 +200,13 @@ def caption(results: Results, rows: list[Row]) -> list[str]:
         "≈900k, SRCNN is the exception). PSNR is from its Table 1.",
     ]
     if len(results.seeds) > 1:
-        found.append(
+        sentences.append(
             "Thin lines are single seeds, thick lines their mean; below the plates of all seeds are pooled, and "
             "bars span the seeds' iterations."
         )
     never = [row.title for row in rows if row.best_iteration == 0]
     if never:
-        found.append(f"Never better than untrained, so drawn at iteration 1: {', '.join(never)}.")
+        sentences.append(f"Never better than untrained, so drawn at iteration 1: {', '.join(never)}.")
     if not np.isfinite(_trained(results)["val_psnr"]).all():
-        found.append("Gaps are validations whose PSNR is not a number.")
-    return [*found, *conventions.marks(results)]
+        sentences.append("Gaps are validations whose PSNR is not a number.")
+    return [*sentences, *conventions.marks(results)]

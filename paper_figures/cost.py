@@ -96,8 +96,8 @@ def _score(row: Row, metric: str) -> float:
 
 def _number(value: object) -> float:
     """What a result stores, as a number of 0 or more; NaN for anything else."""
-    known = isinstance(value, (int, float)) and not isinstance(value, bool) and math.isfinite(value) and value >= 0
-    return float(value) if known else math.nan  # type: ignore[arg-type]
+    usable = isinstance(value, (int, float)) and not isinstance(value, bool) and math.isfinite(value) and value >= 0
+    return float(value) if usable else math.nan  # type: ignore[arg-type]
 
 
 def pareto(costs: Sequence[float], scores: Sequence[float]) -> list[bool]:
@@ -105,12 +105,13 @@ def pareto(costs: Sequence[float], scores: Sequence[float]) -> list[bool]:
 
     A method without a number in either is not on the front, and keeps no other off it.
     """
-    known = [not (math.isnan(c) or math.isnan(s)) for c, s in zip(costs, scores, strict=True)]
+    finite = [not (math.isnan(c) or math.isnan(s)) for c, s in zip(costs, scores, strict=True)]
     points = list(zip(costs, scores))
     return [
-        known[i]
+        finite[i]
         and not any(
-            known[j] and other[0] <= mine[0] and other[1] >= mine[1] and other != mine for j, other in enumerate(points)
+            finite[j] and other[0] <= mine[0] and other[1] >= mine[1] and other != mine
+            for j, other in enumerate(points)
         )
         for i, mine in enumerate(points)
     ]

@@ -101,28 +101,28 @@ def draw(results: Results) -> Drawing:
 def chosen(results: Results, rows: dict[str, Row]) -> tuple[dict[int, dict[str, np.ndarray]], list[str]]:
     """The plates to show, in order, each with its pictures by column; and why others cannot be shown."""
     kept = [set(samples.of_method(results, row.name, samples.first_seed(results, row))) for row in rows.values()]
-    found: dict[int, dict[str, np.ndarray]] = {}
+    plates: dict[int, dict[str, np.ndarray]] = {}
     lost = []
     for index in sorted(set.intersection(*kept)):
         try:
-            found[index] = _pictures(results, rows, index)
+            plates[index] = _pictures(results, rows, index)
         except NothingToDraw as reason:
             lost.append(str(reason))
-    if not found:
+    if not plates:
         raise NothingToDraw(lost[0] if lost else "MSE and PECL have no sample picture of the same plate")
-    largest = sorted(found, key=lambda index: (-found[index]["HR"].size, index))[:PLATES]
-    return {index: found[index] for index in sorted(largest)}, lost
+    largest = sorted(plates, key=lambda index: (-plates[index]["HR"].size, index))[:PLATES]
+    return {index: plates[index] for index in sorted(largest)}, lost
 
 
 def _pictures(results: Results, rows: dict[str, Row], index: int) -> dict[str, np.ndarray]:
     """HR and every method's output of one plate, by column."""
-    found = {
+    loaded = {
         column: samples.load(results, row.name, index, samples.first_seed(results, row)) for column, row in rows.items()
     }
-    originals = [sample.hr for sample in found.values()]
+    originals = [sample.hr for sample in loaded.values()]
     if any(not np.array_equal(originals[0], other) for other in originals[1:]):
         raise NothingToDraw(f"the sample pictures of plate {index} do not show the same HR plate")
-    return {"HR": originals[0], **{column: sample.sr for column, sample in found.items()}}
+    return {"HR": originals[0], **{column: sample.sr for column, sample in loaded.items()}}
 
 
 def scale(estimator: Estimator, maps: list[np.ndarray]) -> Normalize:
@@ -235,8 +235,8 @@ def log_ticks(top: float) -> list[float]:
 
 
 def _psnr(results: Results, row: Row | None, index: int) -> str:
-    found = samples.score(results, row.name, index, samples.first_seed(results, row)) if row else None
-    return f"{text.number(found.psnr)} dB" if found else ""
+    score = samples.score(results, row.name, index, samples.first_seed(results, row)) if row else None
+    return f"{text.number(score.psnr)} dB" if score else ""
 
 
 def caption(results: Results, rows: dict[str, Row], indices: list[int], lost: list[str]) -> list[str]:

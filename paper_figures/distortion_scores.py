@@ -32,13 +32,13 @@ class Difference:
     estimator: Estimator
     column: str
     row: Row
-    found: Interval
+    interval: Interval
 
     @property
     def verdict(self) -> str:
-        if not self.found.known:
+        if not self.interval.bounded:
             return "not decidable"
-        return "less" if self.found.below() else "more" if self.found.above() else "no difference shown"
+        return "less" if self.interval.below() else "more" if self.interval.above() else "no difference shown"
 
 
 def draw(results: Results) -> Drawing:
@@ -111,9 +111,9 @@ def paired(results: Results, rows: dict[str, Row], estimators: Sequence[Estimato
 def _lines(differences: list[Difference]) -> pd.DataFrame:
     return pd.DataFrame([
         {
-            "estimator": d.estimator.name, "method": d.row.name, "minus": "MSE", "median": d.found.value,
-            "low": d.found.low, "high": d.found.high, "plates": d.found.plates, "plate_texts": d.found.clusters,
-            "seeds": d.found.seeds, "left_out": d.found.left_out,
+            "estimator": d.estimator.name, "method": d.row.name, "minus": "MSE", "median": d.interval.value,
+            "low": d.interval.low, "high": d.interval.high, "plates": d.interval.plates,
+            "plate_texts": d.interval.clusters, "seeds": d.interval.seeds, "left_out": d.interval.left_out,
         }
         for d in differences
     ])  # fmt: skip
@@ -158,19 +158,20 @@ def _panel(axes: Axes, estimator: Estimator, data: pd.DataFrame, rows: list[Row]
 
 def _title(axes: Axes, estimator: Estimator, differences: list[Difference]) -> None:
     """The estimator, and below it what PECL's loss does to it."""
-    found = next(d for d in differences if d.estimator is estimator)
+    difference = next(d for d in differences if d.estimator is estimator)
     axes.set_title(
-        f"{estimator.name.capitalize()}\n{found.column.split(' ')[0]} − MSE, plate by plate:\n{_short(found)}",
+        f"{estimator.name.capitalize()}\n{difference.column.split(' ')[0]} − MSE, plate by plate:\n"
+        f"{_short(difference)}",
         fontsize=style.FONT, linespacing=1.25,
     )  # fmt: skip
 
 
-def _short(found: Difference) -> str:
+def _short(difference: Difference) -> str:
     """``−0.02 [−0.03, −0.01]``."""
-    digits = found.estimator.decimals
-    ends = [text.number(end, digits, sign=True) for end in (found.found.low, found.found.high)]
-    between = f" [{ends[0]}, {ends[1]}]" if found.found.known else ""
-    return text.number(found.found.value, digits, sign=True) + between
+    digits = difference.estimator.decimals
+    ends = [text.number(end, digits, sign=True) for end in (difference.interval.low, difference.interval.high)]
+    between = f" [{ends[0]}, {ends[1]}]" if difference.interval.bounded else ""
+    return text.number(difference.interval.value, digits, sign=True) + between
 
 
 def caption(results: Results, rows: dict[str, Row], differences: list[Difference], has_hr: bool) -> list[str]:
@@ -185,7 +186,7 @@ def caption(results: Results, rows: dict[str, Row], differences: list[Difference
         f"bar); pale bar: the middle half of the plates; thin line: 5 % to 95 % of them. {hr}Above each panel: the "
         f"median of the difference {first.column} − MSE, each plate with itself, with its 95 % interval; below 0 PECL "
         f"has less. All of them: {told}. HR is no target for noise and compression: it has those of its photograph.",
-        resampled(first.found),
+        resampled(first.interval),
         METHODS,
         *conventions.marks(results),
     ]

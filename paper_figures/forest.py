@@ -27,21 +27,21 @@ def draw(results: Results) -> Drawing:
         for metric in comparisons.METRICS_SHOWN
         for comparison in (compare(results, rows, reference, metric) if reference else [])
     ]
-    known = [comparison for comparison in compared if comparison.found.known]
-    if reference is None or not known:
+    plotted = [comparison for comparison in compared if comparison.interval.bounded]
+    if reference is None or not plotted:
         raise NothingToDraw("fewer than two methods share two plates or more")
-    names = {comparison.row.name for comparison in known}
-    figure = _figure(results, [row for row in rows if row.name in names], known)
+    names = {comparison.row.name for comparison in plotted}
+    figure = _figure(results, [row for row in rows if row.name in names], plotted)
     return Drawing(
         data=comparisons.frame(compared),
-        caption=caption(results, reference, known),
+        caption=caption(results, reference, plotted),
         conditions=[conventions.data(results)],
         figure=figure,
     )
 
 
-def _figure(results: Results, rows: list[Row], found: list[Comparison]) -> Any:
-    metrics = [metric for metric in comparisons.METRICS_SHOWN if any(c.metric == metric for c in found)]
+def _figure(results: Results, rows: list[Row], compared: list[Comparison]) -> Any:
+    metrics = [metric for metric in comparisons.METRICS_SHOWN if any(c.metric == metric for c in compared)]
     names = [style.label(row) for row in rows]
     left = style.label_width(names) - style.STRIP / 72 + 0.08
     panel = (style.PAGE - left - 0.1) / max(2, len(metrics))
@@ -51,34 +51,34 @@ def _figure(results: Results, rows: list[Row], found: list[Comparison]) -> Any:
         figure, panels = style.new_figure(width, height, len(metrics))
         for i, (axes, metric) in enumerate(zip(panels, metrics, strict=True)):
             axes.set_position(((left + i * panel) / width, 0.45 / height, (panel - 0.14) / width, 1 - 0.72 / height))
-            mine = {c.row.name: c for c in found if c.metric == metric}
+            mine = {c.row.name: c for c in compared if c.metric == metric}
             _panel(axes, [mine.get(row.name) for row in rows], metric, looks)
             axes.set_yticks(range(len(rows)), names if i == 0 else [""] * len(rows))
     return figure
 
 
-def _panel(axes: Axes, found: list[Comparison | None], metric: str, looks: dict[str, style.Look]) -> None:
+def _panel(axes: Axes, compared: list[Comparison | None], metric: str, looks: dict[str, style.Look]) -> None:
     kind = METRICS[metric]
     axes.axvline(0.0, color=style.GREY, lw=0.9, zorder=1)
     plain = style.Look(style.GREY, "o", "-")
-    for y, comparison in enumerate(found):
+    for y, comparison in enumerate(compared):
         if comparison is None:
             continue
-        look, values = looks.get(comparison.row.name, plain), comparison.found
+        look, values = looks.get(comparison.row.name, plain), comparison.interval
         low, value, high = (kind.factor * v for v in (values.low, values.value, values.high))
         differs = comparison.verdict in (BETTER, WORSE)
         axes.plot((low, high), (y, y), color=look.colour, lw=1.3, solid_capstyle="butt")
         axes.plot(value, y, marker=look.marker, color=look.colour, mew=0.9, mfc=look.colour if differs else "white")
     unit = "points" if kind.unit == "%" else kind.unit
-    reference = style.label(next(c for c in found if c is not None).reference)
-    axes.set(title=kind.label, xlabel=f"method minus {reference} ({unit})", ylim=(len(found) - 0.4, -0.6))
+    reference = style.label(next(c for c in compared if c is not None).reference)
+    axes.set(title=kind.label, xlabel=f"method minus {reference} ({unit})", ylim=(len(compared) - 0.4, -0.6))
     axes.tick_params(axis="y", length=0)
     axes.grid(axis="y", visible=False)
 
 
-def caption(results: Results, reference: Row, found: list[Comparison]) -> list[str]:
+def caption(results: Results, reference: Row, compared: list[Comparison]) -> list[str]:
     """What is drawn and what was resampled; the tests are in the table."""
-    most = max((c.found for c in found), key=lambda one: (one.seeds, one.clusters))
+    most = max((c.interval for c in compared), key=lambda interval: (interval.seeds, interval.clusters))
     return [
         f"Mean of the paired differences to {reference.title} on the same plates and seeds, with 95 % intervals. "
         "Filled: better or worse (the interval leaves out 0, and the test agrees after Holm's correction); hollow: a "

@@ -31,9 +31,9 @@ def draw(results: Results) -> Drawing:
     if not conventions.leaks(results) or "seen" not in results.plates:
         raise NothingToDraw("the results are from before it was recorded which test plates training has seen")
     data = frame(results) if (results.plates["seen"] == 1).any() else pd.DataFrame(columns=_COLUMNS)
-    found = [_table(results, data[data["metric"] == metric], METRICS[metric]) for metric in data["metric"].unique()]
-    conditions = [conventions.data(results)] + [conventions.selection(results)] * bool(found)
-    return Drawing(data=data, caption=caption(results, data), conditions=conditions, tables=found)
+    tables = [_table(results, data[data["metric"] == metric], METRICS[metric]) for metric in data["metric"].unique()]
+    conditions = [conventions.data(results)] + [conventions.selection(results)] * bool(tables)
+    return Drawing(data=data, caption=caption(results, data), conditions=conditions, tables=tables)
 
 
 def frame(results: Results) -> pd.DataFrame:
@@ -67,8 +67,8 @@ def _beyond(plates: pd.DataFrame, control: pd.DataFrame, metric: str) -> Interva
     return gap(paired.assign(seen=paired["index"].map(seen)), "difference", "seen")
 
 
-def _ends(name: str, found: Interval) -> dict[str, float]:
-    return {name: found.value, f"{name}_low": found.low, f"{name}_high": found.high}
+def _ends(name: str, interval: Interval) -> dict[str, float]:
+    return {name: interval.value, f"{name}_low": interval.low, f"{name}_high": interval.high}
 
 
 def _table(results: Results, data: pd.DataFrame, kind: Metric) -> Table:
@@ -103,7 +103,7 @@ def caption(results: Results, data: pd.DataFrame) -> list[str]:
     total, seen = (plates["index"].nunique() for plates in (first, first[first["seen"] == 1]))
     if data.empty:
         return [f"{count} No test plate counts as seen, so there is nothing to score apart.", *marks]
-    found = [
+    sentences = [
         count,
         f"{seen:,} of {total:,} test plates count as seen in training: it shows the same plate number, or a "
         "near-duplicate of the picture. all − unseen is what a score over all test plates owes to those seen, with its "
@@ -114,5 +114,5 @@ def caption(results: Results, data: pd.DataFrame) -> list[str]:
     if data["gap_low"].notna().any():
         most = max(results.competitors, key=lambda row: len(row.seeds))
         drawn = gap(results.plates_of(most), "psnr", "seen")
-        found.append(f"{resampled(drawn)} Plates seen and unseen are drawn apart.")
-    return [*found, *marks]
+        sentences.append(f"{resampled(drawn)} Plates seen and unseen are drawn apart.")
+    return [*sentences, *marks]

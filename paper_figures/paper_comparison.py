@@ -58,23 +58,23 @@ def draw(results: Results) -> Drawing:
     rows = [row for row in results.competitors if any((row.name, metric) in paper.values() for metric in SHOWN)]
     if not rows:
         raise NothingToDraw("no method of the paper's Table 1 has a result")
-    found = [pair(results, row, metric) for row in rows for metric in SHOWN]
-    metrics = [m for m in SHOWN if any(one.printed for one in found if one.metric == m)]
+    pairs = [make_pair(results, row, metric) for row in rows for metric in SHOWN]
+    metrics = [m for m in SHOWN if any(pair.printed for pair in pairs if pair.metric == m)]
     return Drawing(
-        data=frame(found),
-        caption=caption(results, found),
+        data=frame(pairs),
+        caption=caption(results, pairs),
         conditions=[
             conventions.against_paper(),
             conventions.budget(results),
             conventions.data(results),
             conventions.selection(results),
         ],
-        figure=figure(results, rows, found, metrics),
-        tables=[_cells(rows, found), _deviations(found), _conditions(results)],
+        figure=figure(results, rows, pairs, metrics),
+        tables=[_cells(rows, pairs), _deviations(pairs), _conditions(results)],
     )
 
 
-def pair(results: Results, row: Row, metric: str) -> Pair:
+def make_pair(results: Results, row: Row, metric: str) -> Pair:
     """Ours and the paper's value of one cell."""
     printed = paper.value(row.name, metric)
     low, high = math.nan, math.nan
@@ -107,70 +107,72 @@ def _shown(metric: str, value: float, sign: bool = False) -> str:
     return text.number(value, METRICS[metric].decimals, sign=sign)
 
 
-def _deviation(one: Pair) -> str:
+def _deviation(pair: Pair) -> str:
     """Of a score the difference, of a count the factor."""
-    if one.metric not in (PARAMETERS, BEST):
-        return _shown(one.metric, one.deviation, sign=True)
-    if one.printed is None or not one.ours > 0.0:
+    if pair.metric not in (PARAMETERS, BEST):
+        return _shown(pair.metric, pair.deviation, sign=True)
+    if pair.printed is None or not pair.ours > 0.0:
         return text.DASH
-    factor = one.ours / one.printed.value
-    return "= (as rounded)" if _rounds_to(one) else f"×{factor:.3g}"
+    factor = pair.ours / pair.printed.value
+    return "= (as rounded)" if _rounds_to(pair) else f"×{factor:.3g}"
 
 
-def _rounds_to(one: Pair) -> bool:
+def _rounds_to(pair: Pair) -> bool:
     """Whether ours, rounded as the paper's number is printed, is the paper's number."""
-    assert one.printed is not None
-    unit = {"K": 1e3, "k": 1e3, "M": 1e6}.get(one.printed.text[-1], 1.0)
-    return not one.printed.approximate and round(one.ours / unit) == round(one.printed.value / unit)
+    assert pair.printed is not None
+    unit = {"K": 1e3, "k": 1e3, "M": 1e6}.get(pair.printed.text[-1], 1.0)
+    return not pair.printed.approximate and round(pair.ours / unit) == round(pair.printed.value / unit)
 
 
-def _cells(rows: list[Row], found: list[Pair]) -> Table:
+def _cells(rows: list[Row], pairs: list[Pair]) -> Table:
     columns = [Column("Method", [Cell(row.title, marks=row.marks) for row in rows])]
     for metric in SHOWN:
-        mine = [one for one in found if one.metric == metric]
+        mine = [pair for pair in pairs if pair.metric == metric]
         unit = METRICS[metric].unit if metric in METRICS else ""
         columns += [
-            Column(_label(metric) + (f" ({unit})" if unit else ""), [Cell(_with_deviation(one)) for one in mine]),
-            Column("paper", [Cell(_paper(one)) for one in mine]),
+            Column(_label(metric) + (f" ({unit})" if unit else ""), [Cell(_with_deviation(pair)) for pair in mine]),
+            Column("paper", [Cell(_paper(pair)) for pair in mine]),
         ]
     return Table("Ours beside the paper's; scores are medians ± standard deviations over test plates", columns)
 
 
-def _with_deviation(one: Pair) -> str:
+def _with_deviation(pair: Pair) -> str:
     """Ours, with its standard deviation over plates where it is a score."""
-    shown, summary = _shown(one.metric, one.ours), one.row.scores.get(one.metric)
+    shown, summary = _shown(pair.metric, pair.ours), pair.row.scores.get(pair.metric)
     if summary is None or not math.isfinite(summary.sd):
         return shown
-    return f"{shown} ± {_shown(one.metric, METRICS[one.metric].factor * summary.sd)}"
+    return f"{shown} ± {_shown(pair.metric, METRICS[pair.metric].factor * summary.sd)}"
 
 
-def _paper(one: Pair) -> str:
+def _paper(pair: Pair) -> str:
     """The paper's cell as printed."""
-    return paper.score(one.row.name, one.metric) or text.DASH
+    return paper.score(pair.row.name, pair.metric) or text.DASH
 
 
-def _reasons(one: Pair) -> list[Reason]:
+def _reasons(pair: Pair) -> list[Reason]:
     """What is known of the cell, its standard deviation included."""
-    keys = (one.row.name, one.metric), (one.row.name, f"{one.metric}_sd")
+    keys = (pair.row.name, pair.metric), (pair.row.name, f"{pair.metric}_sd")
     return [reasons()[key] for key in keys if key in reasons()]
 
 
-def _deviations(found: list[Pair]) -> Table:
+def _deviations(pairs: list[Pair]) -> Table:
     """The cells that the paper states, with their reasons."""
-    there = [one for one in found if one.printed is not None]
-    known = [_reasons(one) for one in there]
+    printed = [pair for pair in pairs if pair.printed is not None]
+    of_pairs = [_reasons(pair) for pair in printed]
     return Table(
         "Deviations and their known reasons",
         [
-            Column("Method", [Cell(one.row.title, marks=one.row.marks) for one in there]),
-            Column("cell", [Cell(_label(one.metric)) for one in there]),
-            Column("paper", [Cell(_paper(one)) for one in there]),
-            Column("ours", [Cell(_shown(one.metric, one.ours)) for one in there]),
-            Column("deviation", [Cell(_deviation(one)) for one in there]),
+            Column("Method", [Cell(pair.row.title, marks=pair.row.marks) for pair in printed]),
+            Column("cell", [Cell(_label(pair.metric)) for pair in printed]),
+            Column("paper", [Cell(_paper(pair)) for pair in printed]),
+            Column("ours", [Cell(_shown(pair.metric, pair.ours)) for pair in printed]),
+            Column("deviation", [Cell(_deviation(pair)) for pair in printed]),
             Column(
-                "known reason, besides the conditions", [_joined([one.text for one in each]) for each in known], True
+                "known reason, besides the conditions",
+                [_joined([reason.text for reason in each]) for each in of_pairs],
+                True,
             ),
-            Column("source", [_joined(dict.fromkeys(one.source for one in each)) for each in known], True),
+            Column("source", [_joined(dict.fromkeys(reason.source for reason in each)) for each in of_pairs], True),
         ],
     )
 
@@ -180,32 +182,32 @@ def _joined(parts: Iterable[str]) -> Cell:
 
 
 def _conditions(results: Results) -> Table:
-    found = conditions(results)
+    stated = conditions(results)
     return Table(
         "Conditions, which bear on every row",
         [
-            Column("Condition", [Cell(one.name) for one in found]),
-            Column("paper", [Cell(one.paper) for one in found], True),
-            Column("this run", [Cell(one.ours) for one in found], True),
-            Column("known effect", [Cell(one.effect or text.DASH) for one in found], True),
+            Column("Condition", [Cell(condition.name) for condition in stated]),
+            Column("paper", [Cell(condition.paper) for condition in stated], True),
+            Column("this run", [Cell(condition.ours) for condition in stated], True),
+            Column("known effect", [Cell(condition.effect or text.DASH) for condition in stated], True),
         ],
     )
 
 
-def frame(found: list[Pair]) -> pd.DataFrame:
+def frame(pairs: list[Pair]) -> pd.DataFrame:
     """One line a (method, metric); an empty ``paper`` is a number that the paper does not state."""
     lines: list[dict[str, Any]] = []
-    for one in found:
-        known = _reasons(one)
-        deviation = paper.value(one.row.name, f"{one.metric}_sd")
+    for pair in pairs:
+        of_pair = _reasons(pair)
+        deviation = paper.value(pair.row.name, f"{pair.metric}_sd")
         lines.append({
-            "method": one.row.name, "title": one.row.title, "metric": one.metric, "ours": one.ours, "low": one.low,
-            "high": one.high, "paper": one.printed.value if one.printed else None,
-            "paper_approximate": one.printed.approximate if one.printed else None, "deviation": one.deviation,
+            "method": pair.row.name, "title": pair.row.title, "metric": pair.metric, "ours": pair.ours, "low": pair.low,
+            "high": pair.high, "paper": pair.printed.value if pair.printed else None,
+            "paper_approximate": pair.printed.approximate if pair.printed else None, "deviation": pair.deviation,
             "paper_sd": deviation.value if deviation else None,
-            "reason": " ".join(reason.text for reason in known) or None,
-            "source": " ".join(dict.fromkeys(reason.source for reason in known)) or None,
-            "stale": one.row.stale, "differs": "; ".join(one.row.differs),
+            "reason": " ".join(reason.text for reason in of_pair) or None,
+            "source": " ".join(dict.fromkeys(reason.source for reason in of_pair)) or None,
+            "stale": pair.row.stale, "differs": "; ".join(pair.row.differs),
         })  # fmt: skip
     return pd.DataFrame(lines)
 
@@ -213,7 +215,7 @@ def frame(found: list[Pair]) -> pd.DataFrame:
 # -- the dot plots ---------------------------------------------------------------------------------
 
 
-def figure(results: Results, rows: list[Row], found: list[Pair], metrics: list[str]) -> Figure:
+def figure(results: Results, rows: list[Row], pairs: list[Pair], metrics: list[str]) -> Figure:
     """One panel a metric: ours filled with its interval, the paper's hollow, joined where both are there."""
     names = [style.label(row) for row in rows]
     left, lines = style.label_width(names) - style.STRIP / 72 + 0.08, math.ceil(len(metrics) / BESIDE)
@@ -226,7 +228,7 @@ def figure(results: Results, rows: list[Row], found: list[Pair], metrics: list[s
         for i, metric in enumerate(metrics):
             x, y = left + i % BESIDE * panel, height - legend - (i // BESIDE + 1) * tall + 0.42
             axes = made.add_axes((x / width, y / height, (panel - 0.18) / width, (tall - 0.7) / height))
-            _panel(axes, [one for one in found if one.metric == metric], metric, looks)
+            _panel(axes, [pair for pair in pairs if pair.metric == metric], metric, looks)
             axes.set_yticks(range(len(rows)), names if i % BESIDE == 0 else [""] * len(rows))
         text_size = style.FONT - 0.5
         made.text(
@@ -236,20 +238,20 @@ def figure(results: Results, rows: list[Row], found: list[Pair], metrics: list[s
     return made
 
 
-def _panel(axes: Axes, found: list[Pair], metric: str, looks: dict[str, style.Look]) -> None:
+def _panel(axes: Axes, pairs: list[Pair], metric: str, looks: dict[str, style.Look]) -> None:
     counts = metric in (PARAMETERS, BEST)
-    for y, one in enumerate(found):
-        look = looks[one.row.name]
-        if one.printed is not None:
-            if math.isfinite(one.ours):
-                axes.plot((one.printed.value, one.ours), (y, y), color=style.GREY, lw=0.6, zorder=1)
-            style.paper_mark(axes, one.printed.value, y)
-        if math.isfinite(one.low):
-            axes.plot((one.low, one.high), (y, y), color=look.colour, lw=1.6, solid_capstyle="butt", zorder=2)
-        if not counts or one.ours > 0:
-            axes.plot(one.ours, y, marker=look.marker, color=look.colour, mec="white", ls="", zorder=3)
+    for y, pair in enumerate(pairs):
+        look = looks[pair.row.name]
+        if pair.printed is not None:
+            if math.isfinite(pair.ours):
+                axes.plot((pair.printed.value, pair.ours), (y, y), color=style.GREY, lw=0.6, zorder=1)
+            style.paper_mark(axes, pair.printed.value, y)
+        if math.isfinite(pair.low):
+            axes.plot((pair.low, pair.high), (y, y), color=look.colour, lw=1.6, solid_capstyle="butt", zorder=2)
+        if not counts or pair.ours > 0:
+            axes.plot(pair.ours, y, marker=look.marker, color=look.colour, mec="white", ls="", zorder=3)
     unit = METRICS[metric].unit if metric in METRICS else ""
-    axes.set(title=_label(metric), xlabel=unit, ylim=(len(found) - 0.4, -0.6))
+    axes.set(title=_label(metric), xlabel=unit, ylim=(len(pairs) - 0.4, -0.6))
     axes.tick_params(axis="y", length=0)
     if counts:
         axes.set_xscale("log")
@@ -266,16 +268,16 @@ def _tick(metric: str, value: float) -> str:
 # -- caption ---------------------------------------------------------------------------------------
 
 
-def caption(results: Results, found: list[Pair]) -> list[str]:
+def caption(results: Results, pairs: list[Pair]) -> list[str]:
     """What is compared, and what was resampled."""
     sentences = [
         "Ours (filled) against the paper's (hollow); scores are medians over the test plates. Deviation: ours minus "
         "the paper's for scores, ours as a multiple of the paper's for counts. The paper's scores have no interval.",
     ]
-    scores = [one for one in found if one.metric in METRICS and math.isfinite(one.low)]
+    scores = [pair for pair in pairs if pair.metric in METRICS and math.isfinite(pair.low)]
     if scores:
-        intervals = [results.interval(one.row, one.metric, "median") for one in scores]
-        widest = max(intervals, key=lambda one: (one.seeds, one.clusters))
+        intervals = [results.interval(pair.row, pair.metric, "median") for pair in scores]
+        widest = max(intervals, key=lambda interval: (interval.seeds, interval.clusters))
         sentences.append(f"Medians have {statistics.resampled(widest)}")
     if len(results.seeds) > 1:
         sentences.append("Lines of iterations span the seeds.")

@@ -44,8 +44,8 @@ def _picture(results: Results, file: str, lost: list[str]) -> np.ndarray | None:
         return None
 
 
-def _size(found: list[np.ndarray | None]) -> str:
-    sizes = {f", {pixels.shape[1]}×{pixels.shape[0]} px" for pixels in found if pixels is not None}
+def _size(images: list[np.ndarray | None]) -> str:
+    sizes = {f", {pixels.shape[1]}×{pixels.shape[0]} px" for pixels in images if pixels is not None}
     return sizes.pop() if len(sizes) == 1 else ""
 
 

@@ -51,13 +51,13 @@ def groups(heights: pd.Series) -> pd.Series:
     (Quantiles would not do: two thirds of small plates are all 64 px high.)
     """
     group = size = 0
-    found: dict[Any, int] = {}
+    group_of: dict[Any, int] = {}
     for height, count in heights.value_counts().sort_index().items():
         if size >= len(heights) / GROUPS:
             group, size = group + 1, 0
-        found[height] = group
+        group_of[height] = group
         size += count
-    return heights.map(found)
+    return heights.map(group_of)
 
 
 def frame(results: Results, rows: list[Row], metrics: list[str]) -> pd.DataFrame:
@@ -82,9 +82,9 @@ def _panel(axes: Axes, rows: list[Row], data: pd.DataFrame, metric: str, looks: 
     for row in rows:
         mine, look = data[data["method"] == row.name], looks[row.name]
         axes.plot(mine["height"], mine["score"], color=look.colour, ls=look.dash, marker=look.marker, mec="white")
-        known = mine[mine["score"].notna()]
-        if len(known):
-            end = known.iloc[-1]
+        scored = mine[mine["score"].notna()]
+        if len(scored):
+            end = scored.iloc[-1]
             labels.append(Label(float(end["height"]), float(end["score"]), style.label(row), look.colour))
     axes.margins(x=0.03)
     axes.set(xlim=axes.get_xlim(), ylim=axes.get_ylim())  # labels are placed by the final limits

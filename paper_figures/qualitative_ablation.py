@@ -60,8 +60,8 @@ def _printed() -> str:
 def best(results: Results, rows: list[Row]) -> Row | None:
     """The row with the highest best validation PSNR (mean over its seeds); None where none was validated."""
     scores = {row.name: validation(results, row) for row in rows}
-    known = [row for row in rows if not math.isnan(scores[row.name])]
-    return max(known, key=lambda row: scores[row.name], default=None)
+    scored = [row for row in rows if not math.isnan(scores[row.name])]
+    return max(scored, key=lambda row: scores[row.name], default=None)
 
 
 def validation(results: Results, row: Row) -> float:

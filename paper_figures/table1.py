@@ -178,7 +178,7 @@ def convergence_column(rows: list[Row]) -> Column:
 
 def _mean_and_convergence(results: Results) -> list[Column]:
     rows, found = results.main_rows, mean_psnr(results)
-    intervals = [f"{text.number(f.low)} – {text.number(f.high)}" if f.known else text.DASH for f in found]
+    intervals = [f"{text.number(f.low)} – {text.number(f.high)}" if f.bounded else text.DASH for f in found]
     printed = [paper.value(row.name, "best_iteration") for row in rows]
     return [
         Column("mean PSNR (dB)", [Cell(text.number(row.scores["psnr"].mean)) for row in rows]),

@@ -104,16 +104,17 @@ def run(
     results: Results = Path("results"),
     run_name: NewRunName = None,
     plugin: Plugins = None,
-    executor: Annotated[str, typer.Option(help="What runs the jobs: local (this machine).")] = "local",
+    executor: Annotated[str, typer.Option(help="What runs the jobs: local (this machine), slurm or ray.")] = "local",
     workers: Annotated[
         Optional[int],
         typer.Option(
             min=1,
-            envvar="PLATE_SR_WORKERS",
-            help="Processes that share the jobs of this machine. Default: one a CUDA device; on CPU one a core.",
+            help="Processes that share the jobs of this machine. Default: PLATE_SR_WORKERS, or one a CUDA device, or on"
+            " CPU one a core.",
         ),
     ] = None,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Say what would be started, and start nothing.")] = False,
+    wait: Annotated[bool, typer.Option("--wait", help="With slurm: stay until all jobs have ended.")] = False,
     assignments: Assignments = None,
 ) -> None:
     """Train and score methods. Stored results are kept, and what was stopped goes on.
@@ -139,7 +140,7 @@ def run(
     from benchmark.runner.executors import engines
     from benchmark.runner.executors.order import WorkOrder
 
-    engine = engines.make(executor, workers)
+    engine = engines.make(executor, workers, wait)
     engine.check(config)
     order = WorkOrder.make(config, entries, plugin or [], folder, named=run_name is not None)
     if dry_run:
@@ -228,6 +229,16 @@ def status(results: Results = Path("results"), run_name: RunName = None, as_json
     for row in rows:
         say(f"{row['method']:<28}seed {row['seed']:<3}{row['status']:<12}{cell(row['detail'])}".rstrip())
     say(", ".join(f"{count} {status}" for status, count in Counter(row["status"] for row in rows).items()))
+
+
+@app.command()
+def cancel(results: Results = Path("results"), run_name: RunName = None) -> None:
+    """End the Slurm jobs of a run. Those that train write a checkpoint, and the command `run` goes on from there."""
+    from benchmark.results.store import find_run
+    from benchmark.runner.executors import slurm_queue
+
+    ended = slurm_queue.cancel(find_run(results, run_name))
+    say(f"cancelled: {', '.join(ended)}" if ended else "no job of this run waits or runs")
 
 
 app.command()(verify)

@@ -19,7 +19,7 @@ import json
 from typing import Any
 
 import methods
-from benchmark.config import Config
+from benchmark.config import Config, Scoring
 from benchmark.results.record import UPPER_BOUND, Record
 from benchmark.results.record_parts import Source, Versions
 from benchmark.results.source import of_project, plugin_hash, project_hash
@@ -32,6 +32,9 @@ NON_IDENTITY_FIELDS = {
     "train": {"seeds", "device", "threads", "checkpoint_seconds", "checkpoint_iterations"},
 }
 """Fields that change the weights of one (method, seed) by rounding alone, or not at all; provenance records them."""
+
+SCORING_SETTINGS = ("inference",)
+"""Fields of the configuration's section ``scoring`` that move or add scores. (Engines describe themselves.)"""
 
 # Where training and scoring start; the source hashes follow their imports.
 _TRAINING = "benchmark.training.trainer"
@@ -69,12 +72,35 @@ def _training_hash(
         "fingerprint": fingerprint,
         "external_weights": external_weights,
         "versions": versions,
+        **_selection(fields),
     })  # fmt: skip
 
 
-def scoring_identity(fingerprint: str, engines: list[dict[str, Any] | None], version: int | None = None) -> str:
-    """Hash of everything that scores depend on beside the weights: plates, OCR engines, version (today's if None)."""
-    return _hash({"fingerprint": fingerprint, "judges": engines, "version": version or SCORING_VERSION})
+def scoring_identity(
+    fingerprint: str,
+    engines: list[dict[str, Any] | None],
+    settings: dict[str, Any] | None = None,
+    version: int | None = None,
+) -> str:
+    """Hash of everything that scores depend on beside the weights: plates, OCR engines, version (today's if None), and
+    the ``settings`` that are not the default (:func:`scoring_settings`)."""
+    parts = {"fingerprint": fingerprint, "judges": engines, "version": version or SCORING_VERSION}
+    return _hash({**parts, "settings": settings} if settings else parts)
+
+
+def scoring_settings(config: Config | dict[str, Any]) -> dict[str, Any]:
+    """The settings that move or add scores where they are not the default. A stored configuration may lack them.
+
+    With the default nothing is hashed, so that scorings from before there was a setting stay valid.
+    """
+    fields = config.get("scoring", {}) if isinstance(config, dict) else config.scoring.model_dump(mode="json")
+    default = Scoring().model_dump(mode="json")
+    return {name: fields[name] for name in SCORING_SETTINGS if fields.get(name, default[name]) != default[name]}
+
+
+def _selection(config: dict[str, Any]) -> dict[str, str]:
+    """How the validation plates that choose the weights are upscaled, where that is not the default."""
+    return {"selection": "patches"} if config.get("scoring", {}).get("inference") == "patches" else {}
 
 
 def identity_fields(config: Config | dict[str, Any]) -> dict[str, Any]:
@@ -187,7 +213,8 @@ def stored_scoring_identity(record: Record) -> str:
     if versions is None or not record.scoring_identity:
         return ""
     try:
-        return scoring_identity(record.data.fingerprint, stored_engines(record), versions.scoring)
+        settings = scoring_settings(record.config.as_dict())
+        return scoring_identity(record.data.fingerprint, stored_engines(record), settings, versions.scoring)
     except ValueError:  # nested too deeply
         return ""
 
@@ -208,7 +235,7 @@ def recorded_identities(record: Record) -> tuple[str, str]:
     bound) and scoring. Those of schema 3 are hashes over requested options and the hashes of its source."""
     content, fingerprint, engines = record.config.as_dict(), record.data.fingerprint, stored_engines(record)
     if record.versions is not None:
-        scoring = scoring_identity(fingerprint, engines, record.versions.scoring)
+        scoring = scoring_identity(fingerprint, engines, scoring_settings(content), record.versions.scoring)
         if record.is_bound:
             return "", scoring
         training = _training_hash(

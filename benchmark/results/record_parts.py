@@ -101,6 +101,8 @@ class ConfigScoring(Part):
     """Folder of PaddleOCR's model."""
     paddle_device: Text = ""
     """Where PaddleOCR reads."""
+    inference: Text = ""
+    """What plates were upscaled in: plate, patches or both; lacking: plate."""
     samples: Count = 0
     """Plates kept as pictures."""
 

@@ -18,7 +18,7 @@ from benchmark.data.splits import Counts
 from benchmark.data.synthetic import generator
 from benchmark.ocr.engines import make_engine
 from benchmark.ocr.reading import OcrEngine
-from benchmark.results.identity import scoring_identity
+from benchmark.results.identity import scoring_identity, scoring_settings
 from benchmark.results.store import Run
 from benchmark.runner.activity import Activity
 from benchmark.scoring import upscaling
@@ -51,7 +51,12 @@ class RunContext:
 
     @property
     def scoring_identity(self) -> str:
-        return scoring_identity(self.plates.fingerprint, self.ocr_facts)
+        return scoring_identity(self.plates.fingerprint, self.ocr_facts, scoring_settings(self.config))
+
+    @property
+    def in_patches(self) -> bool:
+        """Whether plates are upscaled patch by patch."""
+        return self.config.scoring.inference == "patches"
 
     @cached_property
     def test(self) -> Plates:
@@ -61,14 +66,14 @@ class RunContext:
     @cached_property
     def test_batches(self) -> upscaling.PlateBatches:
         """The same on the device, degraded once for all methods."""
-        return upscaling.PlateBatches(self.test, self.device)
+        return upscaling.PlateBatches(self.test, self.device, self.in_patches)
 
     @cached_property
     def validation_batches(self) -> upscaling.PlateBatches:
         """The plates that choose the weights: the test plates under the paper's protocol."""
         if self.config.data.protocol == "paper":
             return self.test_batches
-        return upscaling.PlateBatches(self.plates.split("val"), self.device)
+        return upscaling.PlateBatches(self.plates.split("val"), self.device, self.in_patches)
 
 
 def prepare_plates(config: Config, results: Path, say: Callable[[str], None]) -> tuple[Plates, str]:

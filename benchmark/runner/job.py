@@ -7,7 +7,7 @@ import time
 import traceback
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -123,6 +123,8 @@ def store_scores(
         last = score(context, method).frame
     trainer.load_weights(method, folder / trainer.BEST)
     best = score(context, method)
+    if context.config.scoring.inference == "both":
+        best = replace(best, frame=plate_scores.beside(best.frame, _score_in_patches(context, method)))
     info = info | {
         "scoring_identity": context.scoring_identity,
         "scores": summaries(best.frame, best.frame if last is None else last),
@@ -149,6 +151,13 @@ def score(context: RunContext, method: Method) -> Scored:
         milliseconds = 1000.0 * (time.perf_counter() - start) / len(images)
         frame = plate_scores.score_plates(images, context.test, context.ocr_engine, context.second_engine)
     return Scored(images, frame, milliseconds)
+
+
+def _score_in_patches(context: RunContext, method: Method) -> pd.DataFrame:
+    """The same upscaling patch by patch, read by the first OCR engine alone."""
+    with _memory_for_scoring(context):
+        images = upscaling.upscale_plates(upscaling.in_patches(method.upscale), context.test_batches)
+        return plate_scores.score_plates(images, context.test, context.ocr_engine)
 
 
 def summaries(best: pd.DataFrame, last: pd.DataFrame) -> dict[str, Any]:

@@ -237,7 +237,7 @@ def run_job(context: RunContext, job: Job, wait: bool, share: Share | None = Non
         stack.enter_context(context.activity.job(job.key))
         if share is not None:
             share.began(job.key)
-        identity, start = "", time.monotonic()
+        identity, start, worked = "", time.monotonic(), False
         try:
             identity = _identity(context, job)
             stored = _stored(context, job, identity, progress)
@@ -252,6 +252,7 @@ def run_job(context: RunContext, job: Job, wait: bool, share: Share | None = Non
                 return True
             if share is not None:
                 attempts.begin(context.run, job.key, share.command)
+            worked = True
             if job.entry is None:
                 info = score_upper_bound(context)
             elif stored is not None and stored.complete and stored_training_identity(stored.record) == identity:
@@ -269,8 +270,9 @@ def run_job(context: RunContext, job: Job, wait: bool, share: Share | None = Non
             store_failure(context, job, identity, error, progress)
             return False
         finally:
-            gc.collect()
-            if context.device.type == "cuda":
+            if worked:  # a fifth of a second: too long for thousands of jobs that are there already
+                gc.collect()
+            if worked and context.device.type == "cuda":
                 torch.cuda.empty_cache()
         progress.note(f"{outcome(info['scores']['best'])}, {time.monotonic() - start:.0f} s")
     return True

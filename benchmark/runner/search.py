@@ -70,7 +70,9 @@ def search(
         raise UserError("the paper's protocol selects on test plates: search with the disjoint one")
     configure_torch(base)
     plates, name = prepare_plates(base, folder.parent, say)
-    validation = upscaling.PlateBatches(plates.split("val"), resolve_device(base.train.device))
+    validation = upscaling.PlateBatches(
+        plates.split("val"), resolve_device(base.train.device), base.scoring.inference == "patches"
+    )
     conditions = {
         "method": entry.name,
         "tried": trials,

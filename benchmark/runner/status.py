@@ -6,6 +6,7 @@ from typing import Any
 
 from benchmark.results.store import Key, Run
 from benchmark.runner.activity import jobs_at_work
+from benchmark.runner.executors.slurm_queue import slurm_jobs
 from benchmark.util.terminal import plain
 
 
@@ -24,6 +25,14 @@ def status_rows(run: Run) -> list[dict[str, Any]]:
         if job.since and rows.get((method, seed), {}).get("status") != "complete":
             rows[method, seed] = {**row, "status": "running", **job.as_dict()}
         rows.setdefault((method, seed), row)
+    for (method, seed), slurm in slurm_jobs(run).items():
+        row = rows.get((method, seed), {"method": plain(method), "seed": seed, "status": "", "detail": ""})
+        if row["status"] not in ("", "unfinished", "pending"):
+            continue
+        status = "pending" if slurm.waits else "running" if slurm.runs else "lost"
+        ended = f"{slurm.state or 'gone'} without a result: see {slurm.log}"
+        detail = plain(f"Slurm job {slurm.number}: {ended if status == 'lost' else slurm.state}")
+        rows[method, seed] = {**row, "status": status, "detail": detail}
     return [rows[key] for key in sorted(rows)]
 
 

@@ -22,6 +22,10 @@ READING_COLUMNS = ("read", "confidence", "plate_correct", "character_accuracy", 
 """What an OCR engine adds to the row of a plate; columns of the second end in ``_second``."""
 PLATE_COLUMNS = (*_FACTS, *_PICTURE, *READING_COLUMNS, *(name + SECOND for name in READING_COLUMNS))
 """Columns of ``plates.csv``, in order. Those of an OCR engine that is off are empty."""
+BY_PATCHES = "_patches"
+"""Suffix of the scores of the same weights, upscaling in patches; they stand last, where they were asked for."""
+PATCH_SCORES = ("psnr", "psnr_y", "confidence", "plate_correct")
+"""Scores that are taken both ways: those of the paper's table, and plate accuracy."""
 
 
 def score_plates(
@@ -49,6 +53,11 @@ def score_plates(
                 compared = _compare_reading(reading, row["text"])
                 row.update({name + suffix: value for name, value in compared.items()})
     return pd.DataFrame(rows, columns=list(PLATE_COLUMNS))
+
+
+def beside(frame: pd.DataFrame, patches: pd.DataFrame) -> pd.DataFrame:
+    """The rows of plates with the scores of the same plates upscaled in patches as last columns."""
+    return frame.assign(**{name + BY_PATCHES: patches[name] for name in PATCH_SCORES})
 
 
 def _compare(image: np.ndarray, plate: Plate) -> dict[str, Any]:

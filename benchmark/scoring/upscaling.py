@@ -12,7 +12,10 @@ from torch import Tensor
 
 from benchmark.data.degradation import SCALE, degrade
 from benchmark.data.plates import Plate
+from methods.engine.tiles import blend_tiles
 
+PATCH = 8
+"""Side in LR pixels of the patches that plates can be cut into: what all methods are trained on."""
 MAX_PIXELS = {"cpu": 2**16, "cuda": 2**22}
 """HR pixels in one batch, by kind of device (6 and 400 plates of median size): bounds memory."""
 
@@ -38,10 +41,14 @@ class PlateBatch:
 
 
 class PlateBatches:
-    """LR and HR of a set of plates on a device, batched by size; made once, upscaled many times."""
+    """LR and HR of a set of plates on a device, batched by size; made once, upscaled many times.
 
-    def __init__(self, plates: PlateSequence, device: torch.device | str) -> None:
+    ``patches``: plates are upscaled patch by patch, as :func:`in_patches` does.
+    """
+
+    def __init__(self, plates: PlateSequence, device: torch.device | str, patches: bool = False) -> None:
         self.device = torch.device(device)
+        self.patches = patches
         self.count = len(plates)
         by_size: dict[tuple[int, ...], list[int]] = {}
         for index in range(self.count):
@@ -65,6 +72,8 @@ class PlateBatches:
         Raises RuntimeError if ``upscale`` breaks its contract: wrong shape, or (after the last batch, so as to wait
         for the device once) values that are not finite.
         """
+        if self.patches:
+            upscale = in_patches(upscale)
         finite: list[Tensor] = []
         for batch in self.batches:
             with torch.inference_mode():
@@ -78,6 +87,20 @@ class PlateBatches:
             yield batch, rounded
         if finite and not torch.stack(finite).all():
             raise RuntimeError("upscale returned values that are not finite")
+
+
+def in_patches(upscale: Upscale) -> Upscale:
+    """``upscale`` in windows of 8×8 LR pixels that overlap by half and are blended where they do.
+
+    The paper (Sec. 3.1) upscales overlapping patches of 64×64 HR pixels and puts them together. How far they overlap
+    and how they are aggregated is not stated; half, and a raised cosine, are ours.
+    """
+
+    def upscaled(lr: Tensor) -> Tensor:
+        at_once = MAX_PIXELS.get(lr.device.type, MAX_PIXELS["cpu"]) // (PATCH * SCALE) ** 2
+        return blend_tiles(upscale, lr, PATCH, SCALE, at_once)
+
+    return upscaled
 
 
 def low_resolution(hr: np.ndarray) -> np.ndarray:

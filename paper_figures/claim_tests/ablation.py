@@ -55,26 +55,26 @@ def rises(metric: str) -> Test:
 def _trend(results: Results, cells: dict[tuple[str, int], Row], metric: str) -> Finding:
     kind = METRICS[metric]
     slopes = {name: _slopes(results, [cells[name, d] for d in DIMENSIONS], metric) for name in DISTANCES}
-    pooled = pd.concat([one.assign(seed=[f"{name} {s}" for s in one["seed"]]) for name, one in slopes.items()])
+    pooled = pd.concat([table.assign(seed=[f"{name} {s}" for s in table["seed"]]) for name, table in slopes.items()])
     means = pooled.groupby("seed")[list(DIMENSIONS)].mean().to_numpy(float)
-    found = statistics.interval(pooled, "slope")
-    if not found.known or len(means) < 2:
+    interval = statistics.interval(pooled, "slope")
+    if not interval.bounded or len(means) < 2:
         raise Undecidable("too few plates in common", remedy(results, cells.values()))
     rising, falling = (float(stats.page_trend_test(order).pvalue) for order in (means, means[:, ::-1]))
 
     def number(value: float) -> str:
         return text.number(kind.factor * value, kind.decimals + 1, sign=True)
 
-    each = ", ".join(f"{name.capitalize()} {number(float(one['slope'].mean()))}" for name, one in slopes.items())
+    each = ", ".join(f"{name.capitalize()} {number(float(table['slope'].mean()))}" for name, table in slopes.items())
     top = DIMENSIONS[int(np.argmax(means.mean(axis=0)))]
     evidence = (
-        f"{kind.label} for a doubling of d: {number(found.value)} {kind.unit}".rstrip()
-        + f" [{number(found.low)}, {number(found.high)}] ({each}); highest mean at d = {top}; Page's test of "
+        f"{kind.label} for a doubling of d: {number(interval.value)} {kind.unit}".rstrip()
+        + f" [{number(interval.low)}, {number(interval.high)}] ({each}); highest mean at d = {top}; Page's test of "
         f"{text.plural(means.size, 'training')}: p {probability(rising)}."
     )
-    if found.above() and rising < _ALPHA and top == DIMENSIONS[-1]:
+    if interval.above() and rising < _ALPHA and top == DIMENSIONS[-1]:
         return Finding(HOLDS, evidence)
-    if found.below() and falling < _ALPHA:
+    if interval.below() and falling < _ALPHA:
         return Finding(FAILS, evidence)
     return Finding(OPEN, evidence, "no clear trend over trainings and plates", remedy(results, cells.values()))
 
@@ -101,11 +101,11 @@ def gains_at_small(results: Results, reading: Reading) -> Finding:
     rows = [cells["manhattan", d] for d in DIMENSIONS]
     table = _wide(results, rows, "psnr")
     table = table.assign(difference=table[list(SMALL)].mean(axis=1) - table[list(LARGE)].mean(axis=1))
-    found = statistics.interval(table, "difference")
-    evidence = f"Manhattan, d = 64 and 128 minus d = 256 and 512: PSNR {shown(found, 'psnr', unit=True)}."
+    interval = statistics.interval(table, "difference")
+    evidence = f"Manhattan, d = 64 and 128 minus d = 256 and 512: PSNR {shown(interval, 'psnr', unit=True)}."
     change = statistics.between_seeds(table, "difference")
-    if (found.above() or found.below()) and abs(found.value) > change:
-        return Finding(HOLDS if found.above() else FAILS, evidence)
+    if (interval.above() or interval.below()) and abs(interval.value) > change:
+        return Finding(HOLDS if interval.above() else FAILS, evidence)
     return Finding(OPEN, evidence, "a tie over trainings and plates", remedy(results, rows))
 
 
@@ -117,14 +117,14 @@ def about_one_decibel(results: Results, reading: Reading) -> Finding:
     for metric in ("psnr", "psnr_y"):
         if any(metric not in row.scores for row in pair):
             raise Undecidable(f"no scores of {METRICS[metric].label}", run_command(results, [r.name for r in pair]))
-        found, test = results.difference(*pair, metric)
-        comparison = Comparison(*pair, metric, found, test, test.p)
+        interval, test = results.difference(*pair, metric)
+        comparison = Comparison(*pair, metric, interval, test, test.p)
         change = room(results, comparison)
-        low, high = found.low - change, found.high + change
+        low, high = interval.low - change, interval.high + change
         inside, outside = ABOUT_ONE[0] <= low and high <= ABOUT_ONE[1], high < ABOUT_ONE[0] or low > ABOUT_ONE[1]
         outcomes.add(HOLDS if inside else FAILS if outside else OPEN)
         evidence.append(f"Manhattan minus Euclidean at d = 512: {METRICS[metric].label} "
-                        f"{shown(found, metric, unit=True)}.")  # fmt: skip
+                        f"{shown(interval, metric, unit=True)}.")  # fmt: skip
         whys += [anew(change, comparison)] * (not inside and not outside)
     if FAILS in outcomes or outcomes == {HOLDS}:
         return Finding(FAILS if FAILS in outcomes else HOLDS, " ".join(evidence))

@@ -61,29 +61,29 @@ def competitive(results: Results, reading: Reading) -> Finding:
         findings.append(
             Finding(outcome, evidence, f"{engine.lower()}: {why}".replace("ocr", "OCR") if why else "", command)
         )
-    found = agreed(findings)
-    if found.outcome == OPEN and not found.command:
-        return Finding(OPEN, found.evidence, found.reason, remedy(results, [pecl, tbsrn]))
-    return found
+    finding = agreed(findings)
+    if finding.outcome == OPEN and not finding.command:
+        return Finding(OPEN, finding.evidence, finding.reason, remedy(results, [pecl, tbsrn]))
+    return finding
 
 
 def _difference(comparison: Comparison) -> str:
-    return shown(comparison.found, comparison.metric, unit=True)
+    return shown(comparison.interval, comparison.metric, unit=True)
 
 
 def _near(results: Results, near: Comparison, gain: list[Comparison]) -> tuple[str, str]:
     """Outcome and reason for one OCR engine; ``gain`` is TBSRN's plate accuracy minus bicubic's."""
-    if not near.found.known:
-        return OPEN, f"only {text.plural(near.found.clusters, 'plate text')} in common"
+    if not near.interval.bounded:
+        return OPEN, f"only {text.plural(near.interval.clusters, 'plate text')} in common"
     change = room(results, near)
     if math.isinf(change):
         return OPEN, anew(change, near)
-    if near.found.high + change < -MARGIN:
+    if near.interval.high + change < -MARGIN:
         return FAILS, ""
     if not gain or weigh(results, gain[0])[0] != BETTER:
         numbers = "".join(f" ({_difference(c)})" for c in gain)
         return OPEN, f"TBSRN itself does not clearly read more plates than bicubic{numbers}, so nearness says nothing"
-    if near.found.low - change > -MARGIN:
+    if near.interval.low - change > -MARGIN:
         return HOLDS, ""
     alone = f"; {anew(change, near)}" if change else ""
     return OPEN, f"the interval is not clear of the margin, {text.number(-MARGIN)}{alone}"
@@ -93,14 +93,14 @@ def comparable_noise(results: Results, reading: Reading) -> Finding:
     """Claim 28. PECL's noise is comparable to that of MSE alone."""
     (pecl,) = need(results, reading.name)
     mse = mse_alone(results, pecl)
-    found = compare(results, [pecl], mse, "noise")
-    if not found:
+    compared = compare(results, [pecl], mse, "noise")
+    if not compared:
         raise Undecidable("no scores of noise", run_command(results, [pecl.name, mse.name]))
-    (comparison,) = found
+    (comparison,) = compared
     factor = METRICS["noise"].factor
     margin = COMPARABLE * abs(mse.scores["noise"].mean)
     change = room(results, comparison)
-    low, high = comparison.found.low - change, comparison.found.high + change
+    low, high = comparison.interval.low - change, comparison.interval.high + change
     evidence = (
         f"{title(pecl)} minus {title(mse)}: noise {_difference(comparison)}; comparable within ± "
         f"{text.number(factor * margin, METRICS['noise'].decimals)}."

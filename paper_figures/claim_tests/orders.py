@@ -37,19 +37,19 @@ def ordered(pairs: Sequence[Above]) -> Test:
 
     def test(results: Results, reading: Reading) -> Finding:
         rows, lacking = _rows(results, reading, pairs)
-        there = [p for p in pairs if p.better in rows and p.worse in rows]
-        if not there:
+        present = [p for p in pairs if p.better in rows and p.worse in rows]
+        if not present:
             names = ", ".join(dict.fromkeys(lacking))
             raise Undecidable(f"no comparable result of {names}", run_command(results, dict.fromkeys(lacking)))
-        findings = [_order(results, rows, there, suffix) for suffix in _engines(rows.values(), there)]
+        findings = [_order(results, rows, present, suffix) for suffix in _engines(rows.values(), present)]
         if not findings:
             again = run_command(results, [row.name for row in rows.values()], {"--ocr": "rapid"})
             raise Undecidable("no plate was read (no OCR engine)", again)
-        found = agreed(findings)
-        if lacking and found.outcome != FAILS:
+        finding = agreed(findings)
+        if lacking and finding.outcome != FAILS:
             why = f"no comparable result of {', '.join(dict.fromkeys(lacking))}"
-            return Finding(OPEN, found.evidence, why, run_command(results, dict.fromkeys(lacking)))
-        return found
+            return Finding(OPEN, finding.evidence, why, run_command(results, dict.fromkeys(lacking)))
+        return finding
 
     return test
 
@@ -94,11 +94,11 @@ def _order(results: Results, rows: dict[str, Row], pairs: Sequence[Above], suffi
     if lacking:
         labels = " and ".join(METRICS[metric].label for metric in sorted(lacking))
         raise Undecidable(f"no scores of {labels}", run_command(results, [row.name for row in rows.values()]))
-    found = [results.difference(rows[pair.better], rows[pair.worse], metric) for pair, metric in named]
-    corrected = statistics.holm([test.p for _, test in found])
+    differences = [results.difference(rows[pair.better], rows[pair.worse], metric) for pair, metric in named]
+    corrected = statistics.holm([test.p for _, test in differences])
     compared = [
         Comparison(rows[pair.better], rows[pair.worse], metric, interval, test, p)
-        for (pair, metric), (interval, test), p in zip(named, found, corrected, strict=True)
+        for (pair, metric), (interval, test), p in zip(named, differences, corrected, strict=True)
     ]
     weighed = [(comparison, *weigh(results, comparison)) for comparison in compared]
     reversed_ = [c for c, verdict, _ in weighed if verdict == WORSE]
@@ -138,12 +138,12 @@ LISTED = 3
 
 def _listed(word: str, comparisons: Sequence[Comparison], metrics: Collection[str], orders: int) -> list[str]:
     """How many orders came out so, and their largest differences."""
-    mine = sorted((c for c in comparisons if c.metric in metrics), key=lambda c: -abs(c.found.value))
+    mine = sorted((c for c in comparisons if c.metric in metrics), key=lambda c: -abs(c.interval.value))
     if not mine:
         return []
     several = len(set(metrics)) > 1
     some = [
-        f"{title(c.row)} − {title(c.reference)} {shown(c.found, c.metric, unit=True)}"
+        f"{title(c.row)} − {title(c.reference)} {shown(c.interval, c.metric, unit=True)}"
         + (f" ({METRICS[c.metric].label})" if several else "")
         for c in mine[:LISTED]
     ]
@@ -155,11 +155,11 @@ def _listed(word: str, comparisons: Sequence[Comparison], metrics: Collection[st
 
 def agreed(findings: Sequence[Finding]) -> Finding:
     """The findings of several OCR engines: their outcome where they agree, else open."""
-    evidence = " ".join(dict.fromkeys(found.evidence for found in findings))
-    outcomes = {found.outcome for found in findings}
+    evidence = " ".join(dict.fromkeys(finding.evidence for finding in findings))
+    outcomes = {finding.outcome for finding in findings}
     if len(outcomes) == 1 and OPEN not in outcomes:
         return Finding(outcomes.pop(), evidence)
-    whys = dict.fromkeys(found.reason for found in findings if found.reason)
+    whys = dict.fromkeys(finding.reason for finding in findings if finding.reason)
     reason = "; ".join(whys) if whys else "the OCR engines disagree"
     return Finding(OPEN, evidence, reason, next((f.command for f in findings if f.command), ""))
 
@@ -169,13 +169,13 @@ def all_of(*tests: Test) -> Test:
 
     def test(results: Results, reading: Reading) -> Finding:
         findings = [each(results, reading) for each in tests]
-        evidence = " ".join(found.evidence for found in findings)
-        if any(found.outcome == FAILS for found in findings):
+        evidence = " ".join(finding.evidence for finding in findings)
+        if any(finding.outcome == FAILS for finding in findings):
             return Finding(FAILS, evidence)
-        still_open = [found for found in findings if found.outcome != HOLDS]
+        still_open = [finding for finding in findings if finding.outcome != HOLDS]
         if not still_open:
             return Finding(HOLDS, evidence)
-        reason = "; ".join(dict.fromkeys(found.reason for found in still_open))
+        reason = "; ".join(dict.fromkeys(finding.reason for finding in still_open))
         return Finding(OPEN, evidence, reason, still_open[0].command)
 
     return test

@@ -38,8 +38,8 @@ def _baseline(distance: str) -> str:
 
 def _best_at(*names: str) -> str:
     """The iterations to the best that the text gives."""
-    found = [printed.text for name in names if (printed := paper.value(name, "best_iteration"))]
-    return ", ".join(dict.fromkeys(found))
+    iterations = [printed.text for name in names if (printed := paper.value(name, "best_iteration"))]
+    return ", ".join(dict.fromkeys(iterations))
 
 
 def _order(

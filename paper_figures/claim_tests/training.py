@@ -195,12 +195,12 @@ def early(results: Results, reading: Reading) -> Finding:
     """Claim 22. The contrast fluctuates first, and Euclidean starts further behind."""
     grid, data = _curves(results, reading)
     flags, lowest = [], dict.fromkeys(DISTANCES, math.inf)
-    for _, one in data.groupby("seed"):
+    for _, of_seed in data.groupby("seed"):
         calmer, further = [], []
         for d in DIMENSIONS:
             least = {}
             for distance in DISTANCES:
-                mine = one[(one["distance"] == distance) & (one["dimension"] == d)]
+                mine = of_seed[(of_seed["distance"] == distance) & (of_seed["dimension"] == d)]
                 first, last = _quarters(mine, grid.cells[distance, d].iterations)
                 least[distance] = float(first["contrast"].min())
                 lowest[distance] = min(lowest[distance], least[distance])
@@ -215,8 +215,8 @@ def spread(results: Results, reading: Reading) -> Finding:
     """Claim 24. Manhattan's curves lie around zero, Euclidean's are spread wider and lower."""
     grid, data = _curves(results, reading)
     flags = []
-    for _, one in data.groupby("seed"):
-        man, euc = (one.loc[one["distance"] == distance, "contrast"] for distance in ("manhattan", "euclidean"))
+    for _, of_seed in data.groupby("seed"):
+        man, euc = (of_seed.loc[of_seed["distance"] == distance, "contrast"] for distance in ("manhattan", "euclidean"))
         wider = euc.max() - euc.min() > man.max() - man.min()
         flags.append(bool(man.min() < 0 < man.max() and wider and euc.min() < man.min()))
     ranges = data.groupby("distance")["contrast"].agg(["min", "max"])
@@ -233,7 +233,7 @@ def smoother(results: Results, reading: Reading) -> Finding:
     ordered_ = data.sort_values("iteration").groupby(["distance", "seed", "dimension"])["contrast"]
     rough = ordered_.apply(lambda curve: float(curve.diff().abs().mean())).unstack("dimension")
     steepness = {
-        name: float((one[DIMENSIONS[-1]] / one[DIMENSIONS[0]]).mean()) for name, one in rough.groupby("distance")
+        name: float((table[DIMENSIONS[-1]] / table[DIMENSIONS[0]]).mean()) for name, table in rough.groupby("distance")
     }
     means = rough[list(DIMENSIONS)].to_numpy(float)
     rising, falling = (float(stats.page_trend_test(order).pvalue) for order in (means, means[:, ::-1]))

@@ -44,6 +44,7 @@ def _conditions(info: dict[str, Any]) -> dict[str, Any]:
         "data": data.get("fingerprint"),
         "protocol": data.get("protocol"),
         "test plates": data.get("test"),
+        "inference": "patches" if setting(info, "scoring.inference") == "patches" else "plate",
         "OCR engine": (engine.get("name"), engine.get("version"), engine.get("sha256")),
         "second OCR engine": (second.get("name"), second.get("version"), second.get("sha256")),
     }

@@ -76,8 +76,8 @@ def wilson(share: float, n: int, level: float = 0.95) -> tuple[float, float]:
 
 def _both(confidence: ArrayLike, correct: ArrayLike) -> tuple[np.ndarray, np.ndarray]:
     trust, right = np.asarray(confidence, float).ravel(), np.asarray(correct, float).ravel()
-    known = np.isfinite(trust) & np.isfinite(right)
-    return trust[known], right[known]
+    finite = np.isfinite(trust) & np.isfinite(right)
+    return trust[finite], right[finite]
 
 
 # -- from results ------------------------------------------------------------------------------------
@@ -93,21 +93,21 @@ class Engine:
     def readings(self, results: Results, row: Row) -> pd.DataFrame:
         """``confidence``, ``correct`` and ``text`` of the plates that this engine was shown, seeds pooled."""
         mine = results.plates[results.plates["method"] == row.name]
-        found = pd.DataFrame({
+        table = pd.DataFrame({
             "confidence": pd.to_numeric(mine["confidence" + self.suffix], errors="coerce").astype(float),
             "correct": pd.to_numeric(mine["plate_correct" + self.suffix], errors="coerce").astype(float),
             "text": mine["text"].astype(str) if "text" in mine else mine["index"].astype(str),
         })  # fmt: skip
-        return found[np.isfinite(found[["confidence", "correct"]]).all(axis=1)]
+        return table[np.isfinite(table[["confidence", "correct"]]).all(axis=1)]
 
 
 def engines(results: Results) -> list[Engine]:
     """The OCR engines that read anything in this run, the first one first."""
-    found = []
+    present = []
     for key, suffix in (("judge", ""), ("second_judge", SECOND)):
         columns = ["confidence" + suffix, "plate_correct" + suffix]
         if set(columns) <= set(results.plates) and results.plates[columns].notna().all(axis=1).any():
             info = results.reference.get(key)
             name = str(info.get("name") or "unnamed") if isinstance(info, dict) else "unnamed"
-            found.append(Engine(suffix, text.one_line(name)))
-    return found
+            present.append(Engine(suffix, text.one_line(name)))
+    return present

@@ -39,13 +39,13 @@ def contrast(pecl: pd.Series, mse: pd.Series) -> pd.DataFrame:
     return both.assign(difference=difference, contrast=difference / baseline.where(baseline > 0.0))
 
 
-def frame(results: Results, found: list[Grid], distance: str) -> pd.DataFrame:
+def frame(results: Results, ablations: list[Grid], distance: str) -> pd.DataFrame:
     """The contrast of every cell of that distance: one line a (term, dimension, seed, validation).
 
     Only seeds that both trainings have are compared, each with itself: they saw the same batches.
     """
     parts = [pd.DataFrame(columns=COLUMNS)]
-    for grid in found:
+    for grid in ablations:
         assert grid.mse is not None
         for dimension, row in _cells(grid, distance).items():
             for seed in sorted(set(row.seeds) & set(grid.mse.seeds)):
@@ -68,26 +68,26 @@ def _curve(results: Results, row: Row, seed: int) -> pd.Series:
 
 def draw_contrast(results: Results, distance: str) -> Drawing:
     """A row of panels a grid (as described, and as printed where that was run), one curve a dimension."""
-    found = [grid for grid in grids(results) if grid.mse is not None and _cells(grid, distance)]
-    if not found:
+    ablations = [grid for grid in grids(results) if grid.mse is not None and _cells(grid, distance)]
+    if not ablations:
         raise NothingToDraw(f"needs the training with MSE alone and one with the {distance.capitalize()} distance")
-    data = frame(results, found, distance)
+    data = frame(results, ablations, distance)
     if not data["contrast"].notna().any():
         raise NothingToDraw("PECL and MSE alone have no validation in common")
-    found = [grid for grid in found if data.loc[data["term"] == grid.term, "contrast"].notna().any()]
+    ablations = [grid for grid in ablations if data.loc[data["term"] == grid.term, "contrast"].notna().any()]
     narrow = _is_narrow(data, distance)
     with style.style():
         right = style.label_width(["d = 512  −00.00 dB†", "paper, highest: −0.22"])
-        headings = [grid.heading for grid in found] if len(found) > 1 else [""]
+        headings = [grid.heading for grid in ablations] if len(ablations) > 1 else [""]
         figure, panels = blocks(headings, 1, 2 if narrow else 1, right, 1.9, style.PAGE if narrow else style.COLUMN)
-        for (row,), grid in zip(panels, found, strict=True):
+        for (row,), grid in zip(panels, ablations, strict=True):
             mine = data[data["term"] == grid.term]
             _panel(row[0], grid, mine, distance, to_scale=True)
             if narrow:
                 _panel(row[1], grid, mine, distance, to_scale=False)
     return Drawing(
         data=data,
-        caption=caption(results, found, data, distance),
+        caption=caption(results, ablations, data, distance),
         conditions=[conventions.budget(results), conventions.data(results)],
         figure=figure,
     )
@@ -113,8 +113,8 @@ def _panel(axes: Axes, grid: Grid, data: pd.DataFrame, distance: str, to_scale: 
     for dimension, row in _cells(grid, distance).items():
         mine, look = data[data["dimension"] == dimension], looks[str(dimension)]
         if mine["seed"].nunique() > 1:
-            for _, one in mine.groupby("seed"):
-                axes.plot(one["iteration"], one["contrast"], color=look.colour, lw=0.5, alpha=0.5)
+            for _, of_seed in mine.groupby("seed"):
+                axes.plot(of_seed["iteration"], of_seed["contrast"], color=look.colour, lw=0.5, alpha=0.5)
         curve = mean_over_seeds(mine)
         last = curve.dropna()
         if last.empty:
@@ -154,7 +154,7 @@ def _part(results: Results) -> str:
     return "test" if results.reference["data"].get("protocol") == "paper" else "validation"
 
 
-def caption(results: Results, found: list[Grid], data: pd.DataFrame, distance: str) -> list[str]:
+def caption(results: Results, ablations: list[Grid], data: pd.DataFrame, distance: str) -> list[str]:
     """What is drawn."""
     seeds = sorted(data["seed"].unique())
     sentences = [
@@ -173,4 +173,4 @@ def caption(results: Results, found: list[Grid], data: pd.DataFrame, distance: s
         sentences.append("On the right the same curves, enlarged.")
     if data["contrast"].isna().any():
         sentences.append("Gaps are validations whose PSNR is not a number.")
-    return [*sentences, *remarks(found, (distance,)), *conventions.marks(results)]
+    return [*sentences, *remarks(ablations, (distance,)), *conventions.marks(results)]

@@ -23,11 +23,21 @@ DEGRADATION = (
 
 def conditions(results: Results) -> list[str]:
     """How every number of a table came about: scoring, plates, budget, choice of weights, OCR engines."""
-    found = [
-        SCORING, DEGRADATION, data(results), leaks(results), budget(results), seeds(results), selection(results),
-        ocr(results),
+    sentences = [
+        SCORING, DEGRADATION, inference(results), data(results), leaks(results), budget(results), seeds(results),
+        selection(results), ocr(results),
     ]  # fmt: skip
-    return [sentence for sentence in found if sentence]
+    return [sentence for sentence in sentences if sentence]
+
+
+def inference(results: Results) -> str:
+    """Whether plates were upscaled whole or in patches."""
+    if results.setting("scoring.inference") != "patches":
+        return "Plates are upscaled whole."
+    return (
+        "Plates are upscaled in patches, also where weights are chosen: windows of 8×8 LR pixels (64×64 HR) that "
+        "overlap by half and are blended. The paper upscales overlapping patches; overlap and blending are ours."
+    )
 
 
 def data(results: Results) -> str:
@@ -57,23 +67,23 @@ def data(results: Results) -> str:
 
 def leaks(results: Results) -> str:
     """How many test plates training has seen; empty where the results do not say."""
-    found = results.reference["data"].get("leaks")
-    if not isinstance(found, dict):
+    record = results.reference["data"].get("leaks")
+    if not isinstance(record, dict):
         return ""
-    seen, total, pairs, dropped = (int(found.get(key) or 0) for key in
+    seen, total, pairs, dropped = (int(record.get(key) or 0) for key in
                                    ("test_plates_seen", "test_plates", "near_duplicates", "dropped"))  # fmt: skip
     of_them = f"{seen:,} of {total:,} test plates show a plate number" if seen else "no test plate shows a plate number"
     near = f"{text.plural(pairs, 'pair')} of near-duplicate pictures" if pairs else "no near-duplicate pictures"
     left_out = f", because of which {text.plural(dropped, 'picture')} was left out" if dropped else ""
     left_out = left_out.replace("pictures was", "pictures were")
-    how = f" ({found['method']})" if found.get("method") else ""
+    how = f" ({record['method']})" if record.get("method") else ""
     return f"Leaks: {of_them} that training shows, too; {near} across splits{how}{left_out}."
 
 
 def seeds(results: Results) -> str:
     """A warning where methods were trained with different seeds; empty where all have the same."""
-    found = {row.seeds for row in results.rows if row.trained}
-    if len(found) < 2:
+    counts = {row.seeds for row in results.rows if row.trained}
+    if len(counts) < 2:
         return ""
     return (
         "Not all methods were trained with the same seeds (see that column): between two of them, only paired "
@@ -152,13 +162,13 @@ def pooling(results: Results) -> str:
 
 def marks(results: Results) -> list[str]:
     """What † and ‡ mean, where they occur."""
-    found = []
+    sentences = []
     if any(row.stale for row in results.rows):
-        found.append("† Made by another version of method, training or scoring; run again to bring it up to date.")
+        sentences.append("† Made by another version of method, training or scoring; run again to bring it up to date.")
     odd = [f"{row.title} ({', '.join(row.differs)})" for row in results.rows if row.differs]
     if odd:
-        found.append(f"‡ Made under other conditions than the rest, not comparable: {'; '.join(odd)}.")
-    return found
+        sentences.append(f"‡ Made under other conditions than the rest, not comparable: {'; '.join(odd)}.")
+    return sentences
 
 
 def left_out(rows: Sequence[Row], metrics: Collection[str] = tuple(METRICS)) -> list[str]:

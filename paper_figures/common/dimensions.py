@@ -25,7 +25,9 @@ DODGE = 0.05
 # -- numbers ---------------------------------------------------------------------------------------
 
 
-def frame(results: Results, found: Sequence[Grid], metrics: Sequence[str], quantities: Sequence[str]) -> pd.DataFrame:
+def frame(
+    results: Results, ablations: Sequence[Grid], metrics: Sequence[str], quantities: Sequence[str]
+) -> pd.DataFrame:
     """One line a (grid, metric, quantity, row): mean over plates, or of the paired difference to MSE alone.
 
     ``mean`` with its 95 % interval ``low`` … ``high``, and for scores the ``median``, in the unit of tables;
@@ -33,7 +35,7 @@ def frame(results: Results, found: Sequence[Grid], metrics: Sequence[str], quant
     A row that a grid lacks has a line without numbers.
     """
     lines: list[dict[str, Any]] = []
-    for grid in found:
+    for grid in ablations:
         rows = [("none", math.nan, grid.mse), *((*key, grid.cells.get(key)) for key in keys())]
         for metric in metrics:
             for quantity in quantities:
@@ -52,13 +54,14 @@ def _numbers(results: Results, row: Row | None, mse: Row | None, metric: str, qu
     factor = METRICS[metric].factor
     if quantity == DIFFERENCE:
         assert mse is not None
-        (one, _), median = results.difference(row, mse, metric), math.nan
+        (interval, _), median = results.difference(row, mse, metric), math.nan
     else:
-        one = results.interval(row, metric)
+        interval = results.interval(row, metric)
         median = row.scores[metric].median if metric in row.scores else math.nan
     return {
-        "mean": factor * one.value, "low": factor * one.low, "high": factor * one.high, "median": factor * median,
-        "plates": one.plates, "texts": one.clusters, "seeds": one.seeds, "left_out": one.left_out,
+        "mean": factor * interval.value, "low": factor * interval.low, "high": factor * interval.high,
+        "median": factor * median, "plates": interval.plates, "texts": interval.clusters, "seeds": interval.seeds,
+        "left_out": interval.left_out,
     }  # fmt: skip
 
 
@@ -76,10 +79,10 @@ def panel(axes: Axes, grid: Grid, data: pd.DataFrame, metric: str, quantity: str
     mse = data[data["distance"] == "none"]
     right = len(DIMENSIONS) - 0.75
     if len(mse) and np.isfinite(mse["mean"].iloc[0]):
-        one = mse.iloc[0]
-        axes.axhline(one["mean"], color=style.GREY, lw=0.9, ls=(0, (4, 2)), zorder=1)
-        axes.axhspan(*_ends(one), color=style.GREY, alpha=0.13, lw=0, zorder=0.5)
-        named.append(Label(right, one["mean"], MSE + (grid.mse.marks if grid.mse else ""), style.GREY))
+        level = mse.iloc[0]
+        axes.axhline(level["mean"], color=style.GREY, lw=0.9, ls=(0, (4, 2)), zorder=1)
+        axes.axhspan(*_ends(level), color=style.GREY, alpha=0.13, lw=0, zorder=0.5)
+        named.append(Label(right, level["mean"], MSE + (grid.mse.marks if grid.mse else ""), style.GREY))
     elif not len(mse):
         axes.axhline(0.0, color=style.GREY, lw=0.9, ls=(0, (4, 2)), zorder=1)
         named.append(Label(right, 0.0, MSE, style.GREY))
@@ -90,9 +93,9 @@ def panel(axes: Axes, grid: Grid, data: pd.DataFrame, metric: str, quantity: str
         axes.fill_between(x, low, high, color=look.colour, alpha=0.13, lw=0)
         axes.vlines(x, low, high, color=look.colour, lw=0.9)
         axes.plot(x, mean, color=look.colour, ls=look.dash, marker=look.marker, mec="white", zorder=3)
-        known = np.flatnonzero(np.isfinite(mean))
-        if len(known):
-            named.append(Label(float(x[known[-1]]), float(mean[known[-1]]), distance.capitalize(), look.colour))
+        finite = np.flatnonzero(np.isfinite(mean))
+        if len(finite):
+            named.append(Label(float(x[finite[-1]]), float(mean[finite[-1]]), distance.capitalize(), look.colour))
     axes.xaxis.set_major_locator(FixedLocator(range(len(DIMENSIONS))))
     axes.xaxis.set_minor_locator(NullLocator())
     axes.xaxis.set_major_formatter(FuncFormatter(lambda x, _: str(DIMENSIONS[round(x)])))
@@ -110,20 +113,20 @@ def _paper_marks(axes: Axes, metric: str) -> list[Label]:
     """Draw what the paper's text gives of this metric; what would more than double the axis is only named, with an
     arrow at the edge."""
     low, high = axes.get_ylim()
-    printed = {(distance, d): one for (name, distance, d), one in paper.ablation().items() if name == metric}
+    printed = {(distance, d): cell for (name, distance, d), cell in paper.ablation().items() if name == metric}
     reach = high - low
-    near = [one.value for one in printed.values() if low - reach <= one.value <= high + reach]
+    near = [cell.value for cell in printed.values() if low - reach <= cell.value <= high + reach]
     low, high = min([low, *(y - 0.05 * reach for y in near)]), max([high, *(y + 0.05 * reach for y in near)])
     axes.set_ylim(low, high)
     labels = []
-    for (distance, d), one in printed.items():
+    for (distance, d), cell in printed.items():
         shift = DODGE if distance == DISTANCES[1] else -DODGE
-        x, name = DIMENSIONS.index(d) + shift, f"paper ({distance[:3].capitalize()}) {one.text}"
-        if low <= one.value <= high:
-            style.paper_mark(axes, x, one.value)
-            labels.append(Label(x, one.value, name, style.PAPER))
+        x, name = DIMENSIONS.index(d) + shift, f"paper ({distance[:3].capitalize()}) {cell.text}"
+        if low <= cell.value <= high:
+            style.paper_mark(axes, x, cell.value)
+            labels.append(Label(x, cell.value, name, style.PAPER))
         else:
-            edge, arrow = (high, "↑") if one.value > high else (low, "↓")
+            edge, arrow = (high, "↑") if cell.value > high else (low, "↓")
             labels.append(Label(x, edge, f"{name} {arrow}", style.PAPER))
     return labels
 
@@ -143,13 +146,13 @@ def _ends(line: pd.Series) -> tuple[float, float]:
 
 def intervals(data: pd.DataFrame) -> str:
     """What was resampled, and where there is no interval."""
-    known = data[data["low"].notna()]
-    if known.empty:
+    rows = data[data["low"].notna()]
+    if rows.empty:
         return "No intervals: there are fewer than two different plate texts to resample."
-    first = known.iloc[0]
-    found = Interval(math.nan, 0.0, 0.0, int(first["plates"]), int(first["texts"]), int(known["seeds"].max()))
-    sentence = f"Bars and bands: {statistics.resampled(found)}"
-    fewer = known.loc[known["seeds"] < found.seeds, "method"].unique()
+    first = rows.iloc[0]
+    interval = Interval(math.nan, 0.0, 0.0, int(first["plates"]), int(first["texts"]), int(rows["seeds"].max()))
+    sentence = f"Bars and bands: {statistics.resampled(interval)}"
+    fewer = rows.loc[rows["seeds"] < interval.seeds, "method"].unique()
     if len(fewer):
         sentence += f" One seed only, so nothing on other seeds: {', '.join(fewer)}."
     return sentence

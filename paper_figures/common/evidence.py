@@ -84,14 +84,14 @@ def mse_alone(results: Results, pecl: Row) -> Row:
 
 def whole_grid(results: Results, reading: Reading) -> Grid:
     """The ablation of a reading: all eight cells, and MSE alone. Raises Undecidable where something is missing."""
-    found = grid.find(results, reading.term)
-    lacking = [name for name, row in found.places if row is None] if found else ["cells"]
-    if found is None or lacking:
+    ablation = grid.find(results, reading.term)
+    lacking = [name for name, row in ablation.places if row is None] if ablation else ["cells"]
+    if ablation is None or lacking:
         members = ["pecl-mse", *(name for name in methods.names(reading.group) if name != "pecl-mse")]
         absent = [name for name in members if results.row(name) is None]
         raise Undecidable(f"no result of the ablation's {'; '.join(lacking)}", run_command(results, absent or members))
-    need(results, *(row.name for row in found.rows))
-    return found
+    need(results, *(row.name for row in ablation.rows))
+    return ablation
 
 
 # -- how sure one may be ---------------------------------------------------------------------------
@@ -99,13 +99,13 @@ def whole_grid(results: Results, reading: Reading) -> Grid:
 
 def weigh(results: Results, comparison: Comparison) -> tuple[str, str]:
     """The verdict of a comparison, and why it is a tie or nothing: it must exceed what training anew may change."""
-    found, verdict = comparison.found, comparison.verdict
+    interval, verdict = comparison.interval, comparison.verdict
     if verdict == UNKNOWN:
-        return UNKNOWN, f"only {text.plural(found.clusters, 'plate text')} in common"
+        return UNKNOWN, f"only {text.plural(interval.clusters, 'plate text')} in common"
     if verdict == TIE:
         return TIE, "a tie"
     change = room(results, comparison)
-    return (TIE, anew(change, comparison)) if abs(found.value) <= change else (verdict, "")
+    return (TIE, anew(change, comparison)) if abs(interval.value) <= change else (verdict, "")
 
 
 def room(results: Results, comparison: Comparison) -> float:
@@ -113,7 +113,7 @@ def room(results: Results, comparison: Comparison) -> float:
     row, other, metric = comparison.row, comparison.reference, comparison.metric
     if not (row.trained or other.trained):
         return 0.0
-    if comparison.found.seeds == 1:
+    if comparison.interval.seeds == 1:
         return allowance(results, row, other, metric)
     paired = statistics.pairs(results.plates_of(row), results.plates_of(other), metric)
     student, means = statistics.between_seeds(paired, "difference"), statistics.seed_means(paired, "difference")
@@ -131,7 +131,7 @@ def allowance(results: Results, row: Row, other: Row, metric: str) -> float:
     """
     if not metric.startswith("psnr"):
         return math.inf
-    spread = max(one.scores["psnr"].sd for one in (row, other))
+    spread = max(method.scores["psnr"].sd for method in (row, other))
     if not spread > 0:
         return math.inf
     return max(FLOOR * spread, moved(results, row), moved(results, other))
@@ -141,12 +141,12 @@ def moved(results: Results, row: Row) -> float:
     """Range of a method's validation PSNR over the second half of its training, dB; 0 where none is stored."""
     mine = results.history[results.history["method"] == row.name]
     late = mine[(mine["iteration"] >= mine["iteration"].max() / 2) & np.isfinite(mine["val_psnr"].astype(float))]
-    return max((float(one.max() - one.min()) for _, one in late.groupby("seed")["val_psnr"]), default=0.0)
+    return max((float(psnr.max() - psnr.min()) for _, psnr in late.groupby("seed")["val_psnr"]), default=0.0)
 
 
 def anew(change: float, comparison: Comparison) -> str:
     """Why a difference that training anew may change by so much decides nothing."""
-    kind, seeds = METRICS[comparison.metric], comparison.found.seeds
+    kind, seeds = METRICS[comparison.metric], comparison.interval.seeds
     start = "one seed" if seeds == 1 else f"{seeds} seeds"
     if math.isinf(change):
         return f"{start}, which does not say how much training anew changes this score"

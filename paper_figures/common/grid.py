@@ -79,10 +79,10 @@ def grids(results: Results) -> list[Grid]:
     A single training with the printed term is a reading of PECL, not an ablation, and is left out. Raises
     NothingToDraw where there is nothing to compare: fewer than two of nine rows.
     """
-    found = [grid for term in _PINNED if (grid := find(results, term)) is not None]
-    if not found:
+    ablations = [grid for term in _PINNED if (grid := find(results, term)) is not None]
+    if not ablations:
         raise NothingToDraw("fewer than two of the ablation's nine trainings have a result")
-    return found
+    return ablations
 
 
 def find(results: Results, term: str) -> Grid | None:
@@ -130,11 +130,11 @@ def confound(grid: Grid) -> str:
     )
 
 
-def remarks(found: list[Grid], distances: tuple[str, ...] = DISTANCES) -> list[str]:
+def remarks(ablations: list[Grid], distances: tuple[str, ...] = DISTANCES) -> list[str]:
     """Sentences for captions: the confound, what is missing of these distances, and what was left out."""
-    sentences = [confound(grid) for grid in found]
-    for grid in found:
-        where = f" ({grid.heading[0].lower()}{grid.heading[1:]})" if len(found) > 1 else ""
+    sentences = [confound(grid) for grid in ablations]
+    for grid in ablations:
+        where = f" ({grid.heading[0].lower()}{grid.heading[1:]})" if len(ablations) > 1 else ""
         missing = [label(*key) for key in keys() if key[0] in distances and key not in grid.cells]
         if grid.mse is None:
             missing.insert(0, MSE)

@@ -20,7 +20,7 @@ class Comparison:
     row: Row
     reference: Row
     metric: str
-    found: Interval
+    interval: Interval
     """In the unit of the stored scores."""
     test: Test
     corrected: float
@@ -34,11 +34,11 @@ class Comparison:
     @property
     def verdict(self) -> str:
         """``better`` or ``worse`` where interval and corrected test agree, ``tie`` where they do not, else a dash."""
-        if not self.found.known or math.isnan(self.corrected):
+        if not self.interval.bounded or math.isnan(self.corrected):
             return UNKNOWN
-        if self.corrected >= 1 - statistics.LEVEL or not (self.found.above() or self.found.below()):
+        if self.corrected >= 1 - statistics.LEVEL or not (self.interval.above() or self.interval.below()):
             return TIE
-        return BETTER if self.found.above() == METRICS[self.metric].higher_is_better else WORSE
+        return BETTER if self.interval.above() == METRICS[self.metric].higher_is_better else WORSE
 
 
 def compare(results: Results, rows: list[Row], reference: Row, metric: str) -> list[Comparison]:
@@ -47,24 +47,24 @@ def compare(results: Results, rows: list[Row], reference: Row, metric: str) -> l
     differences = [results.difference(row, reference, metric) for row in rows]
     corrected = statistics.holm([test.p for _, test in differences])
     return [
-        Comparison(row, reference, metric, found, test, p)
-        for row, (found, test), p in zip(rows, differences, corrected, strict=True)
+        Comparison(row, reference, metric, interval, test, p)
+        for row, (interval, test), p in zip(rows, differences, corrected, strict=True)
     ]
 
 
 # -- numbers as text -------------------------------------------------------------------------------
 
 
-def shown(found: Interval, metric: str, unit: bool = False) -> str:
+def shown(interval: Interval, metric: str, unit: bool = False) -> str:
     """``+0.31 [+0.10, +0.52]`` in the unit of tables, accuracies in percentage points; ``unit`` adds it."""
     kind = METRICS[metric]
 
-    def one(value: float) -> str:
+    def formatted(value: float) -> str:
         return text.number(kind.factor * value, kind.decimals, sign=True)
 
     name = ("points" if kind.unit == "%" else kind.unit) if unit else ""
-    value = one(found.value) + (f" {name}" if name else "")
-    return f"{value} [{one(found.low)}, {one(found.high)}]" if found.known else value
+    value = formatted(interval.value) + (f" {name}" if name else "")
+    return f"{value} [{formatted(interval.low)}, {formatted(interval.high)}]" if interval.bounded else value
 
 
 def probability(p: float) -> str:

@@ -26,17 +26,17 @@ def blocks(
     total = sum(block + (HEADING if heading else 0.0) for heading in headings)
     figure = Figure(figsize=(width, total))
     panel = width / columns
-    found: list[list[list[Axes]]] = []
+    drawn: list[list[list[Axes]]] = []
     upper = total
     for heading in headings:
         if heading:
             figure.text(0.06 / width, (upper - 0.06) / total, heading, va="top", weight="bold", size=style.FONT + 0.5)
             upper -= HEADING
-        found.append([])
+        drawn.append([])
         for _ in range(rows):
             y = upper - TOP - height
             boxes = [((i * panel + LEFT) / width, y / total) for i in range(columns)]
             size = ((panel - LEFT - right) / width, height / total)
-            found[-1].append([figure.add_axes((*box, *size)) for box in boxes])
+            drawn[-1].append([figure.add_axes((*box, *size)) for box in boxes])
             upper = y - BOTTOM
-    return figure, found
+    return figure, drawn

@@ -104,5 +104,5 @@ def ablation() -> dict[tuple[str, str, int], PaperValue]:
 def examples() -> list[tuple[PaperValue, PaperValue]]:
     """PSNR and PSNR_Y of each example of Fig. 12."""
     table = _read(FILE.with_name("paper_examples.csv"))
-    found = {(e, m): parse(v) for e, m, v in zip(table["example"], table["metric"], table["value"], strict=True)}
-    return [(found[example, "psnr"], found[example, "psnr_y"]) for example in dict.fromkeys(table["example"])]
+    values = {(e, m): parse(v) for e, m, v in zip(table["example"], table["metric"], table["value"], strict=True)}
+    return [(values[example, "psnr"], values[example, "psnr_y"]) for example in dict.fromkeys(table["example"])]

@@ -118,19 +118,19 @@ def align(read: str, truth: str) -> list[tuple[str, bool]]:
         for j in range(1, columns):
             swap = cost[i - 1, j - 1] + (read[i - 1] != truth[j - 1])
             cost[i, j] = min(swap, cost[i - 1, j] + 1, cost[i, j - 1] + 1)
-    found: list[tuple[str, bool]] = []
+    aligned: list[tuple[str, bool]] = []
     i, j = len(read), len(truth)
     while i or j:
         if i and j and cost[i, j] == cost[i - 1, j - 1] + (read[i - 1] != truth[j - 1]):
             i, j = i - 1, j - 1
-            found.append((read[i], read[i] == truth[j]))
+            aligned.append((read[i], read[i] == truth[j]))
         elif i and cost[i, j] == cost[i - 1, j] + 1:
             i -= 1
-            found.append((read[i], False))
+            aligned.append((read[i], False))
         else:
             j -= 1
-            found.append(("", False))
-    return found[::-1]
+            aligned.append(("", False))
+    return aligned[::-1]
 
 
 def not_shown(reasons: Sequence[str]) -> list[str]:

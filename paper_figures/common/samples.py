@@ -181,8 +181,8 @@ def _short(file: Path) -> str:
 
 def _line(results: Results, name: str, index: int, seed: int) -> dict[str, Any] | None:
     plates = results.plates
-    found = plates[(plates["method"] == name) & (plates["seed"] == seed) & (plates["index"] == index)]
-    return None if found.empty else {str(key): value for key, value in found.iloc[0].items()}
+    matches = plates[(plates["method"] == name) & (plates["seed"] == seed) & (plates["index"] == index)]
+    return None if matches.empty else {str(key): value for key, value in matches.iloc[0].items()}
 
 
 def _agrees(line: dict[str, Any], height: int, width: int) -> bool:

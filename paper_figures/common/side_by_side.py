@@ -50,9 +50,9 @@ def draw(
     lines: list[dict[str, Any]] = []
     lost: list[str] = []
     for index in choice.shares:
-        found = load(results, columns, index)
-        whole = next((sample for sample in found if isinstance(sample, Sample)), None)
-        lost += [reason for reason in found if isinstance(reason, str)]
+        loaded = load(results, columns, index)
+        whole = next((sample for sample in loaded if isinstance(sample, Sample)), None)
+        lost += [reason for reason in loaded if isinstance(reason, str)]
         if whole is None:
             continue
         bound = samples.score(results, HR, index)
@@ -68,7 +68,7 @@ def draw(
                 _decibels(score, luma),
                 _readings(results, score),
             )
-            for column, sample, score in zip(columns, found, scores)
+            for column, sample, score in zip(columns, loaded, scores)
         ]
         tiles = [high, low, *outputs] if hr_first else [low, *outputs, high]
         truth = next((score.truth for score in (bound, *scores) if score is not None), "")
@@ -80,7 +80,7 @@ def draw(
             "smaller": choice.shares[index],
         }
         lines += [
-            facts | _line(column, results, score, sample) for column, score, sample in zip(columns, scores, found)
+            facts | _line(column, results, score, sample) for column, score, sample in zip(columns, scores, loaded)
         ]
         if bound is not None:
             lines.append(facts | {"method": HR, "title": "HR", "seed": 0} | vars(bound))
@@ -121,19 +121,19 @@ def choose(results: Results, rows: Sequence[Row]) -> Choice:
 
 def load(results: Results, columns: Sequence[Column], index: int) -> list[Sample | str]:
     """The pictures of one plate, one for each column, or the reason why there is none."""
-    found: list[Sample | str] = []
+    loaded: list[Sample | str] = []
     for row in (column.row for column in columns):
         try:
-            found.append(samples.load(results, row.name, index, samples.first_seed(results, row)))
+            loaded.append(samples.load(results, row.name, index, samples.first_seed(results, row)))
         except NothingToDraw as reason:
-            found.append(str(reason))
-    plates = Counter(sample.hr.tobytes() for sample in found if isinstance(sample, Sample))
+            loaded.append(str(reason))
+    plates = Counter(sample.hr.tobytes() for sample in loaded if isinstance(sample, Sample))
     usual = plates.most_common(1)[0][0] if plates else b""
     return [
         f"{column.row.name} shows another plate {index} than the others"
         if isinstance(sample, Sample) and sample.hr.tobytes() != usual
         else sample
-        for column, sample in zip(columns, found)
+        for column, sample in zip(columns, loaded)
     ]
 
 
@@ -184,8 +184,8 @@ def caption(
 def _judges(results: Results) -> list[str]:
     names = [
         str((results.reference.get(key) or {}).get("name") or "unnamed")
-        for key, there in (("judge", results.has_readings), ("second_judge", results.has_second_readings))
-        if there
+        for key, read in (("judge", results.has_readings), ("second_judge", results.has_second_readings))
+        if read
     ]
     if not names:
         return ["No plate was read (no OCR judge)."]

@@ -51,7 +51,7 @@ class Interval:
     left_out: int = 0
 
     @property
-    def known(self) -> bool:
+    def bounded(self) -> bool:
         """Whether there is an interval."""
         return math.isfinite(self.low) and math.isfinite(self.high)
 
@@ -178,10 +178,10 @@ def _median(values: np.ndarray, seed: np.ndarray, text: np.ndarray, seeds: int, 
         total = upto[:, -1:]
         lower = (upto <= (total - 1) // 2).sum(1)  # the middle one, or the two middle ones
         upper = (upto <= total // 2).sum(1)
-        known = total[:, 0] > 0
+        has_weight = total[:, 0] > 0
         last = len(values) - 1
         middle = (values[np.minimum(lower, last)] + values[np.minimum(upper, last)]) / 2
-        return np.where(known, middle, np.nan)
+        return np.where(has_weight, middle, np.nan)
 
     return weighted
 
@@ -282,10 +282,10 @@ def holm(p_values: Sequence[float]) -> list[float]:
     return corrected
 
 
-def resampled(found: Interval) -> str:
+def resampled(interval: Interval) -> str:
     """What was resampled for this interval: a sentence for a caption."""
-    texts = f"{found.clusters:,} plate text{'s' if found.clusters != 1 else ''}"
+    texts = f"{interval.clusters:,} plate text{'s' if interval.clusters != 1 else ''}"
     start = f"95 % intervals: percentile bootstrap, {RESAMPLES:,} resamples of "
-    if found.seeds > 1:
-        return f"{start}{found.seeds} seeds (outer level) and {texts}."
+    if interval.seeds > 1:
+        return f"{start}{interval.seeds} seeds (outer level) and {texts}."
     return f"{start}{texts}; one seed, so they say nothing about other seeds."

@@ -229,9 +229,9 @@ def place(figure: Figure, axes: Sequence[Axes], left: float, right: float, botto
     """Put panels of equal width side by side, each with ``left`` and ``right`` inches for what is written beside it."""
     width, height = figure.get_size_inches()
     panel = width / len(axes)
-    for i, one in enumerate(axes):
+    for i, ax in enumerate(axes):
         x, y = (i * panel + left) / width, bottom / height
-        one.set_position((x, y, (panel - left - right) / width, (height - bottom - top) / height))
+        ax.set_position((x, y, (panel - left - right) / width, (height - bottom - top) / height))
 
 
 def label_right(axes: Axes, labels: Sequence[Label]) -> None:

@@ -31,22 +31,24 @@ class Ranking:
     def place(self, name: str) -> int:
         """1 for the methods of the best rank, 2 for those of the second best, else 0; 0 for all where all are tied."""
         levels = sorted(set(self.ranks.values()))
-        found = self.ranks.get(name)
-        return levels.index(found) + 1 if len(levels) > 1 and found in levels[:2] else 0
+        level = self.ranks.get(name)
+        return levels.index(level) + 1 if len(levels) > 1 and level in levels[:2] else 0
 
 
 def rank(results: Results, rows: Sequence[Row], metric: str) -> Ranking:
     """Compare every two of ``rows`` in ``metric``. The bound and rows without the score get no rank."""
     rows = [row for row in rows if metric in row.scores and not row.is_bound]
     pairs = list(combinations(rows, 2))
-    found = [results.difference(a, b, metric) for a, b in pairs]
-    corrected = statistics.holm([test.p for _, test in found])
+    differences = [results.difference(a, b, metric) for a, b in pairs]
+    corrected = statistics.holm([test.p for _, test in differences])
     better = set()
-    for (a, b), (interval, test), p in zip(pairs, found, corrected, strict=True):
+    for (a, b), (interval, test), p in zip(pairs, differences, corrected, strict=True):
         verdict = Comparison(a, b, metric, interval, test, p).verdict
         if verdict in (BETTER, WORSE):
             better.add((a.name, b.name) if verdict == BETTER else (b.name, a.name))
-    return Ranking(ranks([row.name for row in rows], better), smallest_difference([one for one, _ in found]))
+    return Ranking(
+        ranks([row.name for row in rows], better), smallest_difference([difference for difference, _ in differences])
+    )
 
 
 def ranks(names: Sequence[str], better: Collection[tuple[str, str]]) -> dict[str, int]:
@@ -60,7 +62,7 @@ def smallest_difference(intervals: Sequence[Interval]) -> float:
     Half the width of a 95 % interval, widened to the level of Holm's strictest step (0.05 over the number of pairs):
     a difference beyond it is told apart whatever the other pairs show. The median over the pairs; NaN without any.
     """
-    widths = [(one.high - one.low) / 2 for one in intervals if one.known]
+    widths = [(interval.high - interval.low) / 2 for interval in intervals if interval.bounded]
     if not widths:
         return math.nan
     alpha = 1 - statistics.LEVEL

@@ -35,7 +35,7 @@ _ORDER = (
     "claims", "table1", "comparisons", "forest", "paper_comparison", "left_open", "convergence", "qualitative",
     "ablation", "ablation_psnr", "ablation_reading", "contrast_euclidean", "contrast_manhattan", "qualitative_ablation",
     "distortion_maps", "distortion_scores", "readings", "loss_weights", "calibration", "calibration_table",
-    "plate_height", "leaks", "cost", "training_plates", "patches",
+    "plate_height", "inference", "leaks", "cost", "training_plates", "patches",
 )  # fmt: skip
 _TRACE = "error.txt"
 _SUFFIXES = ("csv", "md", "tex", "pdf", "png", "html", _TRACE)
@@ -43,13 +43,13 @@ _SUFFIXES = ("csv", "md", "tex", "pdf", "png", "html", _TRACE)
 
 @cache
 def _modules() -> dict[str, ModuleType]:
-    found: dict[str, ModuleType] = {}
+    modules: dict[str, ModuleType] = {}
     for info in pkgutil.iter_modules(paper_figures.__path__):
         module = importlib.import_module(f"paper_figures.{info.name}")
         if hasattr(module, "NAME") and hasattr(module, "draw"):
-            found[module.NAME] = module
+            modules[module.NAME] = module
     place = {name: i for i, name in enumerate(_ORDER)}
-    return dict(sorted(found.items(), key=lambda item: (place.get(item[0], len(place)), item[0])))
+    return dict(sorted(modules.items(), key=lambda item: (place.get(item[0], len(place)), item[0])))
 
 
 def names() -> list[str]:

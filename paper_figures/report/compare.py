@@ -41,7 +41,7 @@ class Difference:
     metric: str
     a: float | None
     b: float | None
-    found: Interval | None
+    interval: Interval | None
     paired: bool
 
 
@@ -57,9 +57,9 @@ class Comparison:
     @property
     def names(self) -> tuple[str, str]:
         """What the two are called: their folders' names, with the folders above where these are equal."""
-        one, other = self.a.folder.resolve(), self.b.folder.resolve()
-        parts = 1 if one.name != other.name else 2
-        return "/".join(one.parts[-parts:]), "/".join(other.parts[-parts:])
+        first, second = self.a.folder.resolve(), self.b.folder.resolve()
+        parts = 1 if first.name != second.name else 2
+        return "/".join(first.parts[-parts:]), "/".join(second.parts[-parts:])
 
 
 def find(results: Path, word: str) -> Run:
@@ -80,32 +80,34 @@ def compare(a: Run, b: Run, allow_mixed: bool = False) -> Comparison:
     """
     if a.folder.resolve() == b.folder.resolve():
         raise UserError(f"{a.folder} and {b.folder} are the same run; name two")
-    one, other = load(a, allow_mixed), load(b, allow_mixed)
-    together = _same_plates(one, other)
-    names = list(dict.fromkeys(row.name for row in [*one.rows, *other.rows]))
-    found = [_difference(one, other, name, metric, together) for metric in COMPARED for name in names]
-    return Comparison(one, other, conditions(one, other), [each for each in found if each is not None])
+    results_a, results_b = load(a, allow_mixed), load(b, allow_mixed)
+    together = _same_plates(results_a, results_b)
+    names = list(dict.fromkeys(row.name for row in [*results_a.rows, *results_b.rows]))
+    differences = [_difference(results_a, results_b, name, metric, together) for metric in COMPARED for name in names]
+    return Comparison(
+        results_a, results_b, conditions(results_a, results_b), [each for each in differences if each is not None]
+    )
 
 
 def _same_plates(a: Results, b: Results) -> bool:
     """Whether both were scored on the plates of one fingerprint, split alike."""
-    one, other = a.reference["data"], b.reference["data"]
-    known = bool(one.get("fingerprint"))
-    return known and all(one.get(key) == other.get(key) for key in ("fingerprint", "protocol", "test"))
+    first, second = a.reference["data"], b.reference["data"]
+    has_fingerprint = bool(first.get("fingerprint"))
+    return has_fingerprint and all(first.get(key) == second.get(key) for key in ("fingerprint", "protocol", "test"))
 
 
 def _difference(a: Results, b: Results, name: str, metric: str, together: bool) -> Difference | None:
     """None where neither run has the score."""
-    one, other = a.row(name), b.row(name)
-    before, after = _mean(one, metric), _mean(other, metric)
-    title = next((row.title for row in (other, one) if row), name)
-    if one is None or other is None or before is None or after is None:
+    row_a, row_b = a.row(name), b.row(name)
+    before, after = _mean(row_a, metric), _mean(row_b, metric)
+    title = next((row.title for row in (row_b, row_a) if row), name)
+    if row_a is None or row_b is None or before is None or after is None:
         lacking = before is None and after is None
         return None if lacking else Difference(name, title, metric, before, after, None, False)
-    if together and not (one.differs or other.differs):
-        found = statistics.difference(b.plates_of(other), a.plates_of(one), metric)
-        if found.plates:
-            return Difference(name, title, metric, before, after, found, True)
+    if together and not (row_a.differs or row_b.differs):
+        interval = statistics.difference(b.plates_of(row_b), a.plates_of(row_a), metric)
+        if interval.plates:
+            return Difference(name, title, metric, before, after, interval, True)
     plain = after - before if math.isfinite(after) and math.isfinite(before) else math.nan
     return Difference(name, title, metric, before, after, Interval(plain, math.nan, math.nan, 0, 0, 1), False)
 
@@ -119,13 +121,13 @@ def _mean(row: Row | None, metric: str) -> float | None:
 
 def conditions(a: Results, b: Results) -> list[tuple[str, str, str]]:
     """(what, in A, in B) of every condition in which two runs differ: data, settings, OCR engines, versions, source."""
-    one, other = _conditions(a), _conditions(b)
-    found = [
-        (key, one.get(key, text.DASH), other.get(key, text.DASH))
-        for key in dict.fromkeys([*one, *other])
-        if one.get(key) != other.get(key)
+    first, second = _conditions(a), _conditions(b)
+    differing = [
+        (key, first.get(key, text.DASH), second.get(key, text.DASH))
+        for key in dict.fromkeys([*first, *second])
+        if first.get(key) != second.get(key)
     ]
-    return found + _per_method(a, b)
+    return differing + _per_method(a, b)
 
 
 def _conditions(results: Results) -> dict[str, str]:
@@ -143,28 +145,28 @@ def _conditions(results: Results) -> dict[str, str]:
         "uncommitted changes": provenance.get("dirty"),
         "seeds": ", ".join(map(str, results.seeds)),
     }
-    found: dict[str, str] = {}
+    flat: dict[str, str] = {}
     for name, part in parts.items():
-        _flatten(part, name, found)
-    return found
+        _flatten(part, name, flat)
+    return flat
 
 
-def _flatten(value: Any, name: str, found: dict[str, str]) -> None:
+def _flatten(value: Any, name: str, flat: dict[str, str]) -> None:
     """Every leaf of nested dictionaries under its path."""
     if isinstance(value, dict):
         for key, inner in value.items():
             joint = " " if name in ("data", "OCR engine", "second OCR engine", "version of", "hardware") else "."
-            _flatten(inner, f"{name}{joint if name else ''}{key}", found)
+            _flatten(inner, f"{name}{joint if name else ''}{key}", flat)
     elif value is not None:
-        found[name] = text.one_line(value)[:64]
+        flat[name] = text.one_line(value)[:64]
 
 
 def _per_method(a: Results, b: Results) -> list[tuple[str, str, str]]:
     """Methods whose source or options differ, in one line each."""
     lines = []
     for key in ("source", "options"):
-        one, other = ({info.get("method"): info.get(key) for info in results.infos} for results in (a, b))
-        titles = [row.title for row in a.rows if row.name in other and one.get(row.name) != other[row.name]]
+        first, second = ({info.get("method"): info.get(key) for info in results.infos} for results in (a, b))
+        titles = [row.title for row in a.rows if row.name in second and first.get(row.name) != second[row.name]]
         if titles:
             lines.append((f"{key} of {', '.join(map(text.one_line, titles))}", "one", "another"))
     return lines
@@ -175,12 +177,12 @@ def _per_method(a: Results, b: Results) -> list[tuple[str, str, str]]:
 
 def to_tables(comparison: Comparison) -> list[Table]:
     """One table a metric: A, B, the difference and its interval; then what differs in the conditions."""
-    found = []
+    tables = []
     for metric in COMPARED:
         mine = [each for each in comparison.differences if each.metric == metric]
         kind = METRICS[metric]
         if mine:
-            found.append(
+            tables.append(
                 Table(
                     f"{kind.label}{f' ({kind.unit})' if kind.unit else ''}: mean over test plates",
                     [
@@ -196,8 +198,8 @@ def to_tables(comparison: Comparison) -> list[Table]:
         what, a, b = zip(*comparison.conditions)
         columns = {"Differs": what, "A": a, "B": b}
         cells = [Column(name, [Cell(value) for value in values]) for name, values in columns.items()]
-        found.append(Table("Made under different conditions", cells))
-    return found
+        tables.append(Table("Made under different conditions", cells))
+    return tables
 
 
 def _number(value: float | None, metric: str, sign: bool = False) -> str:
@@ -206,56 +208,56 @@ def _number(value: float | None, metric: str, sign: bool = False) -> str:
 
 
 def _change(each: Difference) -> Cell:
-    if each.found is None:
+    if each.interval is None:
         return Cell()
-    clear = each.found.above() or each.found.below()
-    unpaired = not each.paired and not math.isnan(each.found.value)
-    return Cell(_number(each.found.value, each.metric, sign=True), int(clear), UNPAIRED * unpaired)
+    clear = each.interval.above() or each.interval.below()
+    unpaired = not each.paired and not math.isnan(each.interval.value)
+    return Cell(_number(each.interval.value, each.metric, sign=True), int(clear), UNPAIRED * unpaired)
 
 
 def _ends(each: Difference) -> str:
-    if each.found is None or not each.found.known:
+    if each.interval is None or not each.interval.bounded:
         return text.DASH
-    return f"{_number(each.found.low, each.metric, True)} to {_number(each.found.high, each.metric, True)}"
+    return f"{_number(each.interval.low, each.metric, True)} to {_number(each.interval.high, each.metric, True)}"
 
 
 def sentences(comparison: Comparison) -> list[str]:
     """What A and B are, and how far they can be compared."""
     a, b = comparison.names
-    found = [f"A: {a}. B: {b}."]
-    paired = [each.found for each in comparison.differences if each.paired and each.found]
+    lines = [f"A: {a}. B: {b}."]
+    paired = [each.interval for each in comparison.differences if each.paired and each.interval]
     if paired:
         widest = max(paired, key=lambda each: (each.seeds, each.clusters))
-        found.append("Differences are taken plate by plate, on the plates and seeds that both runs have.")
-        found.append(statistics.resampled(widest))
-        found.append("Bold: the interval leaves out 0. It is not corrected for the number of comparisons.")
-    unpaired = [each.found for each in comparison.differences if not each.paired and each.found]
+        lines.append("Differences are taken plate by plate, on the plates and seeds that both runs have.")
+        lines.append(statistics.resampled(widest))
+        lines.append("Bold: the interval leaves out 0. It is not corrected for the number of comparisons.")
+    unpaired = [each.interval for each in comparison.differences if not each.paired and each.interval]
     if any(not math.isnan(each.value) for each in unpaired):
-        found.append(
+        lines.append(
             f"{UNPAIRED} Not comparable plate by plate (the runs do not have the same test plates, or the row was made "
             "under other conditions): the difference of two means, without an interval."
         )
     if any(what.startswith(("OCR engine", "second OCR engine")) for what, _, _ in comparison.conditions):
-        found.append("The OCR engines are not the same, so reading is not compared like with like.")
+        lines.append("The OCR engines are not the same, so reading is not compared like with like.")
     if not comparison.conditions:
-        found.append("No recorded condition differs.")
+        lines.append("No recorded condition differs.")
     for name, results in zip("AB", (comparison.a, comparison.b)):
-        found += [f"In {name}: {problem}." for problem in results.problems]
+        lines += [f"In {name}: {problem}." for problem in results.problems]
         failed = ", ".join(f"{failure.title} seed {failure.seed}" for failure in results.failures)
-        found += [f"In {name}, failed: {failed}."] * bool(failed)
-    return found
+        lines += [f"In {name}, failed: {failed}."] * bool(failed)
+    return lines
 
 
 def frame(comparison: Comparison) -> pd.DataFrame:
     """All numbers, unrounded, one line a (metric, method); accuracies as fractions."""
     lines = []
     for each in comparison.differences:
-        found = each.found or Interval(math.nan, math.nan, math.nan, 0, 0, 1)
+        interval = each.interval or Interval(math.nan, math.nan, math.nan, 0, 0, 1)
         lines.append(
             {
                 "metric": each.metric, "method": each.name, "title": each.title, "a": each.a, "b": each.b,
-                "difference": found.value, "low": found.low, "high": found.high, "paired": each.paired,
-                "plates": found.plates, "left_out": found.left_out,
+                "difference": interval.value, "low": interval.low, "high": interval.high, "paired": each.paired,
+                "plates": interval.plates, "left_out": interval.left_out,
             }
         )  # fmt: skip
     return pd.DataFrame(lines)

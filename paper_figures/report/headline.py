@@ -30,14 +30,14 @@ def sentence(results: Results, claims: Drawing | None = None) -> str:
     """Who is first in PSNR and in reading, where PECL comes, and how many of the paper's claims hold."""
     parts = [_first(results, "psnr"), _first(results, "plate_correct")]
     parts = [part for part in parts if part]
-    found = f"Of {text.plural(len(results.competitors), 'method')}, {' and '.join(parts)}." if parts else ""
+    summary = f"Of {text.plural(len(results.competitors), 'method')}, {' and '.join(parts)}." if parts else ""
     places = [place for place in (_place(results, "psnr"), _place(results, "plate_correct")) if place]
     row = results.row(OURS)
     if row is not None and places:
-        found += f" {row.title} comes {' and '.join(places)}."
+        summary += f" {row.title} comes {' and '.join(places)}."
     elif not parts:
-        found = " ".join(_alone(row) for row in results.competitors) or "No method was scored."
-    return " ".join(filter(None, [_warning(results), found.strip(), _verdicts(claims)]))
+        summary = " ".join(_alone(row) for row in results.competitors) or "No method was scored."
+    return " ".join(filter(None, [_warning(results), summary.strip(), _verdicts(claims)]))
 
 
 def _warning(results: Results) -> str:
@@ -138,7 +138,7 @@ def facts(results: Results, missing: int, problems: int) -> list[Fact]:
     batch = f"batches of {results.setting('train.batch_size')}, preset {results.setting('preset')}" if trained else ""
     engines = [engine.get("name") for key in ("judge", "second_judge") if isinstance(engine := info.get(key), dict)]
     commit = str(provenance.get("commit") or "")[:12]
-    dates = sorted({str(found)[:10] for each in results.infos if (found := _date(each))})
+    dates = sorted({str(date)[:10] for each in results.infos if (date := _date(each))})
     gaps = [text.plural(missing, "gap") if missing else "", text.plural(problems, "note") if problems else ""]
     seeds = ", ".join(map(str, results.seeds))
     return [
@@ -159,10 +159,10 @@ def facts(results: Results, missing: int, problems: int) -> list[Fact]:
 
 def _leaks(data: dict[str, Any]) -> list[Fact]:
     """How many test plates training has seen, where it has seen any."""
-    found = data.get("leaks")
-    if not isinstance(found, dict) or not found.get("test_plates_seen"):
+    leaks = data.get("leaks")
+    if not isinstance(leaks, dict) or not leaks.get("test_plates_seen"):
         return []
-    value = f"{found['test_plates_seen']:,} of {found.get('test_plates', data.get('test')):,} test plates"
+    value = f"{leaks['test_plates_seen']:,} of {leaks.get('test_plates', data.get('test')):,} test plates"
     return [Fact("Leaks", value, "seen in training")]
 
 

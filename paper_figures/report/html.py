@@ -56,8 +56,8 @@ def page(report: Report, drawings: dict[str, Drawing], figures: dict[str, bytes]
     Raises what jinja2 and Pillow raise where a template or a picture of ours is broken.
     """
     results = report.results
-    known = {artefact.name: _short(artefact.title) for artefact in report.artefacts}
-    sections = [_section(artefact, drawings[artefact.name], figures, known) for artefact in report.artefacts]
+    titles = {artefact.name: _short(artefact.title) for artefact in report.artefacts}
+    sections = [_section(artefact, drawings[artefact.name], figures, titles) for artefact in report.artefacts]
     album = image_browser.album(results) if pictures else Album([], 0, 0)
     sections[_after_tables(sections) :] = [*_browser(album), *sections[_after_tables(sections) :]]
     sections += [*_missing(report), _provenance(results)]
@@ -79,7 +79,7 @@ def page(report: Report, drawings: dict[str, Drawing], figures: dict[str, bytes]
 # -- sections --------------------------------------------------------------------------------------
 
 
-def _section(artefact: Artefact, drawing: Drawing, figures: dict[str, bytes], known: dict[str, str]) -> dict[str, Any]:
+def _section(artefact: Artefact, drawing: Drawing, figures: dict[str, bytes], titles: dict[str, str]) -> dict[str, Any]:
     """A table or figure: what ``drawing.html.jinja`` or ``claims.html.jinja`` shows."""
     section: dict[str, Any] = {
         "id": artefact.name,
@@ -92,7 +92,8 @@ def _section(artefact: Artefact, drawing: Drawing, figures: dict[str, bytes], kn
     }
     if artefact.name == claims.NAME:
         return section | {
-            "kind": "claims", "claims": drawing.data.to_dict("records"), "marks": _MARKS, "known": known, "early": EARLY
+            "kind": "claims", "claims": drawing.data.to_dict("records"), "marks": _MARKS, "known": titles,
+            "early": EARLY,
         }  # fmt: skip
     return section
 
@@ -105,12 +106,12 @@ def _short(title: str) -> str:
 
 def columns_of(table: Table) -> list[tuple[Column, str]]:
     """The columns, each with its class: ``number`` or, where it has sentences or commands in it, ``words``."""
-    found = []
+    columns = []
     for i, column in enumerate(table.columns):
         words = column.prose or column.code or any(len(cell.text) > LONG for cell in column.cells)
         kind = "" if i == 0 else "words" if words else "number"
-        found.append((column, f"{kind} beside" if column.grey else kind))
-    return found
+        columns.append((column, f"{kind} beside" if column.grey else kind))
+    return columns
 
 
 def groups_of(table: Table) -> list[list[tuple[Cell, ...]]]:
@@ -140,14 +141,14 @@ def _browser(album: Album) -> list[dict[str, Any]]:
 
 def _missing(report: Report) -> list[dict[str, Any]]:
     """What is not on the page, and what went wrong; nothing where the report is whole."""
-    found: list[dict[str, Any]] = []
+    sections: list[dict[str, Any]] = []
     if report.missing:
-        found.append(_plain("missing", "Missing") | {"kind": "missing", "commands": by_command(report.missing)})
+        sections.append(_plain("missing", "Missing") | {"kind": "missing", "commands": by_command(report.missing)})
     if report.left_out:
-        found.append(_plain("left-out", "Left out, as asked (--no-pictures)") | {"lines": report.left_out})
+        sections.append(_plain("left-out", "Left out, as asked (--no-pictures)") | {"lines": report.left_out})
     if report.problems:
-        found.append(_plain("problems", "Found on the way") | {"lines": report.problems})
-    return found
+        sections.append(_plain("problems", "Found on the way") | {"lines": report.problems})
+    return sections
 
 
 def _plain(name: str, title: str) -> dict[str, Any]:

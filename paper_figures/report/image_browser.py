@@ -115,16 +115,16 @@ class Album:
 
 def album(results: Results) -> Album:
     """The pictures of as many test plates as a page can hold."""
-    found: list[PlatePictures] = []
+    plates: list[PlatePictures] = []
     size = 0
     indices = samples.indices(results)
     for index in indices:
         plate = _plate(results, index)
         size += sum(len(picture.source) for picture in plate.pictures)
-        if found and size > LARGEST:
+        if plates and size > LARGEST:
             break
-        found.append(plate)
-    return Album(found, len(indices) - len(found), results.seeds[0])
+        plates.append(plate)
+    return Album(plates, len(indices) - len(plates), results.seeds[0])
 
 
 def _plate(results: Results, index: int) -> PlatePictures:
@@ -165,7 +165,7 @@ def _truth(results: Results, index: int) -> str:
     if "text" not in results.plates:
         return ""
     texts = results.plates.loc[results.plates["index"] == index, "text"]
-    return next((text.one_line(found) for found in texts if isinstance(found, str)), "")
+    return next((text.one_line(truth) for truth in texts if isinstance(truth, str)), "")
 
 
 def _mark_best(pictures: list[Picture]) -> list[Picture]:
@@ -183,11 +183,11 @@ def _readings(results: Results, score: Score | None) -> list[Reading]:
     names = [(results.reference.get(key) or {}).get("name", key) for key in ("judge", "second_judge")]
     if score.read_second is None:
         names[0] = ""
-    found = []
+    readings = []
     for name, read in zip(names, (score.read, score.read_second)):
         if read is not None:
-            found.append(_reading(text.one_line(name), text.one_line(read)[:LONGEST], score.truth))
-    return found
+            readings.append(_reading(text.one_line(name), text.one_line(read)[:LONGEST], score.truth))
+    return readings
 
 
 def _reading(engine: str, read: str, truth: str) -> Reading:

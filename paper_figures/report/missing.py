@@ -20,13 +20,13 @@ class Missing(NamedTuple):
 def missing_methods(results: Results, groups: set[str]) -> list[Missing]:
     """Methods of ``groups`` without a result, failures, and seeds that only some methods have."""
     failed = {failure.name for failure in results.failures}
-    there = {row.name for row in results.rows}
+    stored = {row.name for row in results.rows}
     expected = [name for name in methods.names() if set(methods.get(name).groups) & groups]
     missing = [
         Missing(f"{failure.title}, seed {failure.seed}, failed: {failure.error}", run_command(results, [failure.name]))
         for failure in results.failures
     ]
-    absent = [name for name in expected if name not in there | failed]
+    absent = [name for name in expected if name not in stored | failed]
     if absent:
         listed = ", ".join(methods.get(name).title for name in absent)
         missing.append(Missing(f"no result of {listed}", run_command(results, absent)))
@@ -43,7 +43,7 @@ def missing_methods(results: Results, groups: set[str]) -> list[Missing]:
 
 def by_command(missing: Iterable[Missing]) -> dict[str, list[str]]:
     """What each command would supply."""
-    found: dict[str, list[str]] = {}
+    lacking: dict[str, list[str]] = {}
     for what, command in missing:
-        found.setdefault(command, []).append(what)
-    return found
+        lacking.setdefault(command, []).append(what)
+    return lacking

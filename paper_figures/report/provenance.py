@@ -17,9 +17,9 @@ def facts(results: Results) -> dict[str, str]:
     dates = sorted(_provenance(results, "date"))
     commits = [commit[:12] for commit in _provenance(results, "commit")]
     dirty = " (with uncommitted changes)" if "True" in _provenance(results, "dirty") else ""
-    hardware = [" · ".join(f"{key} {value}" for key, value in found.items())
-                for found in _dictionaries(results, "provenance", "hardware")]  # fmt: skip
-    found = {
+    hardware = [" · ".join(f"{key} {value}" for key, value in parts.items())
+                for parts in _dictionaries(results, "provenance", "hardware")]  # fmt: skip
+    stated = {
         "commit": (", ".join(commits) or "not in a checkout") + dirty,
         "command": "; ".join(_provenance(results, "command")) or "unknown",
         "device": ", ".join(_provenance(results, "hardware", "device")) or "unknown",
@@ -31,8 +31,8 @@ def facts(results: Results) -> dict[str, str]:
     }  # fmt: skip
     second = _dictionaries(results, "second_judge")
     if second:
-        found["second OCR engine"] = "; ".join(map(_engine, second))
-    return {**found, "dates": " to ".join(dict.fromkeys((dates[0], dates[-1]))) if dates else "unknown"}
+        stated["second OCR engine"] = "; ".join(map(_engine, second))
+    return {**stated, "dates": " to ".join(dict.fromkeys((dates[0], dates[-1]))) if dates else "unknown"}
 
 
 def clocks(results: Results) -> list[dict[str, Any]]:
@@ -77,8 +77,8 @@ def _provenance(results: Results, *path: str) -> list[str]:
 
 def _dictionaries(results: Results, *path: str) -> list[dict[str, Any]]:
     """The different dictionaries that the results have at ``path``."""
-    found = [_at(info, *path) for info in results.infos]
-    return [each for i, each in enumerate(found) if isinstance(each, dict) and each and each not in found[:i]]
+    values = [_at(info, *path) for info in results.infos]
+    return [each for i, each in enumerate(values) if isinstance(each, dict) and each and each not in values[:i]]
 
 
 def _at(info: dict[str, Any], *path: str) -> Any:

@@ -10,6 +10,7 @@ import sys
 from collections.abc import Callable
 from importlib import metadata
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 import pytest
@@ -140,6 +141,33 @@ def test_a_method_with_a_known_score_through_everything(call: Call, make_ccpd: M
 
     code, out, _ = call("status", "--results", results, "--json")
     assert {row["method"]: row["status"] for row in json.loads(out)} == {"hr": "complete", "shifted": "complete"}
+
+
+def test_patches_are_scored_beside_whole_plates_without_training(
+    call: Call, make_ccpd: MakeCcpd, tmp_path: Path
+) -> None:
+    options = ["--methods", "espcn,bicubic", "--data", make_ccpd(), "--results", tmp_path / "results", "--ocr", "none",
+               "--iterations", "12", *COUNTS, "--set", "train.validations=2"]  # fmt: skip
+    folder = tmp_path / "results" / "quick-ccpd" / "espcn" / "seed0"
+
+    def run(*more: str) -> tuple[str, dict[str, Any], pd.DataFrame]:
+        code, out, err = call("run", *options, *more)
+        assert code == 0, err
+        return out + err, json.loads((folder / "result.json").read_text()), pd.read_csv(folder / "plates.csv")
+
+    _, before, plates = run()
+    said, both, beside = run("--set", "scoring.inference=both")
+    assert "scoring the weights that are there" in said and both["identity"] == before["identity"]
+    assert both["scores"] == before["scores"] and both["scoring_identity"] != before["scoring_identity"]
+    pd.testing.assert_frame_equal(beside[plates.columns], plates)
+    assert beside.columns[len(plates.columns)] == "psnr_patches" and beside["psnr_patches"].notna().all()
+    assert call("report", "--results", tmp_path / "results", "--only", "inference,table1")[0] == 0
+    report = tmp_path / "results" / "quick-ccpd" / "report"
+    assert list(pd.read_csv(report / "inference.csv")["method"].unique()) == ["bicubic", "espcn"]
+    said, patches, _ = run("--set", "scoring.inference=patches")
+    assert "training again" in said and patches["identity"] != before["identity"]  # they choose the weights, too
+    assert call("report", "--results", tmp_path / "results", "--only", "table1")[0] == 0
+    assert "in patches" in (report / "table1.md").read_text(encoding="utf-8")
 
 
 def test_another_ocr_engine_scores_the_stored_weights(

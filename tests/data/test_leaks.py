@@ -67,12 +67,12 @@ def test_photographs_of_one_plate_and_seeds_are_not_independent() -> None:
 @pytest.mark.parametrize(("flags", "value"), [([0, 0, 0], 0.0), ([1, 1, 1], math.nan), ([1, 0, 0], 1 / 3)])
 def test_without_both_kinds_of_plates_there_is_no_interval(flags: list[int], value: float) -> None:
     found = statistics.gap(frame([2.0, 1.0, 1.0], flags), "score", "seen")
-    assert found.value == pytest.approx(value, nan_ok=True) and not found.known
+    assert found.value == pytest.approx(value, nan_ok=True) and not found.bounded
 
 
 def test_values_that_are_not_finite_are_left_out() -> None:
     found = statistics.gap(frame([math.inf, 5, 5, 3, 3, math.nan], [1, 1, 1, 0, 0, 0]), "score", "seen")
-    assert found.value == pytest.approx(1.0) and found.left_out == 2 and found.known
+    assert found.value == pytest.approx(1.0) and found.left_out == 2 and found.bounded
 
 
 # -- the table -------------------------------------------------------------------------------------

@@ -57,15 +57,15 @@ def words(comparison: compare.Comparison, width: int = 80) -> str:
 def test_differences_are_paired_by_plate_and_have_an_interval(tmp_path: Path) -> None:
     comparison = compare.compare(*two_runs(tmp_path))
     srcnn = found(comparison, "srcnn")
-    assert srcnn.paired and srcnn.found is not None
+    assert srcnn.paired and srcnn.interval is not None
     assert (srcnn.a, srcnn.b) == (pytest.approx(18.61), pytest.approx(19.01))
-    assert srcnn.found.value == pytest.approx(0.4) and srcnn.found.plates == PLATES
+    assert srcnn.interval.value == pytest.approx(0.4) and srcnn.interval.plates == PLATES
     # Of ten differences with a standard deviation of 0.2 the mean is known to about ± 0.12, not to the ± 1.24 of PSNR.
-    assert 0.25 < srcnn.found.low < 0.32 and 0.48 < srcnn.found.high < 0.55
+    assert 0.25 < srcnn.interval.low < 0.32 and 0.48 < srcnn.interval.high < 0.55
     pecl = found(comparison, "pecl", "plate_correct")
-    assert (pecl.a, pecl.b) == (0.5, 0.7) and pecl.found and pecl.found.value == pytest.approx(0.2)
+    assert (pecl.a, pecl.b) == (0.5, 0.7) and pecl.interval and pecl.interval.value == pytest.approx(0.2)
     same = found(comparison, "bicubic")
-    assert same.found and (same.found.value, same.found.low, same.found.high) == (0.0, 0.0, 0.0)
+    assert same.interval and (same.interval.value, same.interval.low, same.interval.high) == (0.0, 0.0, 0.0)
 
 
 def test_what_is_clear_is_bold_and_infinite_scores_have_no_difference(tmp_path: Path) -> None:
@@ -82,8 +82,8 @@ def test_what_is_clear_is_bold_and_infinite_scores_have_no_difference(tmp_path: 
 def test_other_plates_are_not_paired_and_that_is_marked(tmp_path: Path, change: dict[str, Any]) -> None:
     comparison = compare.compare(*two_runs(tmp_path, data=change, schema=1))  # a fingerprint may lack there
     srcnn = found(comparison, "srcnn")
-    assert not srcnn.paired and srcnn.found is not None and math.isnan(srcnn.found.low)
-    assert srcnn.found.value == pytest.approx(0.4)
+    assert not srcnn.paired and srcnn.interval is not None and math.isnan(srcnn.interval.low)
+    assert srcnn.interval.value == pytest.approx(0.4)
     shown = words(comparison)
     assert "+0.40 °" in shown and "° Not comparable plate by plate" in shown and "percentile" not in shown
     assert not found(comparison, "hr").paired and "— °" not in shown
@@ -92,7 +92,7 @@ def test_other_plates_are_not_paired_and_that_is_marked(tmp_path: Path, change: 
 def test_a_method_of_one_run_only_has_no_difference(tmp_path: Path) -> None:
     comparison = compare.compare(*two_runs(tmp_path, (*FEW, BY_NAME["msrn"])))
     msrn = found(comparison, "msrn")
-    assert (msrn.a, msrn.b, msrn.found) == (None, pytest.approx(20.31), None)
+    assert (msrn.a, msrn.b, msrn.interval) == (None, pytest.approx(20.31), None)
     row = next(row for row in compare.to_tables(comparison)[0].rows if row[0].text == "MSRN")
     assert [cell.text for cell in row[1:]] == ["—", "20.31", "—", "—"]
 
@@ -102,7 +102,7 @@ def test_seeds_that_both_have_are_paired(tmp_path: Path) -> None:
     b = number_plates(make_run(tmp_path / "b", FEW, seeds=2))
     comparison = compare.compare(a, b)
     srcnn = found(comparison, "srcnn")
-    assert srcnn.found and srcnn.found.value == 0.0 and srcnn.b == pytest.approx(18.71)  # seed 1 is 0.2 dB better
+    assert srcnn.interval and srcnn.interval.value == 0.0 and srcnn.b == pytest.approx(18.71)  # seed 1 is 0.2 dB better
     assert ("seeds", "0", "0, 1") in comparison.conditions
 
 

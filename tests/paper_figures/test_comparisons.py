@@ -67,11 +67,15 @@ def test_a_difference_is_worked_out_once_and_corrected_with_its_table(monkeypatc
     asked: list[str] = []
     monkeypatch.setattr(statistics, "pairs", lambda a, b, metric: asked.append(metric) or pairs(a, b, metric))
     (alone,) = compare(results, rest[:1], pecl, "psnr")
-    assert asked == [] and (alone.found, alone.test) == (family[0].found, family[0].test)
+    assert asked == [] and (alone.interval, alone.test) == (family[0].interval, family[0].test)
     assert alone.corrected == alone.test.p < family[0].corrected
     (other,) = compare(results, rest[:1], pecl, "psnr_y")
     (turned,) = compare(results, [pecl], rest[0], "psnr")
-    assert asked == ["psnr_y", "psnr"] and other.found != alone.found and turned.found.value == -alone.found.value
+    assert (
+        asked == ["psnr_y", "psnr"]
+        and other.interval != alone.interval
+        and turned.interval.value == -alone.interval.value
+    )
     compare(replace(results), rest[:1], pecl, "psnr")  # other results know nothing of these
     assert asked == ["psnr_y", "psnr", "psnr"]
 

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pytest
-from fake_results import ABLATION, METHODS, PATTERN, PLATES, Fake, make_run, pecl_options, write
+from fake_results import ABLATION, METHODS, PATTERN, PLATES, Fake, make_run, pecl_options, with_patches, write
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.text import Annotation
 from rich.console import Console
@@ -74,7 +74,7 @@ def whole(tmp_path_factory: pytest.TempPathFactory) -> builder.Report:
     """Everything there is to draw, from results that lack nothing."""
     run = with_samples(make_run(tmp_path_factory.mktemp("runs") / "demo", (*METHODS, *READINGS, *ABLATION)))
     make_exhibits(run)
-    return builder.build(with_texts(run))
+    return builder.build(with_patches(run))
 
 
 @pytest.fixture
@@ -351,7 +351,7 @@ def test_what_is_missing_comes_with_its_command(tmp_path: Path) -> None:
     ],
 )  # fmt: skip
 def test_commands_repeat_the_recorded_one(tmp_path: Path, recorded: str | None, expected: str) -> None:
-    run = make_run(tmp_path, (BY_NAME["espcn"],), schema=1, provenance={"command": recorded})
+    run = make_run(tmp_path, (BY_NAME["espcn"],), provenance={"command": recorded} if recorded else {})
     assert builder.run_command(load(run), ["pecl"]) == expected
 
 

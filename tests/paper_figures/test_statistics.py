@@ -138,17 +138,17 @@ def test_a_plate_without_a_text_is_a_text_of_its_own() -> None:
 
 def test_numbers_that_are_not_finite_are_left_out_and_counted() -> None:
     found = statistics.interval(frame([1.0, math.nan, 3.0, math.inf, 2.0, -math.inf]), "psnr")
-    assert (found.value, found.plates, found.left_out) == (2.0, 3, 3) and found.known
+    assert (found.value, found.plates, found.left_out) == (2.0, 3, 3) and found.bounded
 
 
 def test_degenerate_input_has_no_interval() -> None:
     one = statistics.interval(frame([20.0]), "psnr")
-    assert one.value == 20.0 and math.isnan(one.low) and not one.known and not one.above() and not one.below()
+    assert one.value == 20.0 and math.isnan(one.low) and not one.bounded and not one.above() and not one.below()
     same = statistics.interval(frame([1.0, 2.0], texts=["a", "a"]), "psnr", "median")
-    assert same.value == 1.5 and not same.known and same.clusters == 1
+    assert same.value == 1.5 and not same.bounded and same.clusters == 1
     for empty in (frame([]), frame([math.nan, math.inf])):
         found = statistics.interval(empty, "psnr")
-        assert math.isnan(found.value) and not found.known and found.plates == 0
+        assert math.isnan(found.value) and not found.bounded and found.plates == 0
     ties = statistics.interval(frame([2.0] * 5), "psnr")
     assert (ties.value, ties.low, ties.high) == (2.0, 2.0, 2.0)
 
@@ -157,7 +157,7 @@ def test_seeds_with_different_missing_plates_still_have_an_interval() -> None:
     first, second = frame(noise(40), 0), frame(noise(40, 1), 1)
     first.loc[:30, "psnr"] = math.nan
     found = statistics.interval(pd.concat([first, second]), "psnr")
-    assert found.known and found.left_out == 31 and found.plates == 40
+    assert found.bounded and found.left_out == 31 and found.plates == 40
 
 
 @pytest.mark.parametrize("statistic", ["mean", "median"])

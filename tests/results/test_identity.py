@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import dataclasses
+import hashlib
 import importlib
+import json
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -59,6 +61,25 @@ def test_judges_are_in_the_identity_of_the_scoring() -> None:
     judges = [{"name": "x"}, None]
     known = [identity.scoring_identity(*facts) for facts in (("f", judges), ("g", judges), ("f", judges[::-1]))]
     assert len(set(known)) == 3 and identity.scoring_identity("f", [{"name": "x"}, None]) == known[0]
+
+
+def test_inference_is_in_the_identities_only_where_it_is_not_the_default() -> None:
+    def scoring(*assignments: str) -> str:
+        return identity.scoring_identity("f", [None], identity.scoring_settings(load("quick", assignments)))
+
+    before = identity.scoring_identity("f", [None])
+    assert scoring() == scoring("scoring.inference=plate") == scoring("scoring.samples=3") == before
+    assert len({before, scoring("scoring.inference=patches"), scoring("scoring.inference=both")}) == 3
+    # Patches choose other weights; both are scores of the same ones.
+    assert known("scoring.inference=both") == known("scoring.inference=plate") == known()
+    assert known("scoring.inference=patches") != known()
+    assert identity.scoring_settings({"scoring": {"ocr": "rapid"}}) == identity.scoring_settings({}) == {}
+
+
+def test_the_identity_of_the_default_is_that_of_results_stored_before_there_was_a_choice() -> None:
+    parts = {"fingerprint": "f", "judges": [None, None], "version": identity.SCORING_VERSION}
+    expected = hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()
+    assert identity.scoring_identity("f", [None, None], identity.scoring_settings(load("quick"))) == expected
 
 
 # -- options ---------------------------------------------------------------------------------------

@@ -2,81 +2,15 @@
 
 from __future__ import annotations
 
-import json
 import os
 import signal
-import subprocess
-import sys
-import time
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from executor_bench import KILL, KILL_ONCE, Bench, wait_for
 from kill_harness import fingerprint
 
 from benchmark.data.synthetic.generator import synthesize
-
-ROOT = Path(__file__).parents[2]
-
-# What each method does before its n-th step is in a file of its name, so that a test can change its mind.
-PLUGIN = """
-import os, signal, time
-from pathlib import Path
-from torch import nn
-from methods import NetworkMethod, register
-
-class Net(NetworkMethod):
-    title, citation = "Net", "none"
-    steps = 0
-
-    def build(self):
-        return nn.Sequential(nn.Conv2d(3, 192, 3, padding=1), nn.Dropout(0.2), nn.PixelShuffle(8))
-
-    def step(self, batch, session):
-        script = Path(__file__).with_name(self.name)
-        if script.exists():
-            exec(script.read_text())
-        super().step(batch, session)
-
-@register
-class First(Net):
-    name = "first"
-
-@register
-class Second(Net):
-    name = "second"
-"""
-KILL = "os.kill(os.getpid(), signal.SIGKILL)"
-KILL_ONCE = f"if session.iteration == 5:\n    script.unlink()\n    {KILL}"
-
-
-class Bench:
-    """A folder of plates, a plug-in and results; the command line in a process of its own."""
-
-    def __init__(self, folder: Path, data: Path) -> None:
-        self.folder = folder
-        self.plugin = folder / "workers_plugin.py"
-        self.plugin.write_text(PLUGIN)
-        self.arguments = [
-            "run", "--methods", "first,second,bicubic", "--plugin", str(self.plugin), "--data", str(data), "--device",
-            "cpu", "--ocr", "none", "--iterations", "12", "--batch-size", "2", "--set", "train.validations=2",
-            "--set", "train.threads=1", "--set", "train.checkpoint_iterations=2", "--set", "scoring.samples=1",
-            "--set", "data.train_plates=16", "--set", "data.val_plates=4", "--set", "data.test_plates=4",
-        ]  # fmt: skip
-
-    def start(self, name: str, *more: str) -> subprocess.Popen[str]:
-        command = [sys.executable, "-m", "benchmark", *self.arguments, "--results", str(self.folder / name), *more]
-        return subprocess.Popen(
-            [*command, "--run", "r"], cwd=ROOT, text=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT
-        )
-
-    def run(self, name: str, *more: str) -> tuple[int, str]:
-        process = self.start(name, *more)
-        output, _ = process.communicate(timeout=300)
-        return process.returncode, output
-
-    def info(self, name: str, method: str) -> dict[str, object]:
-        return json.loads((self.folder / name / "r" / method / "seed0" / "result.json").read_text())
 
 
 @pytest.fixture(scope="module")
@@ -98,13 +32,6 @@ def expected(tmp_path_factory: pytest.TempPathFactory, plates: Path) -> dict[str
     code, output = bench.run("single", "--workers", "1")
     assert code == 0, output
     return fingerprint(bench.folder / "single")
-
-
-def wait_for(condition: Callable[[], bool], seconds: float = 120.0) -> None:
-    end = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < end
-        time.sleep(0.1)
 
 
 def test_two_workers_leave_what_one_process_leaves_though_one_is_killed(bench: Bench, expected: dict[str, str]) -> None:
@@ -167,9 +94,19 @@ def test_workers_stop_when_their_command_is_killed(bench: Bench) -> None:
     wait_for(lambda: all(ended(pid) for pid in workers), 60)
 
 
-def test_an_executor_that_there_is_not_is_refused_before_anything_is_made(bench: Bench) -> None:
-    code, output = bench.run("refused", "--executor", "locale")
-    assert code == 2 and "did you mean local" in output and len(output.splitlines()) == 1, output
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["--executor", "slurn"], "did you mean slurm"),
+        (["--executor", "slurm", "--workers", "2"], "--workers is for --executor local"),
+        (["--wait"], "--wait is for --executor slurm"),
+    ],
+)
+def test_what_no_executor_can_do_is_refused_before_anything_is_made(
+    bench: Bench, arguments: list[str], message: str
+) -> None:
+    code, output = bench.run("refused", *arguments)
+    assert code == 2 and message in output and len(output.splitlines()) == 1, output
     assert not (bench.folder / "refused").exists()
 
 

@@ -58,8 +58,8 @@ def test_a_search(make_ccpd: Callable[..., Path], tmp_path: Path, monkeypatch: p
     seen: list[int] = []
     make = upscaling.PlateBatches.__init__
 
-    def watched(self: upscaling.PlateBatches, plates: upscaling.PlateSequence, device: str) -> None:
-        make(self, plates, device)
+    def watched(self: upscaling.PlateBatches, plates: upscaling.PlateSequence, device: str, patches: bool) -> None:
+        make(self, plates, device, patches)
         seen.append(self.count)
 
     monkeypatch.setattr(upscaling.PlateBatches, "__init__", watched)

@@ -24,7 +24,14 @@ from benchmark.ocr.reading import Reading
 from benchmark.runner.job import summaries
 from benchmark.scoring import upscaling
 from benchmark.scoring.metrics import METRICS, psnr
-from benchmark.scoring.plate_scores import PLATE_COLUMNS, READING_COLUMNS, score_plates, summarise
+from benchmark.scoring.plate_scores import (
+    PATCH_SCORES,
+    PLATE_COLUMNS,
+    READING_COLUMNS,
+    beside,
+    score_plates,
+    summarise,
+)
 from benchmark.scoring.upscaling import PlateBatches, low_resolution, upscale_plates, validate
 
 CORNERS = np.array([[120, 60], [4, 60], [4, 4], [120, 4]], dtype=np.float32)
@@ -142,6 +149,35 @@ def test_batches_are_made_once(monkeypatch: pytest.MonkeyPatch) -> None:
     assert all(map(np.array_equal, upscale_plates(nearest, batches), upscale_plates(nearest, plates)))
 
 
+def test_patches_are_windows_of_8_pixels_that_overlap_by_half() -> None:
+    seen: list[tuple[int, ...]] = []
+
+    def record(lr: Tensor) -> Tensor:
+        seen.append(tuple(lr.shape))
+        return nearest(lr)
+
+    plates = make_plates((64, 160), (72, 136))
+    by_patches = upscale_plates(record, PlateBatches(plates, "cpu", patches=True))
+    assert all(shape[1:] == (3, 8, 8) for shape in seen)
+    assert [shape[0] for shape in seen] == [4, 2 * 4]  # steps of 4 pixels, the last window flush with the end
+    # What looks at one pixel only is the same in patches: weights sum to 1.
+    assert all(map(np.array_equal, by_patches, upscale_plates(nearest, plates)))
+
+
+def test_patches_hide_what_lies_outside_of_them_and_count_for_validation_too() -> None:
+    def mean_of_all(lr: Tensor) -> Tensor:
+        return nearest(lr.mean(dim=(2, 3), keepdim=True).expand_as(lr))
+
+    plates = make_plates((64, 160))
+    whole, patches = PlateBatches(plates, "cpu"), PlateBatches(plates, "cpu", patches=True)
+    assert len(np.unique(upscale_plates(mean_of_all, whole)[0].reshape(-1, 3), axis=0)) == 1
+    image = upscale_plates(mean_of_all, patches)[0]
+    assert len(np.unique(image.reshape(-1, 3), axis=0)) > 1
+    assert validate(mean_of_all, patches) == pytest.approx(psnr(image, plates[0].hr), abs=1e-6)
+    with pytest.raises(RuntimeError, match="not finite"):
+        validate(lambda lr: nearest(lr) / 0.0 * 0.0, patches)
+
+
 # -- scores ----------------------------------------------------------------------------------------
 
 
@@ -201,6 +237,17 @@ def test_without_judges_their_columns_are_empty() -> None:
     assert frame[[c + suffix for c in READING_COLUMNS for suffix in ("", "_second")]].isna().all(axis=None)
     assert summarise(frame)["confidence"] == {"median": None, "sd": None, "mean": None, "n": 0}
     assert frame.to_csv(index=False).splitlines()[1].endswith(",,,,,")
+
+
+def test_scores_of_patches_stand_behind_the_others() -> None:
+    plates = make_plates((64, 160), (72, 136))
+    frame = score_plates(upscale_plates(nearest, plates), plates, FakeJudge(*[Reading("皖A00000", 0.9)] * 2))
+    other = score_plates([plate.hr for plate in plates], plates, FakeJudge(*[Reading("皖A00001", 0.5)] * 2))
+    both = beside(frame, other)
+    assert tuple(both.columns) == (*PLATE_COLUMNS, *(f"{name}_patches" for name in PATCH_SCORES))
+    pd.testing.assert_frame_equal(both[list(PLATE_COLUMNS)], frame)
+    assert np.isinf(both["psnr_patches"]).all() and list(both["plate_correct_patches"]) == [0, 1]
+    assert summarise(both) == summarise(frame)
 
 
 def test_plates_that_were_seen_are_marked_and_summed_up_apart() -> None:

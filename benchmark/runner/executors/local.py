@@ -20,7 +20,6 @@ import torch
 
 from benchmark.config import Config
 from benchmark.data.pictures import cores
-from benchmark.results.identity import identity_fields
 from benchmark.results.record import UPPER_BOUND
 from benchmark.results.store import Key
 from benchmark.runner.context import resolve_device
@@ -29,6 +28,7 @@ from benchmark.runner.executors.forecast import Forecast
 from benchmark.runner.executors.order import WorkOrder
 from benchmark.runner.scheduler import run_jobs, warn_of_unread_plates
 from benchmark.training.session import Interrupted
+from benchmark.util.errors import UserError
 from benchmark.util.live_line import LiveLine
 from benchmark.util.stop import Stop
 from benchmark.util.terminal import say
@@ -61,16 +61,15 @@ class Local:
 
 def default_workers(order: WorkOrder) -> int:
     """How many workers finish the order soonest. Several of one thread beat one of several: small networks leave most
-    cores idle. One job alone gets all cores."""
+    cores idle. One job alone gets all cores. Raises UserError where PLATE_SR_WORKERS is no number of them."""
+    if usual := os.environ.get("PLATE_SR_WORKERS"):
+        if not usual.isdecimal() or int(usual) < 1:
+            raise UserError(f"PLATE_SR_WORKERS is {usual!r}: a number of workers is needed, from 1 up")
+        return int(usual)
     device = order.config.train.device
     if resolve_device(device).type == "cuda":
         return torch.cuda.device_count() if device == "auto" else 1
-    settings = identity_fields(order.config)
-    todo = 0
-    for job in order.jobs:
-        if job.entry is not None and not job.entry.method.deterministic:
-            stored = order.run.result(*job.key)
-            todo += stored is None or not stored.complete or identity_fields(stored.record.config.as_dict()) != settings
+    todo = sum(job.entry is not None and not job.entry.method.deterministic for job in order.missing())
     threads = order.config.train.threads or int(os.environ.get("OMP_NUM_THREADS", "").partition(",")[0] or 1)
     return max(1, min(cores() // max(1, threads), todo, _free_memory() // _BYTES))
 

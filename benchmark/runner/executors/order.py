@@ -11,7 +11,7 @@ from typing import Any
 
 import methods
 from benchmark.config import Config
-from benchmark.results.identity import current_versions
+from benchmark.results.identity import current_versions, identity_fields, stored_versions
 from benchmark.results.store import LOCKS, Key, Run
 from benchmark.runner.scheduler import Job, Share, jobs, prepare, run_jobs
 from benchmark.util.errors import UserError, writing
@@ -64,6 +64,20 @@ class WorkOrder:
     @property
     def jobs(self) -> list[Job]:
         return jobs(self.config, self.entries)
+
+    def missing(self) -> list[Job]:
+        """The jobs that have no result yet, as far as this can be told before the plates are prepared."""
+        settings, folder = identity_fields(self.config), self.config.data.folder
+
+        def present(job: Job) -> bool:
+            stored = self.run.result(*job.key)
+            if stored is None or not stored.complete or stored_versions(stored.record) != current_versions(job.name):
+                return False
+            config = stored.record.config.as_dict()
+            known = config["data"]["folder"]
+            return identity_fields(config) == settings and (known and Path(known).absolute()) == folder
+
+        return [job for job in self.jobs if not present(job)]
 
     @property
     def marker(self) -> Path:

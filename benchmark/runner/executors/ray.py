@@ -1,0 +1,177 @@
+"""Jobs as tasks of a Ray cluster: the one that RAY_ADDRESS names, or one on this machine for as long as the command.
+
+All machines share the folder of results. A task whose machine dies is run again on another one, from its checkpoint.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import signal
+import socket
+from collections import Counter
+from typing import Any
+
+from benchmark.config import Config
+from benchmark.results.store import Key
+from benchmark.runner.context import resolve_device
+from benchmark.runner.executors.executor import Outcome
+from benchmark.runner.executors.forecast import Forecast
+from benchmark.runner.executors.order import WorkOrder
+from benchmark.runner.scheduler import warn_of_unread_plates
+from benchmark.training.session import Interrupted
+from benchmark.util.errors import UserError, first_line
+from benchmark.util.live_line import LiveLine
+from benchmark.util.stop import Stop
+from benchmark.util.terminal import say
+
+_POLL_SECONDS = 1.0
+
+
+class Ray:
+    """One task per method and seed."""
+
+    def check(self, config: Config) -> None:
+        """Ray itself would try for minutes to reach a cluster that is not there."""
+        address = os.environ.get("RAY_ADDRESS", "")
+        host, colon, port = address.removeprefix("ray://").rpartition(":")
+        if colon and port.isdecimal():
+            try:
+                socket.create_connection((host, int(port)), timeout=10).close()
+            except (OSError, OverflowError) as error:
+                raise UserError(
+                    f"no Ray cluster at {address} ({error}): start one, or unset RAY_ADDRESS for one on this machine"
+                ) from None
+
+    def describe(self, order: WorkOrder) -> str:
+        jobs, where = order.missing(), os.environ.get("RAY_ADDRESS", "a cluster of this machine alone")
+        lines = [f"{len(jobs)} tasks on {where}, each with {_in_words(_resources(order.config))}:"]
+        return "\n".join([*lines, *(f"  {job.label}" for job in jobs)])
+
+    def run(self, order: WorkOrder) -> Outcome:
+        import ray
+
+        jobs = order.missing()
+        if not jobs:
+            say("all results are there already")
+            return Outcome()
+        resources = _resources(order.config)
+        if not order.config.train.threads:
+            order = order.with_train(threads=resources["num_cpus"])
+        try:
+            os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")  # nothing is sent anywhere unless the user wants it
+            own = {} if "RAY_ADDRESS" in os.environ else {"include_dashboard": False}
+            ray.init(log_to_driver=False, logging_level=logging.ERROR, configure_logging=False, **own)
+        except (ConnectionError, OSError, RuntimeError, ValueError) as error:
+            address = os.environ.get("RAY_ADDRESS", "on this machine")
+            raise UserError(
+                f"no Ray cluster {address} ({first_line(error)}): start one, or set or unset RAY_ADDRESS"
+            ) from None
+        order.place_marker()
+        try:
+            _refuse_impossible(ray.cluster_resources(), resources)
+            return Outcome(_work(ray, order, [job.key for job in jobs], resources))
+        finally:
+            order.remove_marker()
+            ray.shutdown()
+
+
+def _resources(config: Config) -> dict[str, Any]:
+    """What a task asks for, by Ray's names."""
+    gpus = config.ray.gpus
+    if gpus is None:
+        on_gpu = "RAY_ADDRESS" not in os.environ and resolve_device(config.train.device).type == "cuda"
+        gpus = 1.0 if on_gpu or config.train.device.startswith("cuda") else 0.0
+    return {"num_cpus": config.ray.cpus, "num_gpus": gpus, "max_retries": config.ray.retries}
+
+
+def _in_words(resources: dict[str, Any]) -> str:
+    return f"{resources['num_cpus']} CPU and {resources['num_gpus']:g} GPU, {resources['max_retries']} retries"
+
+
+def _refuse_impossible(cluster: dict[str, float], wanted: dict[str, Any]) -> None:
+    """Raise UserError for a task that would wait for ever."""
+    for ours, name, option in (("num_cpus", "CPU", "ray.cpus"), ("num_gpus", "GPU", "ray.gpus")):
+        if wanted[ours] > cluster.get(name, 0):
+            raise UserError(
+                f"a task asks for {wanted[ours]:g} {name} and the whole cluster has {cluster.get(name, 0):g}:"
+                f" lower it with --set {option}=N"
+            )
+
+
+def _work(ray: Any, order: WorkOrder, keys: list[Key], resources: dict[str, Any]) -> list[str]:
+    """Run the tasks. Returns the labels of the jobs that failed."""
+    labels = {job.key: job.label for job in order.jobs}
+    line, failed = LiveLine(), []
+    try:
+        ray.get(ray.remote(_prepare).options(num_cpus=1).remote(order))
+    except ray.exceptions.RayTaskError as error:
+        raise error.cause from None
+    cluster = Counter(ray.cluster_resources())
+    say(f"plates are ready; {len(keys)} tasks on {cluster['CPU']:g} CPU and {cluster['GPU']:g} GPU")
+    slots = max(1, int(min(cluster[name] / n for name, n in (("CPU", resources["num_cpus"]),
+                                                               ("GPU", resources["num_gpus"])) if n)))  # fmt: skip
+    forecast = Forecast(order, slots)
+    task = ray.remote(_task).options(**resources)
+    waiting = {task.remote(order, key): key for key in keys}
+    with Stop().installed() as stop, stop.between_iterations():
+        cancelled = False
+        while waiting:
+            ready, _ = ray.wait(list(waiting), timeout=_POLL_SECONDS)
+            for reference in ready:
+                key = waiting.pop(reference)
+                try:
+                    notes, lost = ray.get(reference)
+                except (ray.exceptions.TaskCancelledError, ray.exceptions.RayTaskError) as error:
+                    if stop():
+                        continue
+                    raise getattr(error, "cause", error) from None
+                except ray.exceptions.RayError as error:  # its machine has died once too often
+                    notes, lost = [f"{labels[key]}: lost by the cluster ({first_line(error)})"], [labels[key]]
+                for note in notes:
+                    line.note(note)
+                failed += lost
+                forecast.end(key, not lost)
+                if key[0] == order.jobs[0].name:
+                    warn_of_unread_plates(order.run, line.note)
+            if stop() and not cancelled:
+                cancelled = True
+                line.note("stopping: every task writes a checkpoint first")
+                for reference in waiting:
+                    ray.cancel(reference, force=False)
+            if line.due:
+                line.draw(forecast.text())
+    if stop():
+        say("stopped; the same command goes on from here")
+        raise Interrupted(stop.signal or signal.SIGINT)
+    return list(dict.fromkeys([*failed, *(job.label for job in order.missing())]))
+
+
+def _prepare(order: WorkOrder) -> None:
+    """The first task: it prepares the plates."""
+    order.take()
+    order.prepare("one Ray task per method and seed")
+
+
+class _Notes(LiveLine):
+    """A line that keeps what is to stay, for the driver."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.live, self.notes = False, list[str]()
+
+    def draw(self, text: str) -> None:
+        """Progress stands in the locks of the run, where the driver reads it."""
+
+    def note(self, text: str) -> None:
+        self.notes.append(text)
+
+
+def _task(order: WorkOrder, key: Key) -> tuple[list[str], list[str]]:
+    """A task: computes one job. Returns what there is to say, and the job's label if it failed."""
+    line = _Notes()
+    try:
+        failed = order.carry_out(frozenset([key]), lambda: line)
+    except Interrupted:  # cancelled: an exception that ends the process would look like a dead machine to Ray
+        failed = []
+    return line.notes, failed

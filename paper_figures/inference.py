@@ -1,0 +1,106 @@
+"""What upscaling in patches changes against whole plates, for all methods."""
+
+from __future__ import annotations
+
+import math
+
+import pandas as pd
+
+from benchmark.scoring.metrics import METRICS
+from benchmark.scoring.plate_scores import BY_PATCHES, PATCH_SCORES
+from paper_figures.common import conventions, statistics, text
+from paper_figures.common.drawing import Drawing, NothingToDraw
+from paper_figures.common.paired import shown
+from paper_figures.common.results import Results, Row
+from paper_figures.common.statistics import Interval
+from paper_figures.common.tables import Cell, Column, Table
+
+NAME = "inference"
+TITLE = "Whole plates or patches"
+NEEDS = "table1"
+
+
+def draw(results: Results) -> Drawing:
+    """One table: every score both ways, and the paired difference."""
+    rows = [row for row in results.rows if _has(results, row, "psnr")]
+    if not rows:
+        raise NothingToDraw(
+            "no plates were upscaled both ways: --set scoring.inference=both does that, without training"
+        )
+    data = frame(results, rows)
+    return Drawing(
+        data=data,
+        caption=caption(results, rows, data),
+        conditions=[conventions.data(results), conventions.ocr(results)],
+        tables=[table(rows, data)],
+    )
+
+
+def _has(results: Results, row: Row, metric: str) -> bool:
+    return metric + BY_PATCHES in results.plates and bool(results.plates_of(row)[metric + BY_PATCHES].notna().any())
+
+
+def difference(results: Results, row: Row, metric: str) -> Interval:
+    """The mean of patches minus whole plates, pair by pair, with its interval."""
+    plates = results.plates_of(row)
+    values = pd.to_numeric(plates[metric + BY_PATCHES], errors="coerce") - plates[metric]
+    return statistics.interval(plates.assign(difference=values), "difference")
+
+
+def frame(results: Results, rows: list[Row]) -> pd.DataFrame:
+    """One line a (score, method), in the unit of the stored scores: the statistic of tables both ways, and the mean
+    paired difference (patches minus whole plates) with its interval."""
+    lines = []
+    for metric in PATCH_SCORES:
+        for row in rows:
+            if not _has(results, row, metric):
+                continue
+            plates, found = results.plates_of(row), difference(results, row, metric)
+            whole, patches = (
+                float(getattr(plates[column].dropna(), METRICS[metric].statistic)())
+                for column in (metric, metric + BY_PATCHES)
+            )
+            lines.append({
+                "metric": metric, "method": row.name, "title": row.title, "statistic": METRICS[metric].statistic,
+                "plate": whole, "patches": patches, "difference": found.value, "low": found.low, "high": found.high,
+                "plates": found.plates, "texts": found.clusters, "seeds": found.seeds, "left_out": found.left_out,
+            })  # fmt: skip
+    return pd.DataFrame(lines)
+
+
+def table(rows: list[Row], data: pd.DataFrame) -> Table:
+    """Three columns a score."""
+    columns = [Column("Method", [Cell(row.title, marks=row.marks) for row in rows])]
+    for metric in data["metric"].unique():
+        kind, mine = METRICS[metric], data[data["metric"] == metric].set_index("method")
+        unit = f" ({kind.unit})" if kind.unit else ""
+        lines = [mine.loc[row.name] if row.name in mine.index else None for row in rows]
+        for column in ("plate", "patches"):
+            numbers = [math.nan if line is None else kind.factor * float(line[column]) for line in lines]
+            name = f"{kind.label}, {'whole' if column == 'plate' else column}{unit}"
+            columns.append(Column(name, [Cell(text.number(number, kind.decimals)) for number in numbers]))
+        columns.append(Column("difference", [Cell() if line is None else _cell(line, metric) for line in lines]))
+    return Table("Patches against whole plates", columns)
+
+
+def _cell(line: pd.Series, metric: str) -> Cell:
+    """The difference; bold where its interval leaves out 0."""
+    counts = (int(line[name]) for name in ("plates", "texts", "seeds", "left_out"))
+    found = Interval(float(line["difference"]), float(line["low"]), float(line["high"]), *counts)
+    return Cell(shown(found, metric), rank=int(found.above() or found.below()), marks="*" * bool(found.left_out))
+
+
+def caption(results: Results, rows: list[Row], data: pd.DataFrame) -> list[str]:
+    """What patches are here, and what was resampled."""
+    most = max(rows, key=lambda row: len(row.seeds))
+    left_out = ["* Pairs without a finite difference are left out."] if (data["left_out"] > 0).any() else []
+    return [
+        "Scores of the same weights on whole plates and in patches: windows of 8×8 LR pixels (64×64 HR) that overlap "
+        "by half and are blended with a raised cosine. The paper upscales overlapping patches and aggregates them; it "
+        "states neither overlap nor aggregation, so both are ours. The weights are those best on whole validation "
+        "plates. Difference: mean of patches minus whole plates, plate by plate, with its interval; bold where that "
+        "leaves out 0.",
+        statistics.resampled(difference(results, most, "psnr")),
+        *left_out,
+        *conventions.marks(results),
+    ]
