@@ -29,7 +29,7 @@ MARGIN = 0.05
 """Competitive with TBSRN: OCR confidence is lower by no more than this. Confidences lie between 0 and 1; on 100
 real plates HR had 0.99 on average and bicubic 0.32, so this is a fourteenth of what upscaling has to win."""
 COMPARABLE = 0.1
-"""Noise is comparable where it differs by no more than this share of that of MSE alone."""
+"""Noise counts as comparable up to this relative difference from MSE alone."""
 
 NEAR_RULE = (
     f"Not worse by a margin: the interval of the paired difference in OCR confidence lies above {text.number(-MARGIN)} "

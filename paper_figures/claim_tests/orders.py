@@ -80,7 +80,7 @@ def _rows(results: Results, reading: Reading, pairs: Iterable[Above]) -> tuple[d
 
 
 def _engines(rows: Iterable[Row], pairs: Sequence[Above]) -> list[str]:
-    """Suffixes of the OCR engines that read all rows; one empty one where no pair is about reading."""
+    """Suffixes of the OCR engines that read all rows; one empty suffix if no pair is about reading."""
     read = {pair.metric for pair in pairs if METRICS[pair.metric].engine}
     if not read:
         return [""]
@@ -133,7 +133,7 @@ def _values(rows: dict[str, Row], pairs: Sequence[Above], metric: str) -> str:
 
 
 LISTED = 3
-"""So many differences are written out; of more, the largest."""
+"""Differences written out, the largest first."""
 
 
 def _listed(word: str, comparisons: Sequence[Comparison], metrics: Collection[str], orders: int) -> list[str]:

@@ -35,7 +35,7 @@ EARLY_GROUP, LATE_GROUP = ("esrgan", "msrn"), ("espcn", "tbsrn", "swinir", "pecl
 ENOUGH_METHODS = 5
 """Fewer points have no rank correlation worth the name: of four, even perfect order has p = 0.08."""
 ENOUGH_VALIDATIONS = 3
-"""So many validations must lie in the first and in the last quarter of training before a curve is judged."""
+"""Validations that a curve needs in the first and in the last quarter of training."""
 AROUND = 0.05
 """A contrast within this of the paper's 0.1 is "around 0.1": half of it, what rounds to 0.1 from below."""
 

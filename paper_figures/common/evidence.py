@@ -138,7 +138,7 @@ def seed_noise(results: Results, row: Row, other: Row, metric: str) -> float:
 
 
 def late_psnr_range(results: Results, row: Row) -> float:
-    """Range of a method's validation PSNR over the second half of its training, dB; 0 where none is stored."""
+    """Range of a method's validation PSNR over the second half of its training, dB; 0 if none is stored."""
     mine = results.history[results.history["method"] == row.name]
     late = mine[(mine["iteration"] >= mine["iteration"].max() / 2) & np.isfinite(mine["val_psnr"].astype(float))]
     return max((float(psnr.max() - psnr.min()) for _, psnr in late.groupby("seed")["val_psnr"]), default=0.0)

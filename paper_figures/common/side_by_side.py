@@ -1,4 +1,4 @@
-"""Test plates side by side, as several methods show them: what the qualitative figures have in common."""
+"""Test plates side by side, upscaled by several methods: shared by the qualitative figures."""
 
 from __future__ import annotations
 
@@ -17,13 +17,13 @@ from paper_figures.common.results import HR, Results, Row
 from paper_figures.common.samples import Sample, Score
 
 QUANTILES = (0.1, 0.5, 0.9)
-"""Of the test plates' size: which plates are shown."""
+"""Quantiles of test plate size whose nearest plates are shown."""
 COLUMNS = 5
 
 
 @dataclass(frozen=True)
 class Column:
-    """A method and the name it goes by in the figure."""
+    """A method and its title in the figure."""
 
     row: Row
     title: str
@@ -120,7 +120,7 @@ def choose(results: Results, rows: Sequence[Row]) -> Choice:
 
 
 def load(results: Results, columns: Sequence[Column], index: int) -> list[Sample | str]:
-    """The pictures of one plate, one for each column, or the reason why there is none."""
+    """The pictures of one plate, one for each column, or the reason why it is missing."""
     loaded: list[Sample | str] = []
     for row in (column.row for column in columns):
         try:
