@@ -145,7 +145,7 @@ def limits(data: pd.DataFrame, marks: Sequence[float] = ()) -> tuple[float, floa
 
 
 def mean_over_seeds(data: pd.DataFrame) -> pd.DataFrame:
-    """``difference`` and ``contrast`` of one cell by iteration, averaged at the iterations that all its seeds have."""
+    """``difference`` and ``contrast`` of one cell by iteration, averaged over seeds (NaN if one has none)."""
     table = data.pivot_table(index="iteration", columns="seed", values=["difference", "contrast"], dropna=False)
     return pd.DataFrame({c: table[c].mean(axis=1, skipna=False) for c in ("difference", "contrast")})
 
