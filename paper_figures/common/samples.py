@@ -131,13 +131,13 @@ def training_examples(results: Results, table: str, columns: tuple[str, ...]) ->
     file = results.folder / HR / "seed0" / TRAINING_EXAMPLES / table
     if results.row(HR) is None or not file.is_file():
         raise NothingToDraw("the run keeps no pictures of training data (made by an older version, or not finished)")
-    found = read_table(file, dtype=str, keep_default_na=False)
-    if found.columns.empty or file.parent.is_symlink():
+    examples = read_table(file, dtype=str, keep_default_na=False)
+    if examples.columns.empty or file.parent.is_symlink():
         raise NothingToDraw(f"{_short(file)} cannot be read")
-    lacking = [column for column in columns if column not in found]
-    if lacking or found.empty:
+    lacking = [column for column in columns if column not in examples]
+    if lacking or examples.empty:
         raise NothingToDraw(f"{_short(file)} " + (f"lacks {', '.join(lacking)}" if lacking else "lists no picture"))
-    return found
+    return examples
 
 
 def training_example(results: Results, file: str) -> np.ndarray:
