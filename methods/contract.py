@@ -15,6 +15,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 from torch.nn.modules.module import register_module_forward_hook, register_module_forward_pre_hook
+from torch.nn.utils.parametrize import ParametrizationList
 
 from methods.base import SCALE, Batch, Losses, Method, Phase, Recipe
 from methods.engine.acceleration import Acceleration
@@ -175,14 +176,18 @@ def check_precision(make: Make) -> None:
 
 @contextmanager
 def without_autocast() -> Iterator[list[str]]:
-    """Names of the networks that are called outside autocast. Layers inside another network do not count."""
+    """Names of the networks that are called outside autocast.
+
+    Layers inside another network do not count, nor does what makes a parametrised weight: its registration calls it.
+    """
     names: list[str] = []
     depth = 0
 
     def enter(module: nn.Module, _: Any) -> None:
         nonlocal depth
         depth += 1
-        if depth == 1 and not torch.is_autocast_enabled("cpu") and next(module.parameters(), None) is not None:
+        counts = not isinstance(module, ParametrizationList) and next(module.parameters(), None) is not None
+        if depth == 1 and counts and not torch.is_autocast_enabled("cpu"):
             names.append(type(module).__name__)
 
     def leave(*_: Any) -> None:

@@ -5,13 +5,12 @@ The rectifying network (STN) and the mask channel are left out: they serve pairs
 
 from __future__ import annotations
 
-import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
 from methods import register
 from methods.base import Batch, Losses, Recipe
-from methods.blocks.layers import upsampler
+from methods.blocks.layers import SRResNetFrame
 from methods.blocks.losses import gradient_profile_loss
 from methods.network import NetworkMethod
 
@@ -50,18 +49,10 @@ class SequentialResidualBlock(nn.Module):
         return self.rows(x + columns)
 
 
-class TSRNNetwork(nn.Module):
-    def __init__(self, channels: int = 64, blocks: int = 5) -> None:
-        super().__init__()
-        self.head = nn.Sequential(nn.Conv2d(3, channels, 9, padding=4), nn.PReLU())
-        self.blocks = nn.Sequential(*(SequentialResidualBlock(channels) for _ in range(blocks)))
-        self.fuse = nn.Sequential(nn.Conv2d(channels, channels, 3, padding=1), nn.BatchNorm2d(channels))
-        self.upsample = upsampler(channels, nn.Mish)
-        self.tail = nn.Conv2d(channels, 3, 9, padding=4)
-
-    def forward(self, lr: Tensor) -> Tensor:
-        head = self.head(lr)
-        return torch.tanh(self.tail(self.upsample(head + self.fuse(self.blocks(head)))))
+def tsrn_network(channels: int = 64, blocks: int = 5) -> nn.Sequential:
+    fuse = [nn.Conv2d(channels, channels, 3, padding=1), nn.BatchNorm2d(channels)]
+    body = nn.Sequential(*(SequentialResidualBlock(channels) for _ in range(blocks)), *fuse)
+    return nn.Sequential(SRResNetFrame(channels, body, nn.Mish), nn.Tanh())
 
 
 @register(in_all=False)
@@ -80,7 +71,7 @@ class TSRN(NetworkMethod):
     pixel_weight, profile_weight = 20.0, 1e-4
 
     def build(self) -> nn.Module:
-        return TSRNNetwork()
+        return tsrn_network()
 
     def loss(self, sr: Tensor, batch: Batch) -> Losses:
         pixel, profile = F.mse_loss(sr, batch.hr), gradient_profile_loss(sr, batch.hr)

@@ -244,7 +244,7 @@ def _patches(world: FakeCuda) -> list[tuple[Any, str, Any]]:
         (checkpoint, "_write", outside(checkpoint._write)),
         (checkpoint, "_read", outside(checkpoint._read)),
         (trainer, "save", outside(trainer.save)),
-        (trainer, "load_file", outside(trainer.load_file)),
+        (trainer, "load", outside(trainer.load)),
         (TrainingSession, "_set_learning_rate", begin_iteration),
         (TrainingSession, "_raise_if_non_finite", end_block),
     ]

@@ -92,7 +92,7 @@ CASES: dict[str, Case] = {
     **{
         # The last one stands for the cells of the ablation, which differ in a number.
         name: Case(name, RANDOM, iterations=3)
-        for name in ("pecl", "pecl-printed", "pecl-learned", "pecl-release", "pecl-euclidean-64")
+        for name in ("pecl", "pecl-printed", "pecl-learned", "pecl-renormalised", "pecl-release", "pecl-euclidean-64")
     },
     "pecl-mse": Case("pecl-mse", iterations=3),
     "pecl, embedder learns": Case("pecl", {**RANDOM, "embedder": "trained", "batch_norm": "batch"}, iterations=3),
@@ -107,6 +107,15 @@ CASES: dict[str, Case] = {
     "espcn, resumed": Case("espcn", stop=2),
     "esrgan, both phases, resumed": Case("esrgan", GAN, iterations=4, batch=1, stop=3),
 }
+RELATED = {
+    **{
+        name: Case(name, recipe="native", iterations=2, batch=1)
+        for name in ("a2n", "bilinear", "edsr", "hat-s", "lanczos", "rcan", "rdn-a", "tsrn", "vdsr")
+    },
+    **{name: Case(name, GAN, recipe="native", iterations=2, batch=1) for name in ("real-esrgan", "srgan")},
+}
+"""The related work, without the larger sizes of a class."""
+CASES |= RELATED
 RESUMED = {name: name.removesuffix(", resumed") for name, case in CASES.items() if case.stop}
 """Cases that were stopped, and those they must equal."""
 PRETRAINED = {f"pretraining, {name}": Pretraining(name) for name in ("reader", "embedder")}
@@ -319,6 +328,8 @@ def main() -> None:
     parser.add_argument("--print", action="store_true", help="print them as JSON")
     parser.add_argument("names", nargs="*", help="cases to compute; all by default")
     wanted = parser.parse_args()
+    if unknown := set(wanted.names) - set(versions()):
+        parser.error(f"no case {', '.join(sorted(unknown))}: CASES in this file has {', '.join(versions())}")
     torch.set_num_threads(1)
     curves = all_curves(wanted.names or versions())
     if wanted.print:

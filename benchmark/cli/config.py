@@ -6,6 +6,7 @@ import ast
 import inspect
 import json
 import textwrap
+from dataclasses import is_dataclass
 from pathlib import Path
 from types import NoneType, UnionType
 from typing import TYPE_CHECKING, Annotated, Any, Literal, Union, get_args, get_origin, get_type_hints
@@ -64,12 +65,13 @@ def _rows(section: str, kind: type, names: list[str], defaults: Any, values: dic
 
 def field_docstrings(kind: type) -> dict[str, str]:
     """The docstring under each field of a class, on one line. Fields without one share that of the next which has."""
+    inherited = [field_docstrings(base) for base in reversed(kind.__bases__) if is_dataclass(base)]
+    docstrings = {name: text for fields in inherited for name, text in fields.items()}
     try:
         (tree,) = ast.parse(textwrap.dedent(inspect.getsource(kind))).body
     except (OSError, SyntaxError, TypeError):  # the file of a plug-in need not be there any more
-        return {}
+        return docstrings
     assert isinstance(tree, ast.ClassDef)
-    docstrings: dict[str, str] = {}
     waiting: list[str] = []
     for statement in tree.body:
         match statement:

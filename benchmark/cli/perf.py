@@ -26,7 +26,10 @@ if TYPE_CHECKING:
     from methods import Registration
 
 # Weights that would have to be downloaded do not change how long a step takes.
-_RANDOM = {"pecl": "pecl.embedder_init=random", "esrgan": "esrgan.perceptual=random"}
+_RANDOM = {
+    "pecl": "pecl.embedder_init=random",
+    **{family: f"{family}.perceptual=random" for family in ("esrgan", "srgan", "real-esrgan")},
+}
 _BATCH = {"cpu": 16, "cuda": 128}
 
 

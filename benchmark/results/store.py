@@ -86,13 +86,15 @@ class Result:
         # A plate read as 0012 or NA is text, and stays as it was written.
         frame = read_table(
             self.folder / "plates.csv",
-            dtype=dict.fromkeys(("name", "text", "read"), str),
+            dtype=dict.fromkeys(("name", "text", "read", "read_second", "characters", "characters_second"), str),
             keep_default_na=False,
             na_values=[""],
         )
-        if "read" in frame and "confidence" in frame:
-            judged = frame["confidence"].notna()
-            frame.loc[judged, "read"] = frame.loc[judged, "read"].fillna("")
+        for suffix in ("", "_second"):
+            read, confidence = "read" + suffix, "confidence" + suffix
+            if read in frame and confidence in frame:
+                judged = frame[confidence].notna()
+                frame.loc[judged, read] = frame.loc[judged, read].fillna("")
         return frame
 
 

@@ -81,3 +81,21 @@ class EDSRFrame(nn.Module):
     def forward(self, lr: Tensor) -> Tensor:
         shallow = self.head(lr - self.mean)
         return self.tail(self.upsample(shallow + self.body(shallow))) + self.mean
+
+
+class SRResNetFrame(nn.Module):
+    """The frame of SRGAN's generator and of TSRN: 9×9 head with PReLU, body with a skip over it, upsampler, 9×9 tail.
+
+    ``activation`` follows each step of the upsampler.
+    """
+
+    def __init__(self, channels: int, body: nn.Module, activation: Callable[[], nn.Module]) -> None:
+        super().__init__()
+        self.head = nn.Sequential(nn.Conv2d(3, channels, 9, padding=4), nn.PReLU())
+        self.body = body
+        self.upsample = upsampler(channels, activation)
+        self.tail = nn.Conv2d(channels, 3, 9, padding=4)
+
+    def forward(self, lr: Tensor) -> Tensor:
+        shallow = self.head(lr)
+        return self.tail(self.upsample(shallow + self.body(shallow)))

@@ -13,7 +13,7 @@ import socket
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 import torch
 from torch import Tensor, nn
@@ -80,6 +80,38 @@ def vgg19_conv5_4(init: Literal["imagenet", "random"], alternative: str) -> nn.M
     Needs H, W ≥ 16. The random network is Kaiming-initialised and always the same one, whatever
     the run's seed: it need not be stored. Raises :class:`MissingWeights`.
     """
+    return nn.Sequential(ImageNetNormalise(), _vgg19(init, alternative)).eval().requires_grad_(False)
+
+
+def vgg19_pyramid(init: Literal["imagenet", "random"], alternative: str) -> nn.Module:
+    """As :func:`vgg19_conv5_4`, but five depths of it in one row a picture: N×3×H×W → N×K.
+
+    They are scaled so that the mean absolute difference of two outputs is 0.1, 0.1, 1, 1 and 1 times those of conv1_2,
+    conv2_2, conv3_4, conv4_4 and conv5_4 (before their ReLU), as Real-ESRGAN weighs them.
+    """
+    return nn.Sequential(ImageNetNormalise(), _Pyramid(_vgg19(init, alternative))).eval().requires_grad_(False)
+
+
+class _Pyramid(nn.Module):
+    weights: ClassVar[dict[int, float]] = {2: 0.1, 7: 0.1, 16: 1.0, 25: 1.0, 34: 1.0}  # by place in VGG-19
+
+    def __init__(self, layers: nn.Sequential) -> None:
+        super().__init__()
+        self.layers = layers
+
+    def forward(self, x: Tensor) -> Tensor:
+        rows = []
+        for i, layer in enumerate(self.layers):
+            x = layer(x)
+            if i in self.weights:
+                row = x.flatten(1)
+                rows.append(row * (self.weights[i] / row.shape[1]))  # a new tensor: the ReLU that follows is in place
+        size = sum(row.shape[1] for row in rows)
+        return size * torch.cat(rows, dim=1)
+
+
+def _vgg19(init: Literal["imagenet", "random"], alternative: str) -> nn.Sequential:
+    """The layers of VGG-19 up to conv5_4."""
     from torchvision import models
 
     with torch.device("meta"):  # most of VGG-19 is its classifier, which is not wanted
@@ -96,7 +128,7 @@ def vgg19_conv5_4(init: Literal["imagenet", "random"], alternative: str) -> nn.M
                 nn.init.kaiming_normal_(layer.weight, nonlinearity="relu", generator=generator)
                 assert layer.bias is not None
                 nn.init.zeros_(layer.bias)
-    return nn.Sequential(ImageNetNormalise(), features).eval().requires_grad_(False)
+    return features
 
 
 def weights_folder() -> Path:

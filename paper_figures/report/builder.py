@@ -35,6 +35,7 @@ _ORDER = (
     "claims", "table1", "comparisons", "forest", "paper_comparison", "left_open", "convergence", "qualitative",
     "ablation", "ablation_psnr", "ablation_reading", "contrast_euclidean", "contrast_manhattan", "qualitative_ablation",
     "distortion_maps", "distortion_scores", "readings", "loss_weights", "calibration", "calibration_table",
+    "abstention",
     "plate_height", "inference", "leaks", "cost", "training_plates", "patches",
 )  # fmt: skip
 _TRACE = "error.txt"

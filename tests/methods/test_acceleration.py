@@ -19,12 +19,13 @@ from benchmark.runner.context import configure_torch
 from benchmark.util.errors import UserError
 from methods import Losses, NetworkMethod, Recipe, contract
 from methods.base import Phase
+from methods.blocks.rrdb import Generator
 from methods.blocks.swin import shift_mask, swin_block
 from methods.contract import PracticeSession, make_batch
 from methods.engine.acceleration import Acceleration, Runner, load_optimizer
 from methods.engine.average import MovingAverage
 from methods.engine.tiles import forward_in_tiles
-from methods.esrgan import ESRGAN, Generator
+from methods.esrgan import ESRGAN
 from methods.swinir import SwinIR, SwinIRNetwork
 from methods.tbsrn import TBSRN, TBSRNNetwork
 

@@ -14,11 +14,12 @@ from torch import nn
 import methods
 from methods import NetworkMethod
 from methods.blocks.colour import luma
+from methods.blocks.critics import at_least, relativistic, vgg_critic
 from methods.blocks.pretrained import vgg19_conv5_4
 from methods.blocks.resize import upsample_bicubic
 from methods.contract import PracticeSession, make_batch
 from methods.engine.tiles import pad_to_multiple
-from methods.esrgan import ESRGAN, at_least, discriminator, relativistic
+from methods.esrgan import ESRGAN
 from methods.tbsrn import position_code
 
 PARAMETERS = {
@@ -42,6 +43,8 @@ PARAMETERS = {
     "a2n": 1_058_475,
     "tsrn": 1_111_684,
     "hat-s": 9_568_159,
+    "srgan": 1_695_063,
+    "real-esrgan": 16_734_915,
 }
 
 
@@ -225,7 +228,7 @@ def test_swinir_windows_are_shifted() -> None:
 
 
 def test_discriminator() -> None:
-    critic = discriminator()
+    critic = vgg_critic(halving_kernel=4, hidden=100)
     assert sum(p.numel() for p in critic.parameters()) == 7_943_753
     assert shapes(critic) == [
         (64, 3, 3, 3), (64, 64, 4, 4), (128, 64, 3, 3), (128, 128, 4, 4), (256, 128, 3, 3), (256, 256, 4, 4),

@@ -19,9 +19,9 @@ from methods import Batch, Method, NetworkMethod, Recipe, Session, contract
 from methods.contract import PracticeSession
 from methods.engine.tiles import blend_tiles
 
-# Options that let a method run here: no ImageNet weights, and both of ESRGAN's phases.
+# Options that let a method run here: no ImageNet weights, and both phases of a GAN's training.
 OFFLINE: dict[str, dict[str, Any]] = {
-    "esrgan": {"perceptual": "random", "gan_share": 2 / 3},
+    **{name: {"perceptual": "random", "gan_share": 2 / 3} for name in ("esrgan", "srgan", "real-esrgan")},
     "pecl": {"embedder_init": "random"},
 }
 # The cells of the ablation differ in two numbers; two of them stand for the rest.

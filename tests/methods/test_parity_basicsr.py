@@ -22,8 +22,9 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from benchmark.scoring import metrics
-from methods import esrgan
 from methods.base import Batch
+from methods.blocks import rrdb
+from methods.blocks.critics import relativistic
 from methods.contract import PracticeSession, make_batch
 from methods.engine.average import MovingAverage
 from methods.esrgan import ESRGAN
@@ -116,7 +117,7 @@ def copy_rrdb(theirs: nn.Module, ours: nn.Module) -> None:
 def test_rrdbnet(scale: int) -> None:
     from basicsr.archs.rrdbnet_arch import RRDBNet
 
-    ours = esrgan.Generator()
+    ours = rrdb.Generator()
     if scale == 4:
         ours.enlarge = ours.enlarge[:2]
     theirs = RRDBNet(3, 3, scale=4, num_block=23) if scale == 4 else eightfold_rrdbnet(23)
@@ -134,7 +135,7 @@ def test_dense_blocks_start_as_theirs() -> None:
     torch.manual_seed(0)
     theirs = ResidualDenseBlock(64, 32)
     torch.manual_seed(0)
-    ours = esrgan.DenseBlock(64, 32)
+    ours = rrdb.DenseBlock(64, 32)
     spread = [layer.weight.std() for layer in [*ours.grow, ours.fuse]]
     expected = [getattr(theirs, f"conv{i}").weight.std() for i in range(1, 6)]
     torch.testing.assert_close(torch.stack(spread), torch.stack(expected), rtol=0.05, atol=0)
@@ -179,7 +180,7 @@ def test_relativistic_loss() -> None:
     logits, others = torch.randn(5, 1), torch.randn(5, 1)
     for real in (True, False):
         expected = theirs(logits - others.mean(), real, is_disc=True)
-        torch.testing.assert_close(esrgan.relativistic(logits, others, real=real), expected)
+        torch.testing.assert_close(relativistic(logits, others, real=real), expected)
 
 
 def model(kind: type[Any], network: nn.Module, batch: Batch, **parts: Any) -> Any:
@@ -222,7 +223,7 @@ def test_a_step_of_the_second_phase(monkeypatch: pytest.MonkeyPatch) -> None:
     from basicsr.models.esrgan_model import ESRGANModel
 
     torch.manual_seed(0)
-    monkeypatch.setattr(ESRGAN, "build", lambda self: esrgan.Generator(blocks=2))
+    monkeypatch.setattr(ESRGAN, "build", lambda self: rrdb.Generator(blocks=2))
     monkeypatch.setattr(ESRGAN, "run", lambda self, network, images: network(images))  # which would cast to float32
     ours = ESRGAN(ESRGAN.Options(perceptual="random", gan_share=1.0))
     session = PracticeSession(native=True)

@@ -19,9 +19,11 @@ from torch import nn
 import methods
 from methods import NetworkMethod
 from methods.blocks.colour import luma
+from methods.blocks.critics import UNetCritic
 from methods.blocks.losses import gradient_profile, gradient_profile_loss
+from methods.blocks.pretrained import vgg19_pyramid
 from methods.blocks.resize import upsample_bicubic, upsample_bilinear, upsample_lanczos
-from methods.contract import make_batch
+from methods.contract import PracticeSession, make_batch
 from methods.hat import hat_network
 from methods.rcan import rcan_network
 
@@ -146,7 +148,7 @@ def test_a2n_starts_as_the_mean_of_its_branches_on_top_of_bilinear() -> None:
 
 
 def test_tsrn_reads_whole_rows_and_columns_in_both_directions() -> None:
-    block = network("tsrn").blocks[0]
+    block = network("tsrn")[0].body[0]
     x = torch.rand(1, 64, 12, 14)
     nudged = x.clone()
     nudged[..., 5, 6] += 1.0
@@ -189,6 +191,88 @@ def test_hat_equals_spandrels() -> None:
     assert deviation(ours.body.groups[1].blocks[1].swin.mlp.fc1) == pytest.approx(0.02, rel=0.05)
     squeeze = ours.body.groups[1].blocks[1].channels[3].squeeze
     assert deviation(squeeze) == pytest.approx(1 / math.sqrt(3 * 96), rel=0.15)  # not drawn as linear layers are
+
+
+# -- SRGAN and Real-ESRGAN -------------------------------------------------------------------------
+
+
+def gan(name: str, **options: Any) -> Any:
+    torch.manual_seed(0)
+    method = methods.get(name).create({"gan_share": 1.0, "perceptual": "none", **options})
+    method.prepare(PracticeSession(4))
+    return method
+
+
+def test_srgan_layers_and_initialisation() -> None:
+    srgan = network("srgan")
+    kernels = [(m.kernel_size[0], m.out_channels, m.bias is None) for m in srgan.modules() if isinstance(m, nn.Conv2d)]
+    assert kernels == [(9, 64, False), *[(3, 64, True)] * 33, *[(3, 256, False)] * 3, (9, 3, False)]
+    assert sum(isinstance(m, nn.PReLU) for m in srgan.modules()) == 1 + 16 + 3
+    assert deviation(srgan.body[-2]) == pytest.approx(math.sqrt(2 / (64 * 9)), rel=0.05)
+    assert not srgan.tail.bias.any()
+
+
+def test_critics() -> None:
+    assert sum(p.numel() for p in gan("srgan").discriminator.parameters()) == 13_077_889
+    critic = gan("real-esrgan").discriminator
+    assert sum(p.numel() for p in critic.parameters()) == 4_376_897
+    assert critic(torch.rand(1, 3, 24, 40)).shape == (1, 1, 24, 40)
+    critic.train()
+    for _ in range(20):  # a pass in training improves the estimate of the norm by one iteration
+        critic(torch.rand(1, 3, 16, 16))
+    assert float(torch.linalg.matrix_norm(critic.body[0].weight.detach().flatten(1), 2)) == pytest.approx(1, rel=0.05)
+
+
+@pytest.mark.usefixtures("basicsr")
+def test_critic_that_judges_pixels_equals_basicsrs() -> None:
+    from basicsr.archs.discriminator_arch import UNetDiscriminatorSN
+
+    theirs, ours = UNetDiscriminatorSN(3).eval(), UNetCritic().eval()
+    torch.nn.init.normal_(theirs.conv9.weight)
+    for mine, other in zip(
+        [ours.head, *ours.down, *ours.up, *ours.body, ours.tail], [getattr(theirs, f"conv{i}") for i in range(10)]
+    ):
+        if hasattr(other, "weight_orig"):
+            mine.parametrizations.weight.original.data = other.weight_orig.data
+            mine.parametrizations.weight[0]._u, mine.parametrizations.weight[0]._v = other.weight_u, other.weight_v
+        else:
+            mine.load_state_dict(other.state_dict())
+    assert_same(ours, theirs, (64, 64), (16, 24))
+
+
+def test_a_plain_critic_judges_each_picture_alone() -> None:
+    method = gan("real-esrgan")
+    hr = make_batch(1, (2, 2)).hr
+    sr = hr.flip(-1).requires_grad_()
+    loss, real = method.critic_loss(sr.detach(), hr)
+    critic = method.discriminator.eval()  # its estimates of norms stay
+    softplus = nn.functional.softplus
+    torch.testing.assert_close(loss, softplus(-real).mean() + softplus(critic(sr)).mean(), rtol=0.05, atol=0)
+    losses = method.adversarial_losses(sr, hr, real)
+    gan_loss = softplus(-critic(sr)).mean()
+    torch.testing.assert_close(losses["gan"], gan_loss.detach())
+    torch.testing.assert_close(losses["total"], (sr - hr).abs().mean() + 0.1 * gan_loss)
+
+
+def test_srgan_without_a_perceptual_network_is_srgan_mse() -> None:
+    sr, hr = (make_batch(i, (2, 2)).hr for i in (1, 2))
+    for perceptual, weight in (("none", 1.0), ("random", 0.0)):
+        method = gan("srgan", perceptual=perceptual)
+        losses = method.adversarial_losses(sr, hr, torch.zeros(2, 1))
+        expected = weight * losses["pixel"] + 1e-3 * losses["gan"] + 0.006 * losses.get("perceptual", torch.tensor(0.0))
+        torch.testing.assert_close(losses["total"], expected)
+        torch.testing.assert_close(losses["pixel"], (sr - hr).square().mean())
+
+
+def test_five_depths_of_vgg_are_weighed_as_published() -> None:
+    sr, hr = torch.rand(2, 1, 3, 32, 48)
+    pyramid: Any = vgg19_pyramid("random", "")
+    x, y = pyramid[0](sr), pyramid[0](hr)
+    expected = torch.zeros(())
+    for i, layer in enumerate(pyramid[1].layers):
+        x, y = layer(x.clone()), layer(y.clone())
+        expected += {2: 0.1, 7: 0.1, 16: 1.0, 25: 1.0, 34: 1.0}.get(i, 0.0) * (x - y).abs().mean()
+    torch.testing.assert_close((pyramid(sr) - pyramid(hr)).abs().mean(), expected)
 
 
 # -- who is missing --------------------------------------------------------------------------------

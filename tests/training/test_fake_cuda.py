@@ -26,10 +26,16 @@ from benchmark.scoring.upscaling import PlateBatches
 from benchmark.training import trainer
 from benchmark.training.session import Interrupted, TrainingSession
 from methods import Batch, Losses, Method, NetworkMethod, pecl
+from methods.blocks.layers import EDSRFrame
 from methods.blocks.pecl_networks import paper_network, release_network
+from methods.blocks.rrdb import Generator
 from methods.engine.acceleration import Acceleration
-from methods.esrgan import ESRGAN, Generator
+from methods.esrgan import ESRGAN
+from methods.hat import HAT, hat_network
 from methods.msrn import MSRN, MSRNNetwork
+from methods.rcan import RCAN, rcan_network
+from methods.rdn import RDN, RDNBody
+from methods.realesrgan import RealESRGAN
 from methods.swinir import SwinIR, SwinIRNetwork
 from methods.tbsrn import TBSRN, TBSRNNetwork
 
@@ -44,9 +50,11 @@ ANY_CUDA = torch.device("cuda")  # without a number, as the command line hands i
 OPTIONS: dict[str | None, dict[str, Any]] = {
     "esrgan": {"perceptual": "random", "gan_share": 2 / 3},  # adversarial from the second iteration on
     "pecl": {"embedder_init": "random"},
+    **{name: {"perceptual": "none", "gan_share": 2 / 3} for name in ("srgan", "real-esrgan")},
 }
 TABLE1 = [name for name in methods.names("table1") if not methods.get(name).method.deterministic]
 """Methods that train."""
+RELATED = [name for name in methods.names("related") if not methods.get(name).method.deterministic]
 
 
 class Plugin(NetworkMethod):
@@ -66,6 +74,10 @@ def slim(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(pecl, "release_network", partial(release_network, channels=16, blocks=1))
     monkeypatch.setattr(MSRN, "build", lambda self: MSRNNetwork(channels=16, blocks=1))
     monkeypatch.setattr(ESRGAN, "build", lambda self: Generator(channels=16, blocks=1))
+    monkeypatch.setattr(RealESRGAN, "build", lambda self: Generator(channels=16, blocks=1))
+    monkeypatch.setattr(RCAN, "build", lambda self: rcan_network(channels=16, groups=1, blocks=1))
+    monkeypatch.setattr(RDN, "build", lambda self: EDSRFrame(16, RDNBody(16, 2, 8, 2)))
+    monkeypatch.setattr(HAT, "build", lambda self: hat_network(dim=24, groups=1, depth=2))
     monkeypatch.setattr(TBSRN, "build", lambda self: TBSRNNetwork(channels=16, blocks=1))
     monkeypatch.setattr(SwinIR, "build", lambda self: SwinIRNetwork(dim=24, groups=1, depth=2))
 
@@ -187,6 +199,15 @@ def test_training_stays_on_the_device_and_ahead_of_it(lab: Lab, name: str, way: 
 )
 def test_every_reading_and_ablation(lab: Lab, name: str) -> None:
     check_trained(lab, lab.train(creator(name), precision="bf16"), Acceleration("bf16"))
+
+
+@pytest.mark.parametrize("name", RELATED)
+def test_every_related_work(lab: Lab, name: str) -> None:
+    seen: set[torch.dtype] = set()
+    method = lab.train(partial(note_types, creator(name), seen), recipe="native", precision="bf16")
+    assert seen == {torch.bfloat16}
+    assert lab.world.iterations_ahead == len(lab.losses) - 1
+    check_trained(lab, method, Acceleration("bf16"))
 
 
 @pytest.mark.parametrize("options", [{"embedder": "trained"}, {"batch_norm": "batch"}], ids=str)

@@ -12,7 +12,7 @@ from pathlib import Path
 from benchmark.results.store import LOCKS, Key, Run
 from benchmark.training import checkpoint
 from benchmark.util.errors import writing
-from benchmark.util.files import write_text
+from benchmark.util.files import write_bytes
 from benchmark.util.names import fit_name
 
 LIMIT = 3
@@ -39,7 +39,7 @@ def begin(run: Run, key: Key, command: str) -> None:
         )
     with writing(file):
         file.parent.mkdir(parents=True, exist_ok=True)
-    write_text(file, json.dumps([command, count + 1, progress]))
+    write_bytes(file, json.dumps([command, count + 1, progress]).encode(), durable=False)
 
 
 def end(run: Run, key: Key) -> None:
