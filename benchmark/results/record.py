@@ -16,6 +16,7 @@ from pydantic.json_schema import GenerateJsonSchema
 from benchmark.results.record_parts import (
     CLOCKS_SCHEMA,
     SCORES_SCHEMA,
+    Abstention,
     Clocks,
     Cost,
     Count,
@@ -169,6 +170,8 @@ class Record(Part):
     """The second OCR engine; null: there was none."""
     scores: Scores = Scores(best={})
     """Scores on the test plates."""
+    abstention: dict[Literal["judge", "second_judge"], Abstention] = Field(default_factory=dict)
+    """Thresholds of the XLPSR score by OCR engine, where its characters' confidences are known."""
     cost: Cost = Cost()
     """What upscaling costs."""
     clocks: Clocks = Field(default_factory=dict)

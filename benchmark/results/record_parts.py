@@ -261,6 +261,15 @@ class Scores(Part):
     """As last, on those plates."""
 
 
+class Abstention(Part):
+    """How sure of a character an OCR engine must be to read it out."""
+
+    threshold: Annotated[float, Field(ge=0, le=1)]
+    """Confidence of a character, 0 to 1."""
+    plates: Count
+    """Validation plates that chose it; 0: none (under the paper's protocol they are the test plates), it is 1/3."""
+
+
 class Cost(Part):
     """What upscaling costs."""
 

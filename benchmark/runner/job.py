@@ -18,12 +18,13 @@ from PIL import Image
 from benchmark.data.degradation import SCALE
 from benchmark.data.plates import Plates
 from benchmark.data.training_examples import save_training_examples
+from benchmark.ocr.reading import rectify
 from benchmark.results.identity import current_source, current_versions, scoring_source
 from benchmark.results.provenance import provenance
 from benchmark.results.record import SCHEMA, UPPER_BOUND
 from benchmark.results.store import Result, clear, write_result
 from benchmark.runner.context import RunContext
-from benchmark.scoring import plate_scores, upscaling
+from benchmark.scoring import plate_scores, upscaling, xlpsr
 from benchmark.scoring.cost import macs
 from benchmark.training import checkpoint, trainer
 from benchmark.training.progress import Progress
@@ -128,6 +129,7 @@ def store_scores(
     info = info | {
         "scoring_identity": context.scoring_identity,
         "scores": summaries(best.frame, best.frame if last is None else last),
+        "abstention": _abstention(context, upscaling.upscale_plates(method.upscale, context.abstention_batches)),
         "cost": {"macs": macs(create(context, entry)), "milliseconds": best.milliseconds,
                  "device": context.device.type},
     }  # fmt: skip
@@ -158,6 +160,19 @@ def _score_in_patches(context: RunContext, method: Method) -> pd.DataFrame:
     with _memory_for_scoring(context):
         images = upscaling.upscale_plates(upscaling.in_patches(method.upscale), context.test_batches)
         return plate_scores.score_plates(images, context.test, context.ocr_engine)
+
+
+def _abstention(context: RunContext, images: list[np.ndarray]) -> dict[str, Any]:
+    """The threshold of the XLPSR score for each OCR engine that gives confidences of characters, chosen on upscaled
+    validation plates and never on test plates."""
+    plates, thresholds = context.abstention_plates, {}
+    rectified = [rectify(image, plate.vertices) for image, plate in zip(images, plates, strict=True)]
+    for name, engine in (("judge", context.ocr_engine), ("second_judge", context.second_engine)):
+        if engine is not None:
+            found = xlpsr.best_threshold(engine.read(rectified), [plate.text for plate in plates])
+            if found is not None or not plates:
+                thresholds[name] = {"threshold": xlpsr.BREAK_EVEN if found is None else found, "plates": len(plates)}
+    return thresholds
 
 
 def summaries(best: pd.DataFrame, last: pd.DataFrame) -> dict[str, Any]:
@@ -222,6 +237,7 @@ def score_upper_bound(context: RunContext) -> dict[str, Any]:
         "versions": current_versions(UPPER_BOUND),
         "source": current_source(UPPER_BOUND),
         "scores": {name: scores[name] for name in scores if name.startswith("best")},
+        "abstention": _abstention(context, [plate.hr for plate in context.abstention_plates]),
         "clocks": {"scoring": seconds, "total": seconds},
     }
     write_result(folder, info)

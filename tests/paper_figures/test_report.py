@@ -13,7 +13,18 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pytest
-from fake_results import ABLATION, METHODS, PATTERN, PLATES, Fake, make_run, pecl_options, with_patches, write
+from fake_results import (
+    ABLATION,
+    METHODS,
+    PATTERN,
+    PLATES,
+    Fake,
+    make_run,
+    pecl_options,
+    with_characters,
+    with_patches,
+    write,
+)
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.text import Annotation
 from rich.console import Console
@@ -74,7 +85,7 @@ def whole(tmp_path_factory: pytest.TempPathFactory) -> builder.Report:
     """Everything there is to draw, from results that lack nothing."""
     run = with_samples(make_run(tmp_path_factory.mktemp("runs") / "demo", (*METHODS, *READINGS, *ABLATION)))
     make_exhibits(run)
-    return builder.build(with_patches(run))
+    return builder.build(with_characters(with_patches(run)))
 
 
 @pytest.fixture
