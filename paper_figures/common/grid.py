@@ -44,17 +44,17 @@ class Grid:
 
     @property
     def heading(self) -> str:
-        """What sets the grid apart, as a figure's heading."""
+        """Heading of the grid in a figure: title and what its term means."""
         return f"{self.title}: {_MEANINGS[self.term]}"
 
     @property
     def title(self) -> str:
-        """The same in two words."""
+        """Short title of the grid."""
         return _TITLES[self.term]
 
     @property
     def rows(self) -> list[Row]:
-        """What is there, MSE first, then Euclidean and Manhattan by dimension."""
+        """The rows that have results: MSE first, then Euclidean and Manhattan by dimension."""
         return [row for _, row in self.places if row is not None]
 
     @property

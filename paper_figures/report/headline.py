@@ -158,7 +158,7 @@ def facts(results: Results, missing: int, problems: int) -> list[Fact]:
 
 
 def _leaks(data: dict[str, Any]) -> list[Fact]:
-    """How many test plates training has seen, where it has seen any."""
+    """Number of test plates that training has seen, if any."""
     leaks = data.get("leaks")
     if not isinstance(leaks, dict) or not leaks.get("test_plates_seen"):
         return []

@@ -51,7 +51,7 @@ def body(drawing: Drawing, name: str = "", title: str = "") -> str:
 
 
 def document(drawing: Drawing, name: str, title: str) -> str:
-    """A file of its own for a drawing with tables."""
+    """The separate file of a drawing with tables."""
     return f"# {text.markdown(title)}\n\n{body(drawing, name, title)}"
 
 

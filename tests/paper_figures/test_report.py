@@ -369,7 +369,7 @@ def test_what_is_missing_comes_with_its_command(tmp_path: Path) -> None:
     ],
 )  # fmt: skip
 def test_commands_repeat_the_recorded_one(tmp_path: Path, recorded: str | None, expected: str) -> None:
-    run = make_run(tmp_path, (BY_NAME["espcn"],), schema=1, provenance={"command": recorded})
+    run = make_run(tmp_path, (BY_NAME["espcn"],), provenance={"command": recorded} if recorded else {})
     assert builder.run_command(load(run), ["pecl"]) == expected
 
 
