@@ -119,6 +119,10 @@ class AdversarialMethod(NetworkMethod):
         needed = self.options.perceptual == "plates" and self.options.gan_share > 0.0
         return {"perceptual": plates_weights_hash(self._without)} if needed else {}
 
+    def imagenet_networks(self) -> dict[str, str]:
+        needed = self.options.perceptual == "imagenet" and self.options.gan_share > 0.0
+        return {"vgg19": self._without} if needed else {}
+
     @property
     def adversarial(self) -> bool:
         """Whether the latest iteration belongs to the second phase."""

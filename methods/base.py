@@ -190,6 +190,13 @@ class Method(ABC):
         """
         return {}
 
+    def imagenet_networks(self) -> dict[str, str]:
+        """torchvision's networks whose ImageNet weights training starts from, and the setting that goes without each.
+
+        A run makes sure of them before anything is trained.
+        """
+        return {}
+
     def train(self, session: Session) -> None:
         """Learn from ``session.batches()``. The default learns nothing."""
 

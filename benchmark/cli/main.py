@@ -137,6 +137,7 @@ def run(
     entries, lost = select_methods(names, plugin)
     config = make_config(preset, options, assignments, entries)
     folder = run_folder(results, run_name or default_run_name(config, results))
+    from benchmark.runner import requirements
     from benchmark.runner.executors import engines
     from benchmark.runner.executors.order import WorkOrder
 
@@ -146,6 +147,7 @@ def run(
     if dry_run:
         say(engine.describe(order))
         return
+    requirements.check(order, here=executor == "local")
     check_writable(folder)
     try:
         outcome = engine.run(order)
