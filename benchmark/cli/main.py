@@ -281,7 +281,7 @@ def list_methods(plugin: Plugins = None, as_json: AsJson = False) -> None:
         ours, paper = ("" if row[k] is None else f"{row[k]:,}" for k in ("parameters", "paper_parameters"))
         text = ", ".join(row["groups"]) if row["available"] else f"unavailable: {row['reason']}"
         say(f"{row['name']:<28}{ours:>12}{paper:>12}  {text}")
-    say(f"--methods takes names, groups, and all ({len(methods.names('all'))} of these {len(rows)})")
+    say(f"--methods takes names, groups, all ({len(methods.names('all'))} of these {len(rows)}) and everything")
 
 
 app.command("config")(config)

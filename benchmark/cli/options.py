@@ -60,7 +60,7 @@ def select_methods(names: str, plugins: list[Path] | None) -> tuple[list[Registr
     for token in filter(None, (t.strip() for t in names.split(","))):
         if token in methods.groups():
             entries.update({name: methods.get(name) for name in methods.names(token)})
-            lost.update(methods.unavailable() if token == "all" else {})
+            lost.update(methods.unavailable() if token in ("all", "everything") else {})
         elif token in methods.unavailable():
             lost[token] = methods.unavailable()[token]
         else:

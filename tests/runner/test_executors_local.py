@@ -7,7 +7,7 @@ import signal
 from pathlib import Path
 
 import pytest
-from executor_bench import KILL, KILL_ONCE, Bench, wait_for
+from executor_bench import KILL, KILL_ONCE, SLOWLY, Bench, wait_for
 from kill_harness import fingerprint
 
 from benchmark.data.synthetic.generator import synthesize
@@ -58,7 +58,7 @@ def test_ctrl_c_stops_all_workers_with_checkpoints_and_the_command_goes_on(
     bench: Bench, expected: dict[str, str]
 ) -> None:
     for name in ("first", "second"):  # before any checkpoint is due
-        (bench.folder / name).write_text("Path(__file__).with_name(f'{self.name}-at-work').touch(); time.sleep(0.5)")
+        (bench.folder / name).write_text(SLOWLY)
     places = [bench.folder / "stop" / "r" / name / "seed0" for name in ("first", "second")]
     process = bench.start("stop", "--workers", "2", "--set", "train.checkpoint_iterations=1000")
     wait_for(lambda: all((bench.folder / f"{name}-at-work").exists() for name in ("first", "second")))
@@ -75,11 +75,10 @@ def test_ctrl_c_stops_all_workers_with_checkpoints_and_the_command_goes_on(
 @pytest.mark.slow
 def test_workers_stop_when_their_command_is_killed(bench: Bench) -> None:
     for name in ("first", "second"):
-        note = "Path(__file__).with_name(f'{self.name}-at-work').write_text(str(os.getpid())); time.sleep(0.5)"
-        (bench.folder / name).write_text(note)
+        (bench.folder / name).write_text(SLOWLY)
     process = bench.start("orphans", "--workers", "2")
     notes = [bench.folder / f"{name}-at-work" for name in ("first", "second")]
-    wait_for(lambda: all(note.exists() and note.read_text() for note in notes))
+    wait_for(lambda: all(note.exists() for note in notes))
     process.kill()
     process.wait()
     workers = [int(note.read_text()) for note in notes]

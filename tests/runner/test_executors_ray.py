@@ -8,15 +8,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from executor_bench import ROOT, Bench, wait_for
+from executor_bench import ROOT, SLOWLY, Bench, wait_for
 from kill_harness import fingerprint
 
 from benchmark.config import load
 from benchmark.data.synthetic.generator import synthesize
 from benchmark.runner.executors.order import WorkOrder
 from benchmark.util.errors import UserError
-
-SLOWLY = "Path(__file__).with_name(f'{self.name}-at-work').write_text(str(os.getpid())); time.sleep(0.5)"
 
 
 def order(folder: Path) -> WorkOrder:
@@ -70,11 +68,11 @@ def test_a_job_whose_node_dies_goes_on_elsewhere_and_gives_the_numbers_of_one_pr
     process = bench.start("cluster", "--executor", "ray")
     at_work, place = bench.folder / "first-at-work", bench.folder / "cluster" / "r" / "first" / "seed0"
     wait_for(lambda: at_work.exists() and (place / "checkpoint.pt").is_file(), 240)
-    parents = Path(f"/proc/{at_work.read_text()}/stat").read_text().rpartition(")")[2].split()[1]
+    raylet = Path(f"/proc/{at_work.read_text()}/stat").read_text().rpartition(")")[2].split()[1]
     (bench.folder / "first").unlink()
     node = next(
         node for node in nodes
-        if any(str(info.process.pid) == parents for infos in node.all_processes.values() for info in infos)
+        if any(str(info.process.pid) == raylet for infos in node.all_processes.values() for info in infos)
     )  # fmt: skip
     cluster.remove_node(node, allow_graceful=False)
     output, _ = process.communicate(timeout=300)

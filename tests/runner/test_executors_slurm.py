@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 import slurm_cluster
-from executor_bench import Bench, wait_for
+from executor_bench import SLOWLY, Bench, wait_for
 from kill_harness import fingerprint
 
 from benchmark.config import load
@@ -116,14 +116,13 @@ def test_a_job_put_back_in_the_queue_goes_on_and_gives_the_numbers_of_one_proces
     code, output = bench.run("single", "--workers", "1")
     assert code == 0, output
     bench.environment = environment
-    note = "Path(__file__).with_name('first-at-work').write_text(str(os.getpid())); time.sleep(0.5)"
-    (tmp_path / "first").write_text(note)
+    (tmp_path / "first").write_text(SLOWLY)
     code, output = bench.run("cluster", "--executor", "slurm", *SMALL)
     assert code == 0 and "prepares the plates, then 4 jobs run" in output, output
     folder = tmp_path / "cluster" / "r"
     again = bench.run("cluster", "--executor", "slurm", *SMALL)
     assert again[0] == 2 and "in Slurm's queue already" in again[1], again
-    wait_for(lambda: (tmp_path / "first-at-work").exists() and (tmp_path / "first-at-work").read_text() != "", 240)
+    wait_for((tmp_path / "first-at-work").exists, 240)
     number = json.loads((folder / "slurm" / "jobs.json").read_text())["jobs"]["first/seed0"]
     # What Slurm sends before a time limit. (`scancel --signal` repeats it, and hits the next start.)
     os.kill(int((tmp_path / "first-at-work").read_text()), signal.SIGUSR2)

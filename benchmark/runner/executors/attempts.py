@@ -12,7 +12,7 @@ from pathlib import Path
 from benchmark.results.store import LOCKS, Key, Run
 from benchmark.training import checkpoint
 from benchmark.util.errors import writing
-from benchmark.util.files import write_text
+from benchmark.util.files import write_bytes
 from benchmark.util.names import fit_name
 
 LIMIT = 3
@@ -27,10 +27,10 @@ def begin(run: Run, key: Key, command: str) -> None:
     """Count a start of a job by ``command`` (another one counts anew). Raises BrokenOff where it is one too many."""
     file, progress = _file(run, key), _progress(run.place(*key))
     try:
-        known, count, before = json.loads(file.read_bytes())
+        stored, count, before = json.loads(file.read_bytes())
     except (OSError, ValueError, TypeError):
-        known, count, before = "", 0, 0
-    if known != command or progress != before:
+        stored, count, before = "", 0, 0
+    if stored != command or progress != before:
         count = 0
     if count >= LIMIT:
         raise BrokenOff(
@@ -39,7 +39,7 @@ def begin(run: Run, key: Key, command: str) -> None:
         )
     with writing(file):
         file.parent.mkdir(parents=True, exist_ok=True)
-    write_text(file, json.dumps([command, count + 1, progress]))
+    write_bytes(file, json.dumps([command, count + 1, progress]).encode(), durable=False)
 
 
 def end(run: Run, key: Key) -> None:

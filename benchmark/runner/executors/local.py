@@ -156,6 +156,7 @@ class _Crew:
                 self._signal()
             if self.line.due:
                 self.line.draw(self.forecast.text())
+        self.line.end()
         if stop():
             raise KeyboardInterrupt
 

@@ -141,6 +141,7 @@ def _work(ray: Any, order: WorkOrder, keys: list[Key], resources: dict[str, Any]
                     ray.cancel(reference, force=False)
             if line.due:
                 line.draw(forecast.text())
+    line.end()
     if stop():
         say("stopped; the same command goes on from here")
         raise Interrupted(stop.signal or signal.SIGINT)

@@ -192,6 +192,7 @@ def _wait(order: WorkOrder, submitted: list[Any]) -> None:
             else:
                 left = [job for job in submitted if not job.done()]
             if not left:
+                line.end()
                 return
             if line.live:
                 line.draw(f"{len(submitted) - len(left)} of {len(submitted)} jobs have ended")
