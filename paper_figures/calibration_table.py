@@ -57,7 +57,7 @@ def _table(results: Results, data: pd.DataFrame, engine: Engine) -> Table:
     columns = [
         Column("Method", [Cell(row.title, marks=row.marks) for row in rows]),
         Column("Mean confidence", [Cell(text.number(line["mean_confidence"], 3)) for line in lines]),
-        Column("Plate accuracy (%)", [Cell(text.number(100 * line["accuracy"], 1)) for line in lines]),
+        Column("Exact-match accuracy (%)", [Cell(text.number(100 * line["accuracy"], 1)) for line in lines]),
         Column("ECE", [
             Cell(text.number(line["ece"], 3), rank)
             for line, rank in zip(lines, ranks(competing, 3, higher_is_better=False))

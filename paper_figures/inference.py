@@ -32,7 +32,11 @@ def draw(results: Results) -> Drawing:
         data=data,
         caption=caption(results, rows, data),
         conditions=[conventions.data(results), conventions.ocr(results)],
-        tables=[table(rows, data)],
+        tables=[
+            table(title, rows, part)
+            for title, reading in (("Fidelity", False), ("Reading", True))
+            if len(part := data[data["metric"].map(lambda name: METRICS[name].engine is not None) == reading])
+        ],
     )
 
 
@@ -68,8 +72,8 @@ def frame(results: Results, rows: list[Row]) -> pd.DataFrame:
     return pd.DataFrame(lines)
 
 
-def table(rows: list[Row], data: pd.DataFrame) -> Table:
-    """Three columns a score."""
+def table(title: str, rows: list[Row], data: pd.DataFrame) -> Table:
+    """Three columns a score; all of them in one table would be wider than a page."""
     columns = [Column("Method", [Cell(row.title, marks=row.marks) for row in rows])]
     for metric in data["metric"].unique():
         kind, mine = METRICS[metric], data[data["metric"] == metric].set_index("method")
@@ -80,7 +84,7 @@ def table(rows: list[Row], data: pd.DataFrame) -> Table:
             name = f"{kind.label}, {'whole' if column == 'plate' else column}{unit}"
             columns.append(Column(name, [Cell(text.number(number, kind.decimals)) for number in numbers]))
         columns.append(Column("difference", [Cell() if line is None else _cell(line, metric) for line in lines]))
-    return Table("Patches against whole plates", columns)
+    return Table(f"{title}: patches against whole plates", columns)
 
 
 def _cell(line: pd.Series, metric: str) -> Cell:

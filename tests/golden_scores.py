@@ -29,6 +29,9 @@ from benchmark.scoring.version import SCORING_VERSION
 
 FILE = Path(__file__).with_name("golden_scores.json")
 ENGINES = ("rapid", "crnn")
+"""The engines of the rows' columns."""
+THIRD = "hyperlpr"
+"""Another one, whose readings are columns that end in its name."""
 SHARES = (0.0, 0.35, 0.5, 1.0)
 """How much of the picture is bicubic instead of the HR plate: from what every engine reads to what none does."""
 PLATES = 3
@@ -52,10 +55,13 @@ def plates() -> list[Plate]:
 
 def rows() -> list[Row]:
     """All scores of the plates as they are, and of what bicubic upscaling leaves of them."""
-    originals = plates()
-    pairs = [(mixed(plate, share), plate) for share in SHARES for plate in originals]
+    pairs = [(mixed(plate, share), plate) for share in SHARES for plate in plates()]
     engines = [make_engine(name) for name in ENGINES]
-    frame = plate_scores.score_plates([image for image, _ in pairs], [plate for _, plate in pairs], *engines)
+    images, originals = [image for image, _ in pairs], [plate for _, plate in pairs]
+    frame = plate_scores.score_plates(images, originals, *engines)
+    third = plate_scores.score_plates(images, originals, make_engine(THIRD))
+    for name in (*plate_scores.READING_COLUMNS, plate_scores.CHARACTERS):
+        frame[f"{name}_{THIRD}"] = third[name]
     frame.insert(0, "bicubic", np.repeat(SHARES, PLATES))
     return [{name: _plain(value) for name, value in row.items()} for row in frame.to_dict("records")]
 
@@ -84,7 +90,7 @@ def environment() -> dict[str, str]:
 
 def versions() -> dict[str, Any]:
     """What identities hold of the scoring, and the version of the plates that are scored here."""
-    engines = {name: make_engine(name) for name in ENGINES}
+    engines = {name: make_engine(name) for name in (*ENGINES, THIRD)}
     return {
         "scoring": SCORING_VERSION,
         "generator": generator.GENERATOR_VERSION,
@@ -113,6 +119,9 @@ def moved(rows: list[Row], known: dict[str, Any]) -> list[str]:
 def _same(value: Any, old: Any, allowed: float) -> bool:
     if isinstance(value, float) and isinstance(old, float):
         return value == old or math.isclose(value, old, rel_tol=allowed, abs_tol=allowed)
+    if type(value) is type(old) is str and " " in old:  # confidences of characters
+        parts = value.split(), old.split()
+        return len(parts[0]) == len(parts[1]) and all(abs(float(a) - float(b)) <= 2 * allowed for a, b in zip(*parts))
     return type(value) is type(old) and value == old
 
 

@@ -16,6 +16,7 @@ from pydantic.json_schema import GenerateJsonSchema
 from benchmark.results.record_parts import (
     CLOCKS_SCHEMA,
     SCORES_SCHEMA,
+    Abstention,
     Clocks,
     Cost,
     Count,
@@ -144,6 +145,9 @@ class Record(Part):
     """Optimizer iterations made; 0 where nothing is learnt."""
     best_iteration: Count = 0
     """Iteration of the weights that are scored: the best on validation plates."""
+    selected_as: Text = ""
+    """What these weights are where the last ones are the method as published, which plates_last.csv has the scores of;
+    empty or not there where the best are the method."""
     identity: Text = ""
     """Hash of everything the weights depend on: method, options, seed, data, configuration, external weights, versions;
     empty where it failed before that was known."""
@@ -169,6 +173,8 @@ class Record(Part):
     """The second OCR engine; null: there was none."""
     scores: Scores = Scores(best={})
     """Scores on the test plates."""
+    abstention: dict[Literal["judge", "second_judge"], Abstention] = Field(default_factory=dict)
+    """Thresholds of the XLPSR score by OCR engine, where its characters' confidences are known."""
     cost: Cost = Cost()
     """What upscaling costs."""
     clocks: Clocks = Field(default_factory=dict)

@@ -14,7 +14,7 @@ Text = Annotated[str, Field(max_length=20_000)]
 Count = Annotated[int, Field(ge=0, le=2**53)]
 Version = Annotated[int, Field(ge=1, le=2**53)]
 NonNegative = Annotated[float, Field(ge=0)]
-FileName = Annotated[str, Field(pattern=r"^((samples|exhibits)/)?[A-Za-z0-9][A-Za-z0-9._-]{0,127}$")]
+FileName = Annotated[str, Field(pattern=r"^((samples|samples_last|exhibits)/)?[A-Za-z0-9][A-Za-z0-9._-]{0,127}$")]
 Sha256 = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
 
 
@@ -259,6 +259,15 @@ class Scores(Part):
     """As best, on the test plates that training has not seen; there only where it has seen some."""
     last_unseen: ScoreSet = {}
     """As last, on those plates."""
+
+
+class Abstention(Part):
+    """How sure of a character an OCR engine must be to read it out."""
+
+    threshold: Annotated[float, Field(ge=0, le=1)]
+    """Confidence of a character, 0 to 1."""
+    plates: Count
+    """Validation plates that chose it; 0: none (under the paper's protocol they are the test plates), it is 1/3."""
 
 
 class Cost(Part):

@@ -13,7 +13,7 @@ import torch
 
 from benchmark.config import Config
 from benchmark.data import pack
-from benchmark.data.plates import Plates
+from benchmark.data.plates import Plate, Plates
 from benchmark.data.splits import Counts
 from benchmark.data.synthetic import generator
 from benchmark.ocr.engines import make_engine
@@ -26,6 +26,9 @@ from benchmark.training import determinism
 from benchmark.util.errors import CannotWrite, UserError, fault_of_place
 from benchmark.util.locks import hold, use
 from benchmark.util.stop import Stop
+
+ABSTENTION_PLATES = 200
+"""At most so many validation plates are read to choose a threshold."""
 
 
 @dataclass
@@ -74,6 +77,21 @@ class RunContext:
         if self.config.data.protocol == "paper":
             return self.test_batches
         return upscaling.PlateBatches(self.plates.split("val"), self.device, self.in_patches)
+
+    @cached_property
+    def abstention_plates(self) -> list[Plate]:
+        """Validation plates that choose abstention thresholds, evenly spread; none under the paper's protocol, where
+        they would be test plates."""
+        if self.config.data.protocol == "paper":
+            return []
+        plates = self.plates.split("val")
+        count = min(len(plates), ABSTENTION_PLATES)
+        return [plates[int((i + 0.5) * len(plates) / count)] for i in range(count)]
+
+    @cached_property
+    def abstention_batches(self) -> upscaling.PlateBatches:
+        """The same on the device."""
+        return upscaling.PlateBatches(self.abstention_plates, self.device, self.in_patches)
 
 
 def prepare_plates(config: Config, results: Path, say: Callable[[str], None]) -> tuple[Plates, str]:

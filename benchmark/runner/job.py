@@ -18,12 +18,13 @@ from PIL import Image
 from benchmark.data.degradation import SCALE
 from benchmark.data.plates import Plates
 from benchmark.data.training_examples import save_training_examples
+from benchmark.ocr.reading import rectify
 from benchmark.results.identity import current_source, current_versions, scoring_source
 from benchmark.results.provenance import provenance
 from benchmark.results.record import SCHEMA, UPPER_BOUND
 from benchmark.results.store import Result, clear, write_result
 from benchmark.runner.context import RunContext
-from benchmark.scoring import plate_scores, upscaling
+from benchmark.scoring import plate_scores, upscaling, xlpsr
 from benchmark.scoring.cost import macs
 from benchmark.training import checkpoint, trainer
 from benchmark.training.progress import Progress
@@ -120,19 +121,27 @@ def store_scores(
     last = None
     if (folder / trainer.LAST).is_file():
         trainer.load_weights(method, folder / trainer.LAST)
-        last = score(context, method).frame
+        last = score(context, method)
     trainer.load_weights(method, folder / trainer.BEST)
     best = score(context, method)
     if context.config.scoring.inference == "both":
         best = replace(best, frame=plate_scores.beside(best.frame, _score_in_patches(context, method)))
     info = info | {
         "scoring_identity": context.scoring_identity,
-        "scores": summaries(best.frame, best.frame if last is None else last),
+        "scores": summaries(best.frame, best.frame if last is None else last.frame),
+        "abstention": _abstention(context, upscaling.upscale_plates(method.upscale, context.abstention_batches)),
         "cost": {"macs": macs(create(context, entry)), "milliseconds": best.milliseconds,
                  "device": context.device.type},
     }  # fmt: skip
-    save_samples(folder, best.images, context.test, context.config.scoring.samples)
+    save_samples(folder / "samples", best.images, context.test, context.config.scoring.samples)
     write_text(folder / "plates.csv", best.frame.to_csv(index=False))
+    info.pop("selected_as", None)  # of an earlier scoring
+    (folder / "plates_last.csv").unlink(missing_ok=True)
+    selected_as = method.selected_as(method.options, info["best_iteration"], info["iterations"])
+    if last is not None and selected_as:
+        info["selected_as"] = selected_as
+        save_samples(folder / "samples_last", last.images, context.test, context.config.scoring.samples)
+        write_text(folder / "plates_last.csv", last.frame.to_csv(index=False))
     now = time.perf_counter()
     info["clocks"] = {**clocks, "scoring": now - start, "total": earlier + now - begun}
     write_result(folder, info)
@@ -158,6 +167,19 @@ def _score_in_patches(context: RunContext, method: Method) -> pd.DataFrame:
     with _memory_for_scoring(context):
         images = upscaling.upscale_plates(upscaling.in_patches(method.upscale), context.test_batches)
         return plate_scores.score_plates(images, context.test, context.ocr_engine)
+
+
+def _abstention(context: RunContext, images: list[np.ndarray]) -> dict[str, Any]:
+    """The threshold of the XLPSR score for each OCR engine that gives confidences of characters, chosen on upscaled
+    validation plates and never on test plates."""
+    plates, thresholds = context.abstention_plates, {}
+    rectified = [rectify(image, plate.vertices) for image, plate in zip(images, plates, strict=True)]
+    for name, engine in (("judge", context.ocr_engine), ("second_judge", context.second_engine)):
+        if engine is not None:
+            found = xlpsr.best_threshold(engine.read(rectified), [plate.text for plate in plates])
+            if found is not None or not plates:
+                thresholds[name] = {"threshold": xlpsr.BREAK_EVEN if found is None else found, "plates": len(plates)}
+    return thresholds
 
 
 def summaries(best: pd.DataFrame, last: pd.DataFrame) -> dict[str, Any]:
@@ -222,6 +244,7 @@ def score_upper_bound(context: RunContext) -> dict[str, Any]:
         "versions": current_versions(UPPER_BOUND),
         "source": current_source(UPPER_BOUND),
         "scores": {name: scores[name] for name in scores if name.startswith("best")},
+        "abstention": _abstention(context, [plate.hr for plate in context.abstention_plates]),
         "clocks": {"scoring": seconds, "total": seconds},
     }
     write_result(folder, info)
@@ -280,12 +303,12 @@ def common_facts(context: RunContext) -> dict[str, Any]:
     }
 
 
-def save_samples(result: Path, images: list[np.ndarray], plates: Plates, count: int) -> None:
-    """``count`` test plates as pictures in ``samples``: LR enlarged without smoothing, SR, HR.
+def save_samples(folder: Path, images: list[np.ndarray], plates: Plates, count: int) -> None:
+    """``count`` test plates as pictures in ``folder``: LR enlarged without smoothing, SR, HR.
 
     They are spread evenly over the test plates, whose order is that of their names: small plates come first.
     """
-    folder, partial = result / "samples", result / "samples.partial"
+    partial = folder.with_name(f"{folder.name}.partial")
     with writing(folder):
         clear(partial)
         count = min(count, len(plates))

@@ -138,7 +138,7 @@ def _readings(engine: Literal["first", "second"]) -> list[Metric]:
 
     return [
         Metric("confidence" + suffix, "OCR confidence" + whose, "", True, 3, engine=engine),
-        share("plate_correct", "Plate accuracy"),
+        share("plate_correct", "Exact-match accuracy"),
         share("character_accuracy", "Character accuracy"),
         share("tail_correct", "Accuracy without province"),
     ]

@@ -13,6 +13,7 @@ import pandas as pd
 
 from benchmark.data.plates import Plate
 from benchmark.ocr.reading import OcrEngine, Reading, character_accuracy, normalise, rectify
+from benchmark.scoring import xlpsr
 from benchmark.scoring.metrics import METRICS, SECOND
 from benchmark.scoring.upscaling import PlateSequence
 
@@ -20,7 +21,11 @@ _FACTS = ("index", "name", "text", "seen", "height", "width")
 _PICTURE = tuple(name for name, metric in METRICS.items() if metric.function is not None)
 READING_COLUMNS = ("read", "confidence", "plate_correct", "character_accuracy", "tail_correct")
 """What an OCR engine adds to the row of a plate; columns of the second end in ``_second``."""
-PLATE_COLUMNS = (*_FACTS, *_PICTURE, *READING_COLUMNS, *(name + SECOND for name in READING_COLUMNS))
+CHARACTERS = "characters"
+"""Confidence of each character of ``read``, separated by spaces; empty where the engine does not say. Of the second
+engine with its suffix."""
+PLATE_COLUMNS = (*_FACTS, *_PICTURE, *READING_COLUMNS, *(name + SECOND for name in READING_COLUMNS),
+                 CHARACTERS, CHARACTERS + SECOND)  # fmt: skip
 """Columns of ``plates.csv``, in order. Those of an OCR engine that is off are empty."""
 BY_PATCHES = "_patches"
 """Suffix of the scores of the same weights, upscaling in patches; they stand last, where they were asked for."""
@@ -83,6 +88,7 @@ def _compare_reading(reading: Reading, truth: str) -> dict[str, Any]:
         "plate_correct": int(read == truth),
         "character_accuracy": character_accuracy(read, truth),
         "tail_correct": int(tail in (read, read[1:])),
+        CHARACTERS: xlpsr.to_text(xlpsr.confidences(reading)),
     }
 
 

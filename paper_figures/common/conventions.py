@@ -133,8 +133,8 @@ def ocr(results: Results) -> str:
     size = "×".join(str(side) for side in info.get("input") or ()) or "unknown"
     sentences.append(
         f"An engine is shown the plate rectified to {size} px. OCR confidence (the paper's OCR ρ) is the engine's own, "
-        "0 where it reads nothing, and is not accuracy. Plate accuracy: all characters right; character accuracy: 1 − "
-        "normalised edit distance; without province: all characters but the first right."
+        "0 where it reads nothing, and is not accuracy. Exact-match accuracy: all characters right; character "
+        "accuracy: 1 − normalised edit distance; without province: all characters but the first right."
     )
     return " ".join(sentences)
 
@@ -172,7 +172,7 @@ def marks(results: Results) -> list[str]:
 
 
 def left_out(rows: Sequence[Row], metrics: Collection[str] = tuple(METRICS)) -> list[str]:
-    """What the mark * of a score means here; nothing where it does not occur."""
+    """Meaning of the mark * of a score; empty if it does not occur."""
     lacking = [
         f"{row.title}, {METRICS[metric].label}: {summary.lacking} of {summary.lacking + summary.n}"
         for row in rows

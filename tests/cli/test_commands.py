@@ -18,6 +18,7 @@ import typer
 
 import methods
 from benchmark.cli import main
+from benchmark.cli.options import select_methods
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -190,6 +191,7 @@ def test_another_ocr_engine_scores_the_stored_weights(
     after = json.loads((folder / "result.json").read_text())
     assert after["identity"] == before["identity"] and after["scoring_identity"] != before["scoring_identity"]
     assert after["judge"]["name"] == "rapid" and before["judge"] is None
+    assert before["abstention"] == {} and after["abstention"].keys() <= {"judge"}
     pictures = ["psnr", "psnr_y", "ssim", "blur"]
     for which in ("best", "last"):
         assert [after["scores"][which][m] for m in pictures] == [before["scores"][which][m] for m in pictures]
@@ -389,3 +391,12 @@ def test_help_imports_nothing_heavy() -> None:
     code = f"import sys, benchmark.cli.main; print([m for m in {heavy} if m in sys.modules])"
     run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd=ROOT, check=True)
     assert run.stdout.strip() == "[]"
+
+
+@pytest.mark.parametrize("group", ["all", "everything"])
+def test_who_asks_for_all_is_told_what_is_unavailable(monkeypatch: pytest.MonkeyPatch, group: str) -> None:
+    monkeypatch.setitem(methods._unavailable, "broken", "ImportError: nothing of this name")
+    entries, lost = select_methods(group, None)
+    assert [entry.name for entry in entries] == methods.names(group)
+    assert lost == ["broken: ImportError: nothing of this name"]
+    assert select_methods("related", None)[1] == []

@@ -25,7 +25,8 @@ def test_the_difference_is_of_pairs(tmp_path: Path) -> None:
     assert [espcn[name] for name in ("difference", "low", "high")] == pytest.approx([-0.25] * 3)
     assert data.loc["psnr_y", "pecl"]["difference"] == pytest.approx(-0.25)
     assert data.loc["plate_correct", "pecl"]["difference"] == pytest.approx(-0.1)
-    (table,) = drawing.tables
+    table, readings = drawing.tables
+    assert len(table.columns) == len(readings.columns) == 7
     assert [row[0].text for row in table.rows] == ["Bicubic", "ESPCN", "PECL"]
     assert table.rows[1][3].text == "-0.25 [-0.25, -0.25]".replace("-", "−") and table.rows[1][3].rank == 1
     assert "half" in drawing.words and "neither overlap nor aggregation" in drawing.words

@@ -1,0 +1,34 @@
+"""The XLPSR score against the threshold: points, what was chosen, and results that lack confidences."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from fake_results import METHODS, make_run, with_characters
+
+from paper_figures import abstention
+from paper_figures.common.confidence import engines
+from paper_figures.common.drawing import NothingToDraw
+from paper_figures.common.results import load
+
+FEW = tuple(fake for fake in METHODS if fake.name in ("hr", "bicubic", "msrn"))
+
+
+def test_points_by_threshold(tmp_path: Path) -> None:
+    results = load(with_characters(make_run(tmp_path / "run", FEW, seeds=2)))
+    drawing = abstention.draw(results)
+    data = drawing.data[drawing.data["engine"] == "rapid"]
+    curve = data[(data["method"] == "msrn") & (data["chosen"] == 0)].set_index("threshold")["points"]
+    # Four of ten plates right: 14 points each; of the others one wrong character each, up to its confidence.
+    assert [curve[t] for t in (0.0, 0.2, 0.21, 0.9, 0.91)] == pytest.approx([5.0, 5.0, 5.6, 5.6, 0.0])
+    chosen = data[data["chosen"] == 1].set_index("method")
+    assert chosen["points"].to_dict() == pytest.approx({"hr": 14.0, "bicubic": 0.0, "msrn": 5.6})
+    assert chosen.loc["msrn", "threshold"] == pytest.approx(0.33)
+    assert drawing.figure is not None and "never on test plates" in drawing.words
+    assert abstention.score(results, results.row("msrn"), engines(results)[0]).seeds == 2  # type: ignore[arg-type]
+
+
+def test_without_confidences_of_characters_there_is_no_figure(tmp_path: Path) -> None:
+    with pytest.raises(NothingToDraw, match="confidences of characters"):
+        abstention.draw(load(make_run(tmp_path / "run", FEW)))
