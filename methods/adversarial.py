@@ -82,7 +82,7 @@ class AdversarialMethod(NetworkMethod):
         return {"total": self.pixel_loss(sr, batch.hr)}
 
     def prepare(self, session: Session) -> None:
-        self.pixel_iterations = round((1.0 - self.options.gan_share) * session.iterations)
+        self.pixel_iterations = self._pixel_iterations(self.options, session.iterations)
         turn = self.pixel_iterations / session.iterations
         self.phase = (0.0, turn) if turn > 0.0 else (0.0, 1.0)
         super().prepare(session)
@@ -105,9 +105,23 @@ class AdversarialMethod(NetworkMethod):
     def _without(self) -> str:
         return f"--set {self.family or self.name}.perceptual=random (or none)"
 
+    @classmethod
+    def selected_as(cls, options: Any, best: int, iterations: int) -> str:
+        if options.gan_share == 0.0:
+            return ""
+        return "pixel phase" if best <= cls._pixel_iterations(options, iterations) else "best PSNR"
+
+    @staticmethod
+    def _pixel_iterations(options: Any, iterations: int) -> int:
+        return round((1.0 - options.gan_share) * iterations)
+
     def external_weights(self) -> dict[str, str]:
         needed = self.options.perceptual == "plates" and self.options.gan_share > 0.0
         return {"perceptual": plates_weights_hash(self._without)} if needed else {}
+
+    def imagenet_networks(self) -> dict[str, str]:
+        needed = self.options.perceptual == "imagenet" and self.options.gan_share > 0.0
+        return {"vgg19": self._without} if needed else {}
 
     @property
     def adversarial(self) -> bool:
@@ -189,7 +203,8 @@ class AdversarialMethod(NetworkMethod):
         notes = [
             f"{title} spends the last {share:.0%} of its iterations on its adversarial phase.",
             *self.critic_notes,
-            f"Selected by validation PSNR, {title}'s weights tend to be from before its adversarial phase.",
+            f"The row {title} has the weights at the end of training. Those selected by validation PSNR, which tend to "
+            "be from before its adversarial phase, have a row of their own.",
         ]
         if self.options.perceptual == "plates":
             digest = self.external_weights()["perceptual"][:12]

@@ -177,10 +177,23 @@ class Method(ABC):
         """Sentences for the report's footnotes: every choice that departs from the publication."""
         return []
 
+    @classmethod
+    def selected_as(cls, options: Any, best: int, iterations: int) -> str:
+        """What the weights selected at iteration ``best`` are where the last ones are the method as published: a word
+        or two behind the title. Empty where the selected ones are the method, as with nearly all."""
+        return ""
+
     def external_weights(self) -> dict[str, str]:
         """Hashes of files from elsewhere that training depends on, by what they are used for.
 
         They are part of a result's identity: with another file the method is trained anew.
+        """
+        return {}
+
+    def imagenet_networks(self) -> dict[str, str]:
+        """torchvision's networks whose ImageNet weights training starts from, and the setting that goes without each.
+
+        A run makes sure of them before anything is trained.
         """
         return {}
 

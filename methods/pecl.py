@@ -139,6 +139,10 @@ class Pecl(NetworkMethod):
             return {}
         return {"embedder": plates_weights_hash("--set pecl.embedder_init=random")}
 
+    def imagenet_networks(self) -> dict[str, str]:
+        needed = self.options.term != "none" and self.options.embedder_init == "imagenet"
+        return {"resnet18": "--set pecl.embedder_init=random"} if needed else {}
+
     def prepare(self, session: Session) -> None:
         for weight in (self.w_pixel, self.w_contrastive):
             weight.data = weight.data.to(self.device)

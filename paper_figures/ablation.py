@@ -9,12 +9,12 @@ import pandas as pd
 
 from benchmark.scoring.metrics import METRICS, SECOND
 from paper_figures.common import conventions, statistics, text
+from paper_figures.common.columns import shown as score
 from paper_figures.common.drawing import Drawing
 from paper_figures.common.grid import Grid, grids, remarks
 from paper_figures.common.paired import TIE, UNKNOWN, Comparison, compare, probability, shown
 from paper_figures.common.results import Results, Row
 from paper_figures.common.tables import Cell, Column, Table, ranks
-from paper_figures.table1 import shown as score
 
 NAME = "ablation"
 TITLE = "Ablation: distance and dimension of the embedding"

@@ -45,7 +45,7 @@ def draw(results: Results) -> Drawing:
 
 
 def _paper(metric: str, quantity: str, distance: str, dimension: int) -> float:
-    """The mean that the paper's text gives for this cell, dB; NaN where it gives none."""
+    """The mean that the paper's text gives for this cell, dB; NaN if it gives none."""
     printed = paper.ablation().get((metric, distance, dimension)) if quantity == LEVEL else None
     return printed.value if printed else math.nan
 

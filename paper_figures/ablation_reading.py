@@ -1,4 +1,4 @@
-"""Fig. 9: what the judges make of the plates, over the dimension of the embedding, for both distances."""
+"""Fig. 9: reading scores over the dimension of the embedding, for both distances."""
 
 from __future__ import annotations
 
@@ -20,12 +20,12 @@ SHOWN = ("confidence", "plate_correct")
 
 
 def draw(results: Results) -> Drawing:
-    """Left: mean OCR confidence. Right: plates read completely. A row a judge, a block a grid."""
+    """Left: mean OCR confidence. Right: plates read completely. One row per OCR engine, one block per grid."""
     ablations = grids(results)
     scored = {metric for grid in ablations for row in grid.rows for metric in row.scores}
     suffixes = [suffix for suffix in ("", SECOND) if scored & {metric + suffix for metric in SHOWN}]
     if not suffixes:
-        raise NothingToDraw("no plate of the ablation was read by a judge")
+        raise NothingToDraw("no plate of the ablation was read by an OCR engine")
     data = frame(results, ablations, [metric + suffix for suffix in suffixes for metric in SHOWN], (LEVEL,))
     with style.style():
         right = style.label_width([MSE + "†‡", "Manhattan"])

@@ -1,4 +1,4 @@
-"""The paper's thirty claims, what its own numbers say of each, and what the results at hand say."""
+"""The paper's thirty claims: what its own numbers say of each, and what our results say."""
 
 from __future__ import annotations
 
@@ -81,7 +81,7 @@ def _find(results: Results, claim: Claim, reading: Reading) -> Finding:
 
 
 def draw(results: Results) -> Drawing:
-    """The table of verdicts, and how they came about."""
+    """The table of verdicts and how they were reached."""
     verdicts = evaluate(results)
     return Drawing(
         data=frame(verdicts),
@@ -92,7 +92,7 @@ def draw(results: Results) -> Drawing:
 
 
 def open_questions(verdicts: list[Verdict]) -> dict[str, list[str]]:
-    """What is undecided and why, by the command that would decide it (empty where there is none)."""
+    """Undecided claims with their reasons, by the command that would decide them (empty if there is none)."""
     by_command: dict[str, dict[str, list[str]]] = {}
     for verdict in verdicts:
         for finding, whose in ((verdict.finding, ""), (verdict.printed, " as printed")):
@@ -150,7 +150,7 @@ def _cells(verdict: Verdict) -> tuple[Cell, ...]:
 
 
 def _decided(finding: Finding) -> Finding:
-    """The finding without its evidence where it is open: the CSV file has it."""
+    """The finding; an open one without its evidence, which stays in the CSV file."""
     return finding if finding.outcome in (HOLDS, FAILS) else replace(finding, evidence="")
 
 
@@ -182,7 +182,7 @@ def frame(verdicts: list[Verdict]) -> pd.DataFrame:
 
 
 def budget(results: Results) -> str:
-    """From which budget on a verdict is given, and how far this run is from it."""
+    """The budget that a verdict needs, and this run's share of it."""
     seen = patches(results)
     early = " and ".join(value.text for name in EARLY_GROUP if (value := paper.value(name, "best_iteration")))
     sentence = (

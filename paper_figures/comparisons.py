@@ -22,7 +22,7 @@ METRICS_SHOWN = ("psnr", "plate_correct", "plate_correct_second")
 
 
 def best(results: Results) -> Row | None:
-    """The competitor with the highest median PSNR; None where no median is finite."""
+    """The competitor with the highest median PSNR; None if no median is finite."""
     rows = [row for row in results.competitors if math.isfinite(row.scores["psnr"].median)]
     return max(rows, key=lambda row: row.scores["psnr"].median, default=None)
 

@@ -1,4 +1,4 @@
-"""Fig. 6: quality against the iterations it took, and the validation curves behind it."""
+"""Fig. 6: best PSNR against iterations to reach it, and the validation curves."""
 
 from __future__ import annotations
 
@@ -29,6 +29,7 @@ BELOW = 3.0
 def draw(results: Results) -> Drawing:
     """Above: validation PSNR along training. Below: median test PSNR where a method was best, ours and the paper's."""
     rows = [row for row in results.competitors if row.trained and math.isfinite(row.scores["psnr"].median)]
+    rows = [row for row in rows if not results.is_end(row.name)]  # the point is where a training was best
     if not rows:
         raise NothingToDraw("no trained method has a result")
     looks = style.row_looks(results.competitors)
@@ -61,7 +62,7 @@ def _curves(axes: Axes, rows: list[Row], results: Results, looks: dict[str, Look
     labels: list[Label] = []
     tops: list[tuple[float, float]] = []
     for row in rows:
-        mine = history[history["method"] == row.name]
+        mine = history[history["method"] == (row.of or row.name)]
         curve = mean_curve(mine)
         if not curve.notna().any():
             continue
@@ -87,13 +88,13 @@ def _curves(axes: Axes, rows: list[Row], results: Results, looks: dict[str, Look
 
 
 def _validated(results: Results, name: str) -> float:
-    """Validation PSNR of a method that is not trained; NaN where none is stored."""
+    """Validation PSNR of a method that is not trained; NaN if none is stored."""
     mine = results.history.loc[results.history["method"] == name, "val_psnr"]
     return float(mine.iloc[-1]) if len(mine) else math.nan
 
 
 def _baseline(axes: Axes, row: Row | None, level: float) -> None:
-    """A dashed line at the level of the method that is not trained, if it is there and within the axis."""
+    """A dashed line at the level of the untrained method, if it has a result within the axis."""
     if row is not None and axes.get_ylim()[0] < level < axes.get_ylim()[1]:
         _level(axes, row.title, level)
 
@@ -107,12 +108,12 @@ def _level(axes: Axes, title: str, level: float, below: bool = False) -> None:
 
 
 def _trained(results: Results) -> pd.DataFrame:
-    """The history without iteration 0, for which a log axis has no place."""
+    """The history without iteration 0, which a log axis cannot show."""
     return results.history[results.history["iteration"] > 0]
 
 
 def mean_curve(history: pd.DataFrame) -> pd.Series:
-    """Validation PSNR by iteration, averaged over seeds where all of them have a number."""
+    """Validation PSNR by iteration, averaged over seeds; NaN where a seed has no number."""
     table = history.pivot_table(index="iteration", columns="seed", values="val_psnr", dropna=False)
     return table.mean(axis=1, skipna=False)
 
@@ -147,7 +148,7 @@ def printed() -> list[tuple[str, PaperValue, PaperValue]]:
 
 
 def _paper(axes: Axes, results: Results) -> None:
-    """The paper's own points, beside ours and on an axis of their own: its budget is another."""
+    """The paper's own points, beside ours on a separate axis, because its budget differs."""
     axes.set(title="The paper's", xlabel="iterations to the best", ylabel="median PSNR on test plates (dB)")
     points = printed()
     style.iteration_axis(axes, 0.7 * min(best.value for _, best, _ in points), 1.15 * paper.ITERATIONS)
@@ -190,7 +191,7 @@ def frame(results: Results, rows: list[Row]) -> pd.DataFrame:
 
 
 def caption(results: Results, rows: list[Row]) -> list[str]:
-    """What is drawn, and the conditions it was made under."""
+    """Caption sentences: what is drawn, and the conditions of the run."""
     sentences = [
         "Above: mean PSNR of the plates that choose the weights, during training, and the best of it (marker). The "
         "axis is logarithmic and leaves out iteration 0, the untrained networks; it may cut off how curves begin.",

@@ -1,4 +1,4 @@
-"""Quality against cost: what parameters, multiplications and milliseconds buy."""
+"""Quality against cost: parameters, multiply-adds and milliseconds."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ _LEGEND_COLUMNS = 4
 
 @dataclass(frozen=True)
 class Cost:
-    """One way to count what a method costs; None (or what is no number above 0) has no place on a log axis."""
+    """One way to count what a method costs; None, or a number not above 0, is left out of the log axis."""
 
     name: str
     label: str
@@ -95,7 +95,7 @@ def _score(row: Row, metric: str) -> float:
 
 
 def _number(value: object) -> float:
-    """What a result stores, as a number of 0 or more; NaN for anything else."""
+    """A stored cost as a number of 0 or more; NaN for anything else."""
     usable = isinstance(value, (int, float)) and not isinstance(value, bool) and math.isfinite(value) and value >= 0
     return float(value) if usable else math.nan  # type: ignore[arg-type]
 
@@ -121,7 +121,7 @@ def pareto(costs: Sequence[float], scores: Sequence[float]) -> list[bool]:
 
 
 def _placed(data: pd.DataFrame, cost: Cost, metrics: Sequence[str]) -> pd.Series:
-    """Lines that have a place on this cost's axis."""
+    """Lines that can be drawn on this cost's axis."""
     return (data["cost"] == cost.name) & data["metric"].isin(metrics) & (data["value"] > 0) & data["score"].notna()
 
 
@@ -183,14 +183,14 @@ def _axis(axes: Axes, cost: Cost, values: pd.Series, lowest: bool) -> None:
 
 
 def _same_scores(axes: Axes, scores: pd.Series) -> None:
-    """One range for all panels of a row."""
+    """Set one score range for all panels of a row."""
     low, high = float(scores.min()), float(scores.max())
     room = 0.08 * (high - low) or 1.0
     axes.set_ylim(low - room, high + room)
 
 
 def caption(results: Results, data: pd.DataFrame, costs: list[Cost]) -> list[str]:
-    """What was counted and measured, and which methods have no place."""
+    """What was counted and measured, and which methods are left out."""
     sentences = [
         "Median PSNR and share of plates read completely against what a method costs (log axes). Steps: the Pareto "
         "front, methods that no other beats in quality at the same or a lower cost."

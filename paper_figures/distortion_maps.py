@@ -25,7 +25,7 @@ NEEDS = "ablation"
 PICTURES = True
 
 PLATES = 2
-"""So many plates are shown: the largest of the samples that all columns have."""
+"""Plates shown, the largest of the samples that all columns have."""
 DIMENSION = 128
 """Of PECL's embedding in the columns: that of the method the paper proposes."""
 
@@ -36,7 +36,7 @@ _TALLEST = 0.80
 
 @dataclass(frozen=True)
 class Estimator:
-    """One distortion: ``map`` gives its local values; ``log`` scales start at ``floor``, where there is none."""
+    """One distortion: ``map`` gives its local values; ``log`` scales start at ``floor``, if there is none."""
 
     name: str
     unit: str

@@ -42,7 +42,7 @@ class Difference:
 
 
 def draw(results: Results) -> Drawing:
-    """One panel an estimator, one line a method: its median with interval, and where its plates lie."""
+    """One panel per estimator, one line per method: its median with interval and the spread of its plates."""
     rows = compared(results)
     shown = [*rows.values(), *(row for row in results.competitors if row not in rows.values())]
     names = {row.name: column for column, row in rows.items()}

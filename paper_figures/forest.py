@@ -19,7 +19,7 @@ NEEDS = "table1"
 
 
 def draw(results: Results) -> Drawing:
-    """One panel a score. PECL is the reference, or the best method where PECL is missing."""
+    """One panel a score. The reference is PECL, or the best method if PECL is missing."""
     reference = next(iter(comparisons.references(results)), None)
     rows = comparisons.contenders(results)
     compared = [

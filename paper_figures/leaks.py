@@ -19,7 +19,7 @@ TITLE = "Leaks (scores without the test plates that training has seen)"
 NEEDS = "table1"
 
 CONTROL = "bicubic"
-"""Learns nothing, so that it cannot gain from plates that it has seen."""
+"""The control: it learns nothing, so it cannot gain from plates seen in training."""
 _HEADINGS = {"all": "all {:,} plates", "seen": "{:,} seen", "unseen": "{:,} unseen"}
 _PARTS = tuple(_HEADINGS)
 _COLUMNS = ["metric", "method", *(f"{part}{what}" for part in _PARTS for what in ("", "_plates")),
@@ -27,7 +27,7 @@ _COLUMNS = ["metric", "method", *(f"{part}{what}" for part in _PARTS for what in
 
 
 def draw(results: Results) -> Drawing:
-    """The tables only where a test plate was seen, the count always."""
+    """The count always; tables only if a test plate was seen."""
     if not conventions.leaks(results) or "seen" not in results.plates:
         raise NothingToDraw("the results are from before it was recorded which test plates training has seen")
     data = frame(results) if (results.plates["seen"] == 1).any() else pd.DataFrame(columns=_COLUMNS)
@@ -95,7 +95,7 @@ def _interval(line: pd.Series, name: str, kind: Metric) -> str:
 
 
 def caption(results: Results, data: pd.DataFrame) -> list[str]:
-    """What was seen, and what the columns are."""
+    """Caption sentences: the plates seen, and the meaning of the columns."""
     count = conventions.leaks(results).removeprefix("Leaks: ")
     count = count[0].upper() + count[1:]
     marks = conventions.marks(results)

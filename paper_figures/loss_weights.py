@@ -12,6 +12,7 @@ from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
 from paper_figures.common import conventions, style, text
 from paper_figures.common.drawing import Drawing, NothingToDraw
 from paper_figures.common.grid import DIMENSIONS, find
+from paper_figures.common.loss_terms import COLUMNS
 from paper_figures.common.panels import blocks
 from paper_figures.common.results import Results, Row
 from paper_figures.common.style import Label, Look
@@ -19,9 +20,6 @@ from paper_figures.common.style import Label, Look
 NAME = "loss_weights"
 TITLE = "Weights and terms of PECL's loss during training"
 NEEDS = "readings"
-
-COLUMNS = ("w_pixel", "w_contrastive", "pixel", "contrastive", "distance", "dead_gradient")
-"""What methods with PECL's loss write to their history."""
 
 _PANELS = {
     "w_pixel": ("Weight of the pixel loss", "w (pixel), 1 − w (contrastive)"),

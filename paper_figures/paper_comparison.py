@@ -137,7 +137,7 @@ def _cells(rows: list[Row], pairs: list[Pair]) -> Table:
 
 
 def _with_deviation(pair: Pair) -> str:
-    """Ours, with its standard deviation over plates where it is a score."""
+    """Our value; a score with its standard deviation over plates."""
     shown, summary = _shown(pair.metric, pair.ours), pair.row.scores.get(pair.metric)
     if summary is None or not math.isfinite(summary.sd):
         return shown

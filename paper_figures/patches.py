@@ -16,7 +16,7 @@ PICTURES = True
 
 
 def draw(results: Results) -> Drawing:
-    """HR patches, and below each the LR patch that is made of it."""
+    """HR patches, and below each its LR patch."""
     data = samples.training_examples(results, "patches.csv", ("hr", "lr", "iteration", "position"))
     lost: list[str] = []
     high, low = ([_picture(results, file, lost) for file in data[column]] for column in ("hr", "lr"))

@@ -20,7 +20,7 @@ TITLE = "Quality and reading by plate height"
 NEEDS = "table1"
 
 GROUPS = 5
-"""At most so many groups of plates by height; plates of one height stay together."""
+"""Most groups of plates by height. Plates of equal height stay together."""
 
 
 def draw(results: Results) -> Drawing:

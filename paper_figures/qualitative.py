@@ -1,4 +1,4 @@
-"""Figure 7 of the paper: test plates as every method shows them, with PSNR and what the judge read."""
+"""Figure 7 of the paper: test plates as every method upscales them, with PSNR and the text that the OCR engine read."""
 
 from __future__ import annotations
 

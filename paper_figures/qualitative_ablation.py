@@ -58,14 +58,14 @@ def _printed() -> str:
 
 
 def best(results: Results, rows: list[Row]) -> Row | None:
-    """The row with the highest best validation PSNR (mean over its seeds); None where none was validated."""
+    """The row with the highest best validation PSNR (mean over its seeds); None if none was validated."""
     scores = {row.name: validation(results, row) for row in rows}
     scored = [row for row in rows if not math.isnan(scores[row.name])]
     return max(scored, key=lambda row: scores[row.name], default=None)
 
 
 def validation(results: Results, row: Row) -> float:
-    """Best validation PSNR of a method in dB, mean over its seeds; NaN where it has none."""
+    """Best validation PSNR of a method in dB, mean over its seeds; NaN if it has none."""
     mine = results.history[results.history["method"] == row.name]
     tops = mine["val_psnr"].replace([np.inf, -np.inf], np.nan).groupby(mine["seed"]).max()
     return float(tops.mean()) if len(tops) else math.nan

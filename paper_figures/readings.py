@@ -8,13 +8,12 @@ from typing import Any
 import pandas as pd
 
 from benchmark.scoring.metrics import METRICS, SECOND
-from paper_figures.common import conventions, text
+from paper_figures.common import conventions, loss_terms, text
+from paper_figures.common.columns import convergence_column, parameter_column, score_column
 from paper_figures.common.drawing import Drawing, NothingToDraw
 from paper_figures.common.grid import FAMILY
 from paper_figures.common.results import Results, Row
 from paper_figures.common.tables import Cell, Column, Table
-from paper_figures.loss_weights import COLUMNS
-from paper_figures.table1 import convergence_column, parameter_column, score_column
 
 NAME = "readings"
 TITLE = "Readings of PECL: the text contradicts itself and its published network"
@@ -55,6 +54,12 @@ READINGS = (
         "the text's: the term that draws together, and the learned weights of Eq. 19. Ours: the term's form.",
     ),
     Reading(
+        "renormalised weights",
+        {"network": "paper", "term": "attract", "weights": "renormalised"},
+        "the text's: the same, with weights that are clipped and sum to 1. Ours: two parameters, each clipped, then "
+        "both divided by their sum.",
+    ),
+    Reading(
         "released network",
         {"network": "release", "term": "attract", "weights": "fixed"},
         "the authors': the network that they published, which is not the one their text describes. Ours: the loss of "
@@ -81,7 +86,7 @@ def draw(results: Results) -> Drawing:
             *(score_column(rows, metric, deviation=True) for metric in QUALITY), convergence_column(rows),
         ],
         "Reading: confidence (median) and accuracy (mean)": read(""),
-        "Reading by the second judge": read(SECOND),
+        "Reading by the second OCR engine": read(SECOND),
         "The loss at the last validation": _loss_columns(results, rows),
     }  # fmt: skip
     there = [row is not None for row in found.values()]
@@ -157,7 +162,7 @@ class Fate:
 def fate(results: Results, row: Row) -> Fate | None:
     """None where the history does not hold PECL's losses."""
     history = results.history
-    if any(name not in history for name in COLUMNS):
+    if any(name not in history for name in loss_terms.COLUMNS):
         return None
     mine = history[(history["method"] == row.name) & history["w_pixel"].notna()]
     if mine.empty:
@@ -183,6 +188,7 @@ def _loss_columns(results: Results, rows: list[Row]) -> list[Column]:
         column("pixel term", "pixel", 4),
         column("contrastive term", "contrastive", 3),
         column("D(SR, HR)", "distance", 2),
+        Column("contrastive share", [Cell(loss_terms.percent(loss_terms.share(results, row))) for row in rows]),
         Column("no gradient from", [Cell(one) for one in died]),
     ]
 
@@ -249,6 +255,7 @@ def frame(results: Results, found: dict[str, Row | None]) -> pd.DataFrame:
                     }
             one = fate(results, row)
             line |= {f"last_{k}": v for k, v in vars(one).items() if k != "died"} | {"died": one.died} if one else {}
+            line |= {"contrastive_share": loss_terms.share(results, row)}
             line |= {"best_iteration": row.best_iteration, "stale": row.stale, "differs": "; ".join(row.differs)}
         lines.append(line)
     return pd.DataFrame(lines).convert_dtypes()

@@ -1,26 +1,31 @@
-"""Table 1: every method beside the paper's values; image quality, reading, means and convergence."""
+"""Table 1 as the paper prints it: parameters, PSNR, PSNR_Y and OCR confidence, the paper's values beneath ours.
+
+Its CSV file has all numbers of all methods (:func:`frame`); :mod:`paper_figures.table1_full` shows them.
+"""
 
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import replace
 
 import pandas as pd
 
 from benchmark.scoring.metrics import METRICS
-from paper_figures.common import conventions, paper, statistics, text
+from paper_figures.common import columns, conventions, paper, text, ties
 from paper_figures.common.drawing import Drawing
-from paper_figures.common.results import SECOND_READING, Results, Row
-from paper_figures.common.statistics import Interval
-from paper_figures.common.tables import Cell, Column, Table, ranks
+from paper_figures.common.results import Results, Row
+from paper_figures.common.tables import Cell, Column, Table
+from paper_figures.common.ties import Ranking
 
 NAME = "table1"
 TITLE = "Table 1. Super-resolution of license plates, ×8"
 NEEDS = "table1"
 
-
 BESIDE_PAPER = ("psnr", "psnr_y", "confidence")
-"""Metrics that the paper's Table 1 has too."""
+"""Metrics of the paper's Table 1."""
+_ELSEWHERE = ("readings", "sweep", "related", "ablation", "ablation-printed", "bound")
+"""Groups whose methods stand in other tables, and in table1_full."""
 _SHORT = {
     "psnr": "PSNR",
     "confidence": "OCR ρ",
@@ -30,45 +35,106 @@ _SHORT = {
 }  # headings for the terminal
 
 
-def shown(row: Row, metric: str) -> float | None:
-    """The number a table shows for a metric, in its unit; None where the method has none."""
-    summary, kind = row.scores.get(metric), METRICS[metric]
-    if summary is None:
-        return None
-    return kind.factor * (summary.mean if kind.statistic == "mean" else summary.median)
-
-
 def draw(results: Results) -> Drawing:
-    """The whole table, in its parts."""
+    """One narrow table."""
+    rows = rows_of(results)
+    rankings = {metric: ties.rank(results, rows, metric) for metric in _metrics(rows)}
     return Drawing(
         data=frame(results),
-        caption=caption(results),
-        conditions=conditions(results),
-        tables=tables(results),
-        footnotes=footnotes(results),
+        caption=caption(results, rows, rankings),
+        conditions=note(rows),
+        tables=[Table("", [*_names(rows), *(_scores(rows, m, ranking) for m, ranking in rankings.items())],
+                      narrow=True)],
+    )  # fmt: skip
+
+
+def rows_of(results: Results) -> list[Row]:
+    """The paper's methods and the user's own, in the paper's order; where there are none, whatever competes."""
+    rows = [row for row in results.competitors if not row.groups or not set(row.groups) <= set(_ELSEWHERE)]
+    return rows or results.competitors or results.rows
+
+
+def _metrics(rows: Sequence[Row]) -> list[str]:
+    """The paper's columns; OCR confidence only where something was read."""
+    return [metric for metric in BESIDE_PAPER if metric == "psnr" or any(metric in row.scores for row in rows)]
+
+
+def _names(rows: Sequence[Row]) -> list[Column]:
+    """Methods and their numbers of parameters."""
+    known = [bool(paper.score(row.name, "psnr")) for row in rows]
+    titles = columns.method_column(rows).cells
+    counts = columns.parameter_column(rows).cells
+    printed = [paper.value(row.name, "parameters") for row in rows]
+    return [
+        Column("Method", [replace(c, beneath="paper" if k else "") for c, k in zip(titles, known, strict=True)]),
+        Column("#p", [replace(c, beneath=p.text if p else "") for c, p in zip(counts, printed, strict=True)]),
+    ]
+
+
+def _scores(rows: Sequence[Row], metric: str, ranking: Ranking) -> Column:
+    """Ours with its rank, the paper's beneath."""
+    return Column(columns.heading(metric), [
+        Cell(columns.written(row, metric, deviation=True), ranking.place(row.name), columns.mark(row, metric),
+             paper.score(row.name, metric))
+        for row in rows
+    ])  # fmt: skip
+
+
+# -- caption and note ------------------------------------------------------------------------------
+
+
+def caption(results: Results, rows: Sequence[Row], rankings: dict[str, Ranking]) -> list[str]:
+    """What is shown, and which differences count."""
+    pooled = f", {text.plural(len(results.seeds), 'seed')} pooled" if len(results.seeds) > 1 else ", one seed"
+    plates = text.plural(int(results.reference["data"]["test"]), "test plate")
+    found = [f"Median ± standard deviation over {plates}{pooled}."]
+    if any(paper.score(row.name, "psnr") for row in rows):
+        found.append("Beneath, in grey: the paper's.")
+    return [*found, _deciding(rows, rankings), _budget(results)]
+
+
+def _budget(results: Results) -> str:
+    """What a training was given, in a few words."""
+    if not any(row.trained for row in results.rows):
+        return "Nothing here was trained."
+    iterations, batch = f"{results.reference['iterations']:,}", results.setting("train.batch_size")
+    return f"Trained with {iterations} iterations of {batch} patches (the paper: {paper.ITERATIONS:,} iterations)."
+
+
+def _deciding(rows: Sequence[Row], rankings: dict[str, Ranking]) -> str:
+    """How ranks are shared, and the smallest difference that makes two of them."""
+    if len(rows) < 2:
+        return ""
+    smallest = {metric: one.smallest for metric, one in rankings.items() if not math.isnan(one.smallest)}
+    if not smallest:
+        return "These plates cannot rank the methods: fewer than two plate numbers have scores."
+    listed = [_in_units(metric, value) for metric, value in smallest.items()]
+    return (
+        "Bold: first; bold and underlined: second, by the mean difference plate by plate; methods that these plates "
+        "cannot tell apart (Holm's correction over all pairs) share a rank. Smallest difference they can decide: "
+        f"{', '.join(listed)}."
     )
 
 
-def tables(results: Results) -> list[Table]:
-    """The parts of Table 1, each narrow enough to read; the reading part only where something was read."""
-    rows = results.main_rows
-    parts = [
-        ("Image quality: median ± standard deviation over test plates", [
-            *_parameters(rows), *_beside_paper(rows, "psnr"), *_beside_paper(rows, "psnr_y"),
-            score_column(rows, "psnr_y_studio"), score_column(rows, "ssim"),
-        ]),
-        ("Reading: confidence (median ± standard deviation) and accuracy (mean)", [
-            *_beside_paper(rows, "confidence"),
-            *(score_column(rows, m) for m in ("plate_correct", "character_accuracy", "tail_correct")),
-        ]),
-        ("Reading by the second OCR engine", [score_column(rows, metric) for metric in SECOND_READING]),
-        ("Mean PSNR with its 95 % interval, and iterations to the best weights", _mean_and_convergence(results)),
-    ]  # fmt: skip
-    left_out = {1: not results.has_readings, 2: not results.has_second_readings}
-    names = method_column(results)
-    return [
-        Table(title, [names, *columns], rules(rows)) for i, (title, columns) in enumerate(parts) if not left_out.get(i)
+def _in_units(metric: str, value: float) -> str:
+    kind = METRICS[metric]
+    unit = f" {kind.unit}" if kind.unit else ""
+    return f"{text.number(kind.factor * value, kind.decimals)}{unit} in {kind.label}"
+
+
+def note(rows: Sequence[Row]) -> list[str]:
+    """One line on the marks that occur; what they mean row by row is said in table1_full."""
+    summaries = [row.scores.get(metric) for row in rows for metric in BESIDE_PAPER]
+    found = [
+        ("† made by another version", any(row.stale for row in rows)),
+        ("‡ made under other conditions", any(row.differs for row in rows)),
+        ("* some plates have no number", any(s is not None and s.lacking for s in summaries)),
     ]
+    listed = [words for words, occurs in found if occurs]
+    return ["; ".join(listed) + "."] if listed else []
+
+
+# -- for the terminal ------------------------------------------------------------------------------
 
 
 def short(results: Results, wide: bool) -> Table:
@@ -77,12 +143,12 @@ def short(results: Results, wide: bool) -> Table:
     metrics = ["psnr_y", "ssim"] if wide else []
     if results.has_readings:
         metrics += ["confidence", "plate_correct"] + ["character_accuracy"] * wide
-    columns = [method_column(results, numbered=False), parameter_column(rows)]
-    columns.append(replace(score_column(rows, "psnr", deviation=wide), header=_SHORT["psnr"]))
-    columns += paper_columns(rows, "psnr")
-    columns += [replace(score_column(rows, m), header=_SHORT.get(m, METRICS[m].label)) for m in metrics]
-    columns.append(replace(convergence_column(rows), header=_SHORT["best_iteration"]))
-    return Table(f"{TITLE}: {results.folder.resolve().name}", columns, rules(rows))
+    shown = [columns.method_column(rows), columns.parameter_column(rows)]
+    shown.append(replace(columns.score_column(rows, "psnr", deviation=wide), header=_SHORT["psnr"]))
+    shown += columns.paper_columns(rows, "psnr")
+    shown += [replace(columns.score_column(rows, m), header=_SHORT.get(m, METRICS[m].label)) for m in metrics]
+    shown.append(replace(columns.convergence_column(rows), header=_SHORT["best_iteration"]))
+    return Table(f"{TITLE}: {results.folder.resolve().name}", shown, columns.rules(rows))
 
 
 def legend(results: Results) -> list[str]:
@@ -90,166 +156,43 @@ def legend(results: Results) -> list[str]:
     plates = text.plural(int(results.reference["data"]["test"]), "test plate")
     lines = [
         f"PSNR in dB: median over {plates}, {text.plural(len(results.seeds), 'seed')}; accuracies: mean. "
-        "Bold is best, underlined second. Footnotes and conventions: table1.md"
+        "Bold is best, underlined second, by the numbers as shown. Footnotes and conventions: table1_full.md"
     ]
     return [*lines, *([found] if (found := conventions.leaks(results)) else []), *conventions.marks(results)]
 
 
-def rules(rows: list[Row]) -> tuple[int, ...]:
-    """A rule above the HR bound."""
-    return tuple(i for i, row in enumerate(rows) if row.is_bound and i)
+# -- CSV -------------------------------------------------------------------------------------------
 
 
-# -- columns ---------------------------------------------------------------------------------------
-
-
-def method_column(results: Results, numbered: bool = True) -> Column:
-    """Titles with † (stale), ‡ (made under other conditions) and the numbers of their footnotes."""
-    numbers = {note: i for i, note in enumerate(footnotes(results), 1)}
-    cells = []
-    for row in results.main_rows:
-        marks = [str(numbers[note]) for note in row.notes if numbered]
-        marks += row.marks
-        cells.append(Cell(row.title, marks=",".join(marks)))
-    return Column("Method", cells)
-
-
-def score_column(rows: list[Row], metric: str, deviation: bool = False) -> Column:
-    """One ranked column; the HR bound stands outside the ranking."""
-    kind = METRICS[metric]
-    cells = []
-    for row, rank in zip(rows, _ranks(rows, metric), strict=True):
-        summary = row.scores.get(metric)
-        cell = text.number(shown(row, metric), kind.decimals)
-        if deviation and summary is not None and not math.isnan(summary.sd):
-            cell += f" ± {text.number(kind.factor * summary.sd, kind.decimals)}"
-        cells.append(Cell(cell, rank, "*" if summary is not None and summary.lacking else ""))
-    label = kind.label.removesuffix(", second engine")  # the table's title says so
-    return Column(label + (f" ({kind.unit})" if kind.unit else ""), cells)
-
-
-def _ranks(rows: list[Row], metric: str) -> list[int]:
-    competing = [None if row.is_bound else shown(row, metric) for row in rows]
-    return ranks(competing, METRICS[metric].decimals, METRICS[metric].higher_is_better)
-
-
-def paper_columns(rows: list[Row], metric: str) -> list[Column]:
-    """The paper's value and ours minus it."""
-    printed = [paper.value(row.name, metric) for row in rows]
-    decimals = METRICS[metric].decimals
-    return [
-        Column("paper", [Cell(p.text if p else text.DASH) for p in printed], grey=True),
-        Column("Δ", [Cell(text.number(_delta(row, metric), decimals, sign=True)) for row in rows], grey=True),
-    ]
-
-
-def _delta(row: Row, metric: str) -> float | None:
-    printed, ours = paper.value(row.name, metric), shown(row, metric)
-    return None if printed is None or ours is None else ours - printed.value
-
-
-def _beside_paper(rows: list[Row], metric: str) -> list[Column]:
-    return [score_column(rows, metric, deviation=True), *paper_columns(rows, metric)]
-
-
-def parameter_column(rows: list[Row]) -> Column:
-    return Column("#p", [Cell(text.count(row.parameters or None)) for row in rows])
-
-
-def _parameters(rows: list[Row]) -> list[Column]:
-    return [
-        parameter_column(rows),
-        Column("#p paper", [Cell(_paper_parameters(row)[1]) for row in rows], grey=True),
-    ]
-
-
-def _paper_parameters(row: Row) -> tuple[float | None, str]:
-    """As the paper prints it, else (a second reading of a method in the table) what the method itself says."""
-    printed = paper.value(row.name, "parameters")
-    if printed:
-        return printed.value, printed.text
-    count = row.paper_parameters
-    return count, text.DASH if count is None else f"{count / 1e6:g}M" if count >= 1e6 else f"{count / 1e3:g}K"
-
-
-def convergence_column(rows: list[Row]) -> Column:
-    return Column("best at iteration", [Cell(text.iterations(row.best_iteration)) for row in rows])
-
-
-def _mean_and_convergence(results: Results) -> list[Column]:
-    rows, found = results.main_rows, mean_psnr(results)
-    intervals = [f"{text.number(f.low)} – {text.number(f.high)}" if f.bounded else text.DASH for f in found]
-    printed = [paper.value(row.name, "best_iteration") for row in rows]
-    return [
-        Column("mean PSNR (dB)", [Cell(text.number(row.scores["psnr"].mean)) for row in rows]),
-        Column("95 % interval", [Cell(one) for one in intervals]),
-        convergence_column(rows),
-        Column("paper", [Cell(p.text if p else text.DASH) for p in printed], grey=True),
-        Column("seeds", [Cell(str(len(row.seeds)) if row.trained else text.DASH) for row in rows]),
-    ]
-
-
-def mean_psnr(results: Results) -> list[Interval]:
-    """The mean PSNR of every row, with its interval."""
-    return [results.interval(row, "psnr") for row in results.main_rows]
-
-
-# -- caption, footnotes, CSV -----------------------------------------------------------------------
-
-
-def footnotes(results: Results) -> list[str]:
-    """Everything methods say of themselves, each sentence once, in the order of the rows."""
-    return list(dict.fromkeys(note for row in results.main_rows for note in row.notes))
-
-
-def caption(results: Results) -> list[str]:
-    """How to read the marks."""
-    return [
-        "Bold is best and underlined second among the competitors (the HR plates are a bound); numbers equal as shown "
-        "share the mark.",
-        *conventions.marks(results),
-        *conventions.left_out(results.main_rows),
-    ]
-
-
-def conditions(results: Results) -> list[str]:
-    """How the numbers came about, one convention after the other."""
-    return [
-        conventions.against_paper(),
-        conventions.pooling(results),
-        statistics.resampled(max(mean_psnr(results), key=lambda found: (found.seeds, found.clusters))),
-        *conventions.conditions(results),
-    ]
-
-
-def frame(results: Results) -> pd.DataFrame:
-    """All numbers behind the table, unrounded, one line a method; accuracies as fractions."""
-    rows = results.main_rows
-    columns: dict[str, list[object]] = {
+def frame(results: Results, rows: Sequence[Row] | None = None) -> pd.DataFrame:
+    """All numbers behind the tables, unrounded, one line a method; accuracies as fractions. ``*_rank`` is by the
+    numbers as shown. ``verify`` compares it with the stored file."""
+    rows = results.main_rows if rows is None else rows
+    data: dict[str, list[object]] = {
         "method": [row.name for row in rows],
         "title": [row.title for row in rows],
         "seeds": [" ".join(map(str, row.seeds)) for row in rows],
         "parameters": [row.parameters for row in rows],
-        "parameters_paper": [_paper_parameters(row)[0] for row in rows],
+        "parameters_paper": [columns.paper_parameters(row)[0] for row in rows],
     }
     for metric in METRICS:
         summaries = [row.scores.get(metric) for row in rows]
         if not any(summaries):
             continue
         for key in ("median", "sd", "mean", "n", "lacking"):
-            columns[f"{metric}_{key}"] = [None if s is None else getattr(s, key) for s in summaries]
-        columns[f"{metric}_rank"] = [rank or None for rank in _ranks(rows, metric)]
+            data[f"{metric}_{key}"] = [None if s is None else getattr(s, key) for s in summaries]
+        data[f"{metric}_rank"] = [place or None for place in columns.shown_ranks(rows, metric)]
         if metric in BESIDE_PAPER:
             printed = [paper.value(row.name, metric) for row in rows]
-            columns[f"{metric}_paper"] = [p.value if p else None for p in printed]
-            columns[f"{metric}_delta"] = [_delta(row, metric) for row in rows]
-    intervals = mean_psnr(results)
-    columns["psnr_mean_low"] = [one.low for one in intervals]
-    columns["psnr_mean_high"] = [one.high for one in intervals]
+            data[f"{metric}_paper"] = [p.value if p else None for p in printed]
+            data[f"{metric}_delta"] = [columns.deviation(row, metric) for row in rows]
+    intervals = [results.interval(row, "psnr") for row in rows]
+    data["psnr_mean_low"] = [one.low for one in intervals]
+    data["psnr_mean_high"] = [one.high for one in intervals]
     printed = [paper.value(row.name, "best_iteration") for row in rows]
-    columns["best_iteration"] = [row.best_iteration for row in rows]
-    columns["best_iteration_by_seed"] = [" ".join(map(str, row.best_iterations)) if row.trained else "" for row in rows]
-    columns["best_iteration_paper"] = [p.value if p else None for p in printed]
-    columns["stale"] = [row.stale for row in rows]
-    columns["differs"] = ["; ".join(row.differs) for row in rows]
-    return pd.DataFrame(columns).convert_dtypes()
+    data["best_iteration"] = [row.best_iteration for row in rows]
+    data["best_iteration_by_seed"] = [" ".join(map(str, row.best_iterations)) if row.trained else "" for row in rows]
+    data["best_iteration_paper"] = [p.value if p else None for p in printed]
+    data["stale"] = [row.stale for row in rows]
+    data["differs"] = ["; ".join(row.differs) for row in rows]
+    return pd.DataFrame(data).convert_dtypes()

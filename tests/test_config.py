@@ -21,8 +21,9 @@ def test_presets_load(name: str) -> None:
     assert name in presets() and load(name).preset == name
 
 
-def test_the_paper_preset_is_the_papers() -> None:
+def test_the_paper_preset_is_the_nearest_reading_of_the_paper() -> None:
     config = load("paper")
+    assert (config.data.protocol, config.scoring.ocr, config.scoring.inference) == ("paper", "paddle", "patches")
     assert (config.train.iterations, config.train.batch_size, config.train.learning_rate) == (1_000_000, 128, 1e-4)
     assert config.options("pecl")["embedder_init"] == "imagenet"
     assert config.options("esrgan")["perceptual"] == "imagenet"

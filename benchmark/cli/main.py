@@ -137,6 +137,7 @@ def run(
     entries, lost = select_methods(names, plugin)
     config = make_config(preset, options, assignments, entries)
     folder = run_folder(results, run_name or default_run_name(config, results))
+    from benchmark.runner import requirements
     from benchmark.runner.executors import engines
     from benchmark.runner.executors.order import WorkOrder
 
@@ -146,6 +147,7 @@ def run(
     if dry_run:
         say(engine.describe(order))
         return
+    requirements.check(order, here=executor == "local")
     check_writable(folder)
     try:
         outcome = engine.run(order)
@@ -281,7 +283,7 @@ def list_methods(plugin: Plugins = None, as_json: AsJson = False) -> None:
         ours, paper = ("" if row[k] is None else f"{row[k]:,}" for k in ("parameters", "paper_parameters"))
         text = ", ".join(row["groups"]) if row["available"] else f"unavailable: {row['reason']}"
         say(f"{row['name']:<28}{ours:>12}{paper:>12}  {text}")
-    say(f"--methods takes names, groups, and all ({len(methods.names('all'))} of these {len(rows)})")
+    say(f"--methods takes names, groups, all ({len(methods.names('all'))} of these {len(rows)}) and everything")
 
 
 app.command("config")(config)

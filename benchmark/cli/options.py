@@ -60,7 +60,7 @@ def select_methods(names: str, plugins: list[Path] | None) -> tuple[list[Registr
     for token in filter(None, (t.strip() for t in names.split(","))):
         if token in methods.groups():
             entries.update({name: methods.get(name) for name in methods.names(token)})
-            lost.update(methods.unavailable() if token == "all" else {})
+            lost.update(methods.unavailable() if token in ("all", "everything") else {})
         elif token in methods.unavailable():
             lost[token] = methods.unavailable()[token]
         else:
@@ -117,11 +117,14 @@ def as_assignments(options: dict[str, Any], assignments: list[str] | None) -> li
 
 
 def default_run_name(config: Config, results: Path, before: str = "") -> str:
-    """Default name of a run: preset, data and, if it is not the default one, protocol.
+    """Default name of a run: preset, data and, if it is not the preset's, protocol.
 
     What cannot be printed of the data folder's name is written as ``%B3``; a name that is too long is cut.
     """
+    from benchmark.config import load
+
     data = config.data.folder.resolve().name if config.data.folder else "synthetic"
     shown = "".join(c if c.isprintable() else "".join(f"%{byte:02X}" for byte in os.fsencode(c)) for c in data)
-    protocol = "" if config.data.protocol == "disjoint" else f"-{config.data.protocol}"
+    usual = load(config.preset).data.protocol
+    protocol = "" if config.data.protocol == usual else f"-{config.data.protocol}"
     return fit_name(f"{before}{config.preset}-{shown}", results, protocol)

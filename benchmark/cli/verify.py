@@ -44,13 +44,13 @@ def verify(
     from benchmark.results.verify import verify_run
     from benchmark.runner.status import running
 
-    found = [verify_run(run, complete, _table1, running(run)) for run in find_runs(folder or results, run_name)]
+    outcomes = [verify_run(run, complete, _table1, running(run)) for run in find_runs(folder or results, run_name)]
     if as_json:
-        say(json.dumps([verified.as_dict() for verified in found], indent=1, ensure_ascii=False))
+        say(json.dumps([verified.as_dict() for verified in outcomes], indent=1, ensure_ascii=False))
     else:
-        for verified in found:
+        for verified in outcomes:
             _show(verified)
-    if any(verified.faults for verified in found):
+    if any(verified.faults for verified in outcomes):
         sys.exit(1)
 
 

@@ -66,13 +66,13 @@ def _word(word: str) -> str:
 
 
 def _versions() -> dict[str, str]:
-    found = {}
+    versions = {}
     for name in _PACKAGES:
         try:
-            found[name] = metadata.version(name)
+            versions[name] = metadata.version(name)
         except metadata.PackageNotFoundError:
             continue  # an optional package that is not installed has no version
-    return found
+    return versions
 
 
 def _source() -> dict[str, Any]:
@@ -130,10 +130,10 @@ def _torch() -> dict[str, Any]:
 def _cpu() -> str | None:
     """Model of the processor, where the system says it."""
     try:
-        found = re.search(r"^model name\s*:\s*(.+)$", Path("/proc/cpuinfo").read_text(encoding="utf-8"), re.MULTILINE)
+        match = re.search(r"^model name\s*:\s*(.+)$", Path("/proc/cpuinfo").read_text(encoding="utf-8"), re.MULTILINE)
     except OSError:
-        found = None
-    return found[1].strip() if found else platform.processor() or None
+        match = None
+    return match[1].strip() if match else platform.processor() or None
 
 
 def _memory() -> int | None:

@@ -145,6 +145,9 @@ class Record(Part):
     """Optimizer iterations made; 0 where nothing is learnt."""
     best_iteration: Count = 0
     """Iteration of the weights that are scored: the best on validation plates."""
+    selected_as: Text = ""
+    """What these weights are where the last ones are the method as published, which plates_last.csv has the scores of;
+    empty or not there where the best are the method."""
     identity: Text = ""
     """Hash of everything the weights depend on: method, options, seed, data, configuration, external weights, versions;
     empty where it failed before that was known."""

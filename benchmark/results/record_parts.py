@@ -14,7 +14,7 @@ Text = Annotated[str, Field(max_length=20_000)]
 Count = Annotated[int, Field(ge=0, le=2**53)]
 Version = Annotated[int, Field(ge=1, le=2**53)]
 NonNegative = Annotated[float, Field(ge=0)]
-FileName = Annotated[str, Field(pattern=r"^((samples|exhibits)/)?[A-Za-z0-9][A-Za-z0-9._-]{0,127}$")]
+FileName = Annotated[str, Field(pattern=r"^((samples|samples_last|exhibits)/)?[A-Za-z0-9][A-Za-z0-9._-]{0,127}$")]
 Sha256 = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
 
 

@@ -28,9 +28,9 @@ from benchmark.util.locks import members
 
 RESERVED = {"packs", "report"}
 """Folders in a results folder that are no runs, or in a run that are no methods."""
-TABLES = ("history.csv", "plates.csv")
+TABLES = ("history.csv", "plates.csv", "plates_last.csv")
 WEIGHTS = ("weights.safetensors", "last.safetensors")
-PICTURES = ("samples", "exhibits")
+PICTURES = ("samples", "samples_last", "exhibits")
 """What a result may consist of beside ``result.json``: tables, weights, folders of pictures."""
 LOCKS = ".locks"
 """Folder of a run's locks: one per job, and one per process that is working in the run."""
@@ -82,10 +82,17 @@ class Result:
         return read_table(self.folder / "history.csv")
 
     def plates(self) -> pd.DataFrame:
-        """One row per test plate; empty for a failure. ``read`` is "" where a judge read nothing."""
+        """One row per test plate; empty for a failure. ``read`` is "" where an OCR engine read nothing."""
+        return self._plates("plates.csv")
+
+    def plates_last(self) -> pd.DataFrame:
+        """The same of the last weights, where these are the method as published; else empty."""
+        return self._plates("plates_last.csv") if self.record.selected_as else pd.DataFrame()
+
+    def _plates(self, name: str) -> pd.DataFrame:
         # A plate read as 0012 or NA is text, and stays as it was written.
         frame = read_table(
-            self.folder / "plates.csv",
+            self.folder / name,
             dtype=dict.fromkeys(("name", "text", "read", "read_second", "characters", "characters_second"), str),
             keep_default_na=False,
             na_values=[""],
@@ -123,9 +130,9 @@ class Run:
     def read(self) -> tuple[list[Result], dict[Path, str]]:
         """All results that can be read, by method and seed; and ``result.json`` files that are there but cannot be
         used, and links in the place of folders, with the reason."""
-        found = self._all()
-        readable = [one for one in found.values() if isinstance(one, Result)]
-        return readable, {path: one for path, one in found.items() if isinstance(one, str)}
+        entries = self._all()
+        readable = [entry for entry in entries.values() if isinstance(entry, Result)]
+        return readable, {path: entry for path, entry in entries.items() if isinstance(entry, str)}
 
     def results(self) -> list[Result]:
         """All results that can be read, by method and seed."""
@@ -147,16 +154,16 @@ class Run:
         return states
 
     @staticmethod
-    def _state(folder: Path, found: Result | str | None) -> tuple[str, str]:
+    def _state(folder: Path, entry: Result | str | None) -> tuple[str, str]:
         """Status and detail of what is stored in a folder."""
-        if found is None:
+        if entry is None:
             begun = next(folder.glob("*.pt"), None)
             return "unfinished", "the same command goes on where it stopped" if begun else ""
-        if isinstance(found, str):
-            return "unreadable", found
-        if not found.complete:
-            return "failed", found.record.reason
-        psnr = found.record.scores.best.get("psnr")
+        if isinstance(entry, str):
+            return "unreadable", entry
+        if not entry.complete:
+            return "failed", entry.record.reason
+        psnr = entry.record.scores.best.get("psnr")
         return "complete", "" if psnr is None or psnr.median is None else f"{psnr.median:.2f} dB"
 
     def _folders(self) -> list[Path]:
@@ -166,13 +173,13 @@ class Run:
 
     def _all(self) -> dict[Path, Result | str]:
         """What can be read, and why the rest cannot, by the path of ``result.json``."""
-        found: dict[Path, Result | str] = {}
+        entries: dict[Path, Result | str] = {}
         for path in sorted(self.folder.glob("*/seed*/result.json")):
             try:
-                found[path] = self._read(path.parent)
+                entries[path] = self._read(path.parent)
             except Unreadable as reason:
-                found[path] = str(reason)
-        return found
+                entries[path] = str(reason)
+        return entries
 
     def _read(self, folder: Path) -> Result:
         """The result in a folder of this run. Raises Unreadable."""
@@ -226,8 +233,8 @@ def replaced_place(folder: Path) -> Path:
 def replaced(folder: Path) -> Result | None:
     """The result that was set aside from ``folder``, if there is one that can be used."""
     aside = replaced_place(folder)
-    found = None if linked(aside) else read_result(aside)
-    return found if found is not None and found.complete else None
+    result = None if linked(aside) else read_result(aside)
+    return result if result is not None and result.complete else None
 
 
 def set_aside(folder: Path) -> Path:
@@ -283,21 +290,21 @@ def find_runs(results: Path, name: str | None = None) -> list[Run]:
         raise UserError(f"no results folder {results}: `python -m benchmark run --methods all` makes one")
     if name is not None:
         if not run_folder(results, name).is_dir():
-            known = ", ".join(run.folder.name for run in runs(results)) or "none"
-            raise UserError(f"no run {name!r} in {results} (there are: {known})")
+            names = ", ".join(run.folder.name for run in runs(results)) or "none"
+            raise UserError(f"no run {name!r} in {results} (there are: {names})")
         return [Run(results / name)]
     if next(results.glob("*/seed*/"), None) is not None:
         return [Run(results)]
-    found = runs(results)
-    if not found:
+    every_run = runs(results)
+    if not every_run:
         raise UserError(f"no run in {results}: `python -m benchmark run --methods all` makes one")
-    return found
+    return every_run
 
 
 def runs(results: Path) -> list[Run]:
     """All runs in a results folder, by name, also those that have only been begun."""
-    known = sorted(results.iterdir()) if results.is_dir() else []
-    folders = [p for p in known if p.name not in RESERVED and p.is_dir()]
+    entries = sorted(results.iterdir()) if results.is_dir() else []
+    folders = [p for p in entries if p.name not in RESERVED and p.is_dir()]
     return [Run(p) for p in folders if next(p.glob("*/seed*/"), None) or members(Run(p).processes)]
 
 

@@ -107,14 +107,14 @@ def verify_run(
 ) -> Verified:
     """Check all results of a run. ``complete``: weights and pictures must be there, too; ``table1`` gives the CSV of
     the report's table, to be compared with the one that is there; ``running``: what processes are computing now."""
-    found = run.results()
+    readable = run.results()
     problems = [Problem(str(path.relative_to(run.folder)), why, _RESTORE) for path, why in run.unreadable().items()]
     stored = {key: status for key, (status, _) in run.stored().items()}
     begun = {key: "unfinished" for key, status in stored.items() if status == "unfinished"}
     begun |= {key: "running" for key in running if stored.get(key) != "complete"}
     notes = [f"{plain(method)} seed {seed} is {begun[method, seed]}" for method, seed in sorted(begun)]
-    results = [verify_result(result, complete) for result in found]
-    scored = [result for result in found if result.complete]
+    results = [verify_result(result, complete) for result in readable]
+    scored = [result for result in readable if result.complete]
     problems += _one_data_set(scored)
     if scored:
         _pack(run, scored, problems, notes)
@@ -132,16 +132,16 @@ def verify_result(result: Result, complete: bool = False) -> Checked:
         return checked
     checked.source = _source(result)
     checked.absent = [name for name in record.files if not (result.folder / name).exists()]
-    found: list[tuple[str, str]] = []
+    faults: list[tuple[str, str]] = []
     checks: list[Callable[[Result], Faults]] = [partial(_files, absent=checked.absent, complete=complete), *_CHECKS]
     for check in checks:
         try:
-            found += check(result)
+            faults += check(result)
         # Whatever else stands in a file of schema 1 or 2, which promise little.
         except (LookupError, TypeError, ValueError, AttributeError, ArithmeticError) as error:
-            found.append((f"it cannot be checked ({type(error).__name__}: {first_line(error)})", _ANEW))
+            faults.append((f"it cannot be checked ({type(error).__name__}: {first_line(error)})", _ANEW))
     place = f"{result.method}/seed{result.seed}"
-    checked.problems = [Problem(place, what, remedy) for what, remedy in found]
+    checked.problems = [Problem(place, what, remedy) for what, remedy in faults]
     return checked
 
 
@@ -161,6 +161,8 @@ def _files(result: Result, absent: list[str], complete: bool) -> Faults:
 
 
 def _wanted(result: Result, name: str) -> bool:
+    if name == "plates_last.csv":
+        return bool(result.record.selected_as)
     return name == "plates.csv" or bool(result.record.iterations)
 
 
@@ -228,6 +230,8 @@ def _scores(result: Result) -> Faults:
     sets = {"best": frame}
     if stored.best_unseen:
         sets["best_unseen"] = frame[frame["seen"] == 0]
+    if len(last := result.plates_last()):
+        sets["last"] = last
     for name, plates in sets.items():
         recomputed = plate_scores.summarise(plates)
         for metric, scores in getattr(stored, name).items():
@@ -237,17 +241,17 @@ def _scores(result: Result) -> Faults:
                 continue
             wrong = [key for key, value in summary.items() if not _same(value, recomputed[metric].get(key))]
             if wrong:
-                known = recomputed[metric].get(wrong[0])
+                expected = recomputed[metric].get(wrong[0])
                 yield (
-                    f"scores.{name}.{metric}.{wrong[0]} is {summary[wrong[0]]}, but plates.csv gives {known}",
+                    f"scores.{name}.{metric}.{wrong[0]} is {summary[wrong[0]]}, but plates.csv gives {expected}",
                     _RESTORE,
                 )
 
 
-def _same(stored: Any, known: Any) -> bool:
-    if stored is None or known is None:
-        return stored is known
-    return math.isclose(stored, known, rel_tol=TOLERANCE, abs_tol=TOLERANCE)
+def _same(stored: Any, recomputed: Any) -> bool:
+    if stored is None or recomputed is None:
+        return stored is recomputed
+    return math.isclose(stored, recomputed, rel_tol=TOLERANCE, abs_tol=TOLERANCE)
 
 
 def _history(result: Result) -> Faults:
@@ -311,19 +315,19 @@ def _pack(run: Run, results: list[Result], problems: list[Problem], notes: list[
     fingerprint = Counter(result.record.data.fingerprint for result in results).most_common(1)[0][0]
     packs = run.folder.absolute().parent / "packs"
     made = sorted(file.parent for file in packs.glob("*/pack.json"))
-    found = next((pack for pack in made if claimed_fingerprint(pack) == fingerprint), None)
-    if found is None:
+    stored = next((pack for pack in made if claimed_fingerprint(pack) == fingerprint), None)
+    if stored is None:
         notes.append(f"plates: not checked, there is no pack with fingerprint {fingerprint[:12]} in {packs}")
         return
     try:
-        damaged = open_pack(found).damaged()
+        damaged = open_pack(stored).damaged()
         what = f"{len(damaged)} plates are not those that were packed, {damaged[0]} the first" if damaged else ""
     except BadPack as error:
         what = f"the pack of its plates is damaged ({error})"
     if what:
-        problems.append(Problem(f"packs/{found.name}", what, "remove the folder: the next run makes it anew"))
+        problems.append(Problem(f"packs/{stored.name}", what, "remove the folder: the next run makes it anew"))
     else:
-        notes.append(f"plates: all pixels of packs/{found.name} are those of the fingerprint")
+        notes.append(f"plates: all pixels of packs/{stored.name} are those of the fingerprint")
 
 
 def _libraries(results: list[Result]) -> Iterator[str]:
@@ -341,9 +345,9 @@ def _report(run: Run, table1: Callable[[Run], str]) -> Iterator[Problem]:
     try:
         texts = read_plain(run.folder / place, 8_000_000).decode(), table1(run)
         tables = [pd.read_csv(io.StringIO(text), dtype=str, keep_default_na=False) for text in texts]
-        stored, known = (t.drop(columns="stale").sort_values("method", ignore_index=True) for t in tables)
+        stored, recomputed = (t.drop(columns="stale").sort_values("method", ignore_index=True) for t in tables)
     except Exception as error:  # whatever is in a stranger's table
         yield Problem(place, f"cannot be compared with the results ({first_line(error)})", remedy)
         return
-    if not stored.equals(known):
+    if not stored.equals(recomputed):
         yield Problem(place, "is not what the results give", remedy)

@@ -121,20 +121,27 @@ def store_scores(
     last = None
     if (folder / trainer.LAST).is_file():
         trainer.load_weights(method, folder / trainer.LAST)
-        last = score(context, method).frame
+        last = score(context, method)
     trainer.load_weights(method, folder / trainer.BEST)
     best = score(context, method)
     if context.config.scoring.inference == "both":
         best = replace(best, frame=plate_scores.beside(best.frame, _score_in_patches(context, method)))
     info = info | {
         "scoring_identity": context.scoring_identity,
-        "scores": summaries(best.frame, best.frame if last is None else last),
+        "scores": summaries(best.frame, best.frame if last is None else last.frame),
         "abstention": _abstention(context, upscaling.upscale_plates(method.upscale, context.abstention_batches)),
         "cost": {"macs": macs(create(context, entry)), "milliseconds": best.milliseconds,
                  "device": context.device.type},
     }  # fmt: skip
-    save_samples(folder, best.images, context.test, context.config.scoring.samples)
+    save_samples(folder / "samples", best.images, context.test, context.config.scoring.samples)
     write_text(folder / "plates.csv", best.frame.to_csv(index=False))
+    info.pop("selected_as", None)  # of an earlier scoring
+    (folder / "plates_last.csv").unlink(missing_ok=True)
+    selected_as = method.selected_as(method.options, info["best_iteration"], info["iterations"])
+    if last is not None and selected_as:
+        info["selected_as"] = selected_as
+        save_samples(folder / "samples_last", last.images, context.test, context.config.scoring.samples)
+        write_text(folder / "plates_last.csv", last.frame.to_csv(index=False))
     now = time.perf_counter()
     info["clocks"] = {**clocks, "scoring": now - start, "total": earlier + now - begun}
     write_result(folder, info)
@@ -298,12 +305,12 @@ def common_facts(context: RunContext) -> dict[str, Any]:
     }
 
 
-def save_samples(result: Path, images: list[np.ndarray], plates: Plates, count: int) -> None:
-    """``count`` test plates as pictures in ``samples``: LR enlarged without smoothing, SR, HR.
+def save_samples(folder: Path, images: list[np.ndarray], plates: Plates, count: int) -> None:
+    """``count`` test plates as pictures in ``folder``: LR enlarged without smoothing, SR, HR.
 
     They are spread evenly over the test plates, whose order is that of their names: small plates come first.
     """
-    folder, partial = result / "samples", result / "samples.partial"
+    partial = folder.with_name(f"{folder.name}.partial")
     with writing(folder):
         clear(partial)
         count = min(count, len(plates))

@@ -67,7 +67,7 @@ def search(
     configs = [load(preset, [*assignments, *(f"{k}={v}" for k, v in values.items())]) for values in tried]
     base = configs[0]
     if base.data.protocol == "paper":
-        raise UserError("the paper's protocol selects on test plates: search with the disjoint one")
+        raise UserError("the paper's protocol selects on test plates: search with --set data.protocol=disjoint")
     configure_torch(base)
     plates, name = prepare_plates(base, folder.parent, say)
     validation = upscaling.PlateBatches(

@@ -10,8 +10,18 @@ from benchmark.scoring.metrics import METRICS, SECOND
 from paper_figures.claim_tests.claim import Test
 from paper_figures.claim_tests.orders import agreed
 from paper_figures.common import statistics, text
-from paper_figures.common.commands import remedy, run_command
-from paper_figures.common.evidence import FAILS, HOLDS, OPEN, Finding, Reading, Undecidable, anew, room, whole_grid
+from paper_figures.common.commands import run_command, suggest_command
+from paper_figures.common.evidence import (
+    FAILS,
+    HOLDS,
+    OPEN,
+    Finding,
+    Reading,
+    Undecidable,
+    noise_threshold,
+    whole_grid,
+    why_undecided,
+)
 from paper_figures.common.grid import DIMENSIONS, DISTANCES
 from paper_figures.common.paired import Comparison, probability, shown
 from paper_figures.common.results import Results, Row
@@ -59,7 +69,7 @@ def _trend(results: Results, cells: dict[tuple[str, int], Row], metric: str) -> 
     means = pooled.groupby("seed")[list(DIMENSIONS)].mean().to_numpy(float)
     interval = statistics.interval(pooled, "slope")
     if not interval.bounded or len(means) < 2:
-        raise Undecidable("too few plates in common", remedy(results, cells.values()))
+        raise Undecidable("too few plates in common", suggest_command(results, cells.values()))
     rising, falling = (float(stats.page_trend_test(order).pvalue) for order in (means, means[:, ::-1]))
 
     def number(value: float) -> str:
@@ -76,7 +86,7 @@ def _trend(results: Results, cells: dict[tuple[str, int], Row], metric: str) -> 
         return Finding(HOLDS, evidence)
     if interval.below() and falling < _ALPHA:
         return Finding(FAILS, evidence)
-    return Finding(OPEN, evidence, "no clear trend over trainings and plates", remedy(results, cells.values()))
+    return Finding(OPEN, evidence, "no clear trend over trainings and plates", suggest_command(results, cells.values()))
 
 
 def _wide(results: Results, rows: list[Row], metric: str) -> pd.DataFrame:
@@ -106,7 +116,7 @@ def gains_at_small(results: Results, reading: Reading) -> Finding:
     change = statistics.between_seeds(table, "difference")
     if (interval.above() or interval.below()) and abs(interval.value) > change:
         return Finding(HOLDS if interval.above() else FAILS, evidence)
-    return Finding(OPEN, evidence, "a tie over trainings and plates", remedy(results, rows))
+    return Finding(OPEN, evidence, "a tie over trainings and plates", suggest_command(results, rows))
 
 
 def about_one_decibel(results: Results, reading: Reading) -> Finding:
@@ -119,13 +129,13 @@ def about_one_decibel(results: Results, reading: Reading) -> Finding:
             raise Undecidable(f"no scores of {METRICS[metric].label}", run_command(results, [r.name for r in pair]))
         interval, test = results.difference(*pair, metric)
         comparison = Comparison(*pair, metric, interval, test, test.p)
-        change = room(results, comparison)
+        change = noise_threshold(results, comparison)
         low, high = interval.low - change, interval.high + change
         inside, outside = ABOUT_ONE[0] <= low and high <= ABOUT_ONE[1], high < ABOUT_ONE[0] or low > ABOUT_ONE[1]
         outcomes.add(HOLDS if inside else FAILS if outside else OPEN)
         evidence.append(f"Manhattan minus Euclidean at d = 512: {METRICS[metric].label} "
                         f"{shown(interval, metric, unit=True)}.")  # fmt: skip
-        whys += [anew(change, comparison)] * (not inside and not outside)
+        whys += [why_undecided(change, comparison)] * (not inside and not outside)
     if FAILS in outcomes or outcomes == {HOLDS}:
         return Finding(FAILS if FAILS in outcomes else HOLDS, " ".join(evidence))
-    return Finding(OPEN, " ".join(evidence), "; ".join(dict.fromkeys(whys)), remedy(results, pair))
+    return Finding(OPEN, " ".join(evidence), "; ".join(dict.fromkeys(whys)), suggest_command(results, pair))

@@ -58,7 +58,7 @@ def above(better: str, others: tuple[str, ...], *metrics: str) -> tuple[Above, .
 
 
 def in_table(pairs: tuple[Above, ...]) -> str:
-    """What the paper's Table 1 says of an order: that it has it, or where it contradicts it."""
+    """Whether the paper's Table 1 has an order, or where it contradicts it."""
     against = []
     for pair in pairs:
         better, worse = paper.value(pair.better, pair.metric), paper.value(pair.worse, pair.metric)

@@ -7,7 +7,7 @@ import math
 from benchmark.scoring.metrics import METRICS, SECOND
 from paper_figures.claim_tests.orders import agreed
 from paper_figures.common import text
-from paper_figures.common.commands import remedy, run_command
+from paper_figures.common.commands import run_command, suggest_command
 from paper_figures.common.evidence import (
     FAILS,
     HOLDS,
@@ -15,12 +15,12 @@ from paper_figures.common.evidence import (
     Finding,
     Reading,
     Undecidable,
-    anew,
     mse_alone,
-    need,
-    room,
+    noise_threshold,
+    require_rows,
     title,
-    weigh,
+    verdict,
+    why_undecided,
 )
 from paper_figures.common.paired import BETTER, Comparison, compare, shown
 from paper_figures.common.results import Results
@@ -29,7 +29,7 @@ MARGIN = 0.05
 """Competitive with TBSRN: OCR confidence is lower by no more than this. Confidences lie between 0 and 1; on 100
 real plates HR had 0.99 on average and bicubic 0.32, so this is a fourteenth of what upscaling has to win."""
 COMPARABLE = 0.1
-"""Noise is comparable where it differs by no more than this share of that of MSE alone."""
+"""Noise counts as comparable up to this relative difference from MSE alone."""
 
 NEAR_RULE = (
     f"Not worse by a margin: the interval of the paired difference in OCR confidence lies above {text.number(-MARGIN)} "
@@ -44,7 +44,7 @@ NOISE_RULE = (
 
 def competitive(results: Results, reading: Reading) -> Finding:
     """PECL's plates are read about as well as TBSRN's."""
-    pecl, tbsrn, bicubic = need(results, reading.name, "tbsrn", "bicubic")
+    pecl, tbsrn, bicubic = require_rows(results, reading.name, "tbsrn", "bicubic")
     suffixes = [s for s in ("", SECOND) if all("confidence" + s in row.scores for row in (pecl, tbsrn, bicubic))]
     if not suffixes:
         again = run_command(results, [pecl.name, tbsrn.name, bicubic.name], {"--ocr": "rapid"})
@@ -57,13 +57,13 @@ def competitive(results: Results, reading: Reading) -> Finding:
         outcome, why = _near(results, near, compare(results, [tbsrn], bicubic, "plate_correct" + suffix))
         beside = "".join(f", plate accuracy {_difference(c)}" for c in accuracy)
         evidence = f"{engine}, {title(pecl)} minus {title(tbsrn)}: confidence {_difference(near)}{beside}."
-        command = remedy(results, [pecl, tbsrn]) if why else ""
+        command = suggest_command(results, [pecl, tbsrn]) if why else ""
         findings.append(
             Finding(outcome, evidence, f"{engine.lower()}: {why}".replace("ocr", "OCR") if why else "", command)
         )
     finding = agreed(findings)
     if finding.outcome == OPEN and not finding.command:
-        return Finding(OPEN, finding.evidence, finding.reason, remedy(results, [pecl, tbsrn]))
+        return Finding(OPEN, finding.evidence, finding.reason, suggest_command(results, [pecl, tbsrn]))
     return finding
 
 
@@ -75,23 +75,23 @@ def _near(results: Results, near: Comparison, gain: list[Comparison]) -> tuple[s
     """Outcome and reason for one OCR engine; ``gain`` is TBSRN's plate accuracy minus bicubic's."""
     if not near.interval.bounded:
         return OPEN, f"only {text.plural(near.interval.clusters, 'plate text')} in common"
-    change = room(results, near)
+    change = noise_threshold(results, near)
     if math.isinf(change):
-        return OPEN, anew(change, near)
+        return OPEN, why_undecided(change, near)
     if near.interval.high + change < -MARGIN:
         return FAILS, ""
-    if not gain or weigh(results, gain[0])[0] != BETTER:
+    if not gain or verdict(results, gain[0])[0] != BETTER:
         numbers = "".join(f" ({_difference(c)})" for c in gain)
         return OPEN, f"TBSRN itself does not clearly read more plates than bicubic{numbers}, so nearness says nothing"
     if near.interval.low - change > -MARGIN:
         return HOLDS, ""
-    alone = f"; {anew(change, near)}" if change else ""
+    alone = f"; {why_undecided(change, near)}" if change else ""
     return OPEN, f"the interval is not clear of the margin, {text.number(-MARGIN)}{alone}"
 
 
 def comparable_noise(results: Results, reading: Reading) -> Finding:
     """Claim 28. PECL's noise is comparable to that of MSE alone."""
-    (pecl,) = need(results, reading.name)
+    (pecl,) = require_rows(results, reading.name)
     mse = mse_alone(results, pecl)
     compared = compare(results, [pecl], mse, "noise")
     if not compared:
@@ -99,7 +99,7 @@ def comparable_noise(results: Results, reading: Reading) -> Finding:
     (comparison,) = compared
     factor = METRICS["noise"].factor
     margin = COMPARABLE * abs(mse.scores["noise"].mean)
-    change = room(results, comparison)
+    change = noise_threshold(results, comparison)
     low, high = comparison.interval.low - change, comparison.interval.high + change
     evidence = (
         f"{title(pecl)} minus {title(mse)}: noise {_difference(comparison)}; comparable within ± "
@@ -109,5 +109,5 @@ def comparable_noise(results: Results, reading: Reading) -> Finding:
         return Finding(HOLDS, evidence)
     if high < -margin or low > margin:
         return Finding(FAILS, evidence)
-    why = anew(change, comparison) if change else "the interval is not clear of the margin"
-    return Finding(OPEN, evidence, why, remedy(results, [pecl, mse]))
+    why = why_undecided(change, comparison) if change else "the interval is not clear of the margin"
+    return Finding(OPEN, evidence, why, suggest_command(results, [pecl, mse]))

@@ -7,7 +7,7 @@ from collections.abc import Collection, Iterable, Sequence
 from benchmark.scoring.metrics import METRICS, SECOND
 from paper_figures.claim_tests.claim import Above, Test
 from paper_figures.common import statistics, text
-from paper_figures.common.commands import remedy, run_command
+from paper_figures.common.commands import run_command, suggest_command
 from paper_figures.common.evidence import (
     FAILS,
     HOLDS,
@@ -16,9 +16,9 @@ from paper_figures.common.evidence import (
     Reading,
     Undecidable,
     mse_alone,
-    need,
+    require_rows,
     title,
-    weigh,
+    verdict,
     whole_grid,
 )
 from paper_figures.common.grid import DISTANCES
@@ -66,9 +66,9 @@ def _rows(results: Results, reading: Reading, pairs: Iterable[Above]) -> tuple[d
         if distance in DISTANCES:
             rows[name] = whole_grid(results, reading).cells[distance, int(dimension)]
         elif name == "pecl":
-            (rows[name],) = need(results, reading.name)
+            (rows[name],) = require_rows(results, reading.name)
         elif name == "pecl-mse":
-            (pecl,) = need(results, reading.name)
+            (pecl,) = require_rows(results, reading.name)
             rows[name] = mse_alone(results, pecl)
         else:
             row = results.row(name)
@@ -80,7 +80,7 @@ def _rows(results: Results, reading: Reading, pairs: Iterable[Above]) -> tuple[d
 
 
 def _engines(rows: Iterable[Row], pairs: Sequence[Above]) -> list[str]:
-    """Suffixes of the OCR engines that read all rows; one empty one where no pair is about reading."""
+    """Suffixes of the OCR engines that read all rows; one empty suffix if no pair is about reading."""
     read = {pair.metric for pair in pairs if METRICS[pair.metric].engine}
     if not read:
         return [""]
@@ -100,12 +100,12 @@ def _order(results: Results, rows: dict[str, Row], pairs: Sequence[Above], suffi
         Comparison(rows[pair.better], rows[pair.worse], metric, interval, test, p)
         for (pair, metric), (interval, test), p in zip(named, differences, corrected, strict=True)
     ]
-    weighed = [(comparison, *weigh(results, comparison)) for comparison in compared]
-    reversed_ = [c for c, verdict, _ in weighed if verdict == WORSE]
-    ties = [(c, why) for c, verdict, why in weighed if verdict not in (BETTER, WORSE)]
+    verdicts = [(comparison, *verdict(results, comparison)) for comparison in compared]
+    reversed_ = [c for c, outcome, _ in verdicts if outcome == WORSE]
+    ties = [(c, why) for c, outcome, why in verdicts if outcome not in (BETTER, WORSE)]
     new = [metric for _, metric in named if metric.endswith(suffix)]  # of a second engine not the rest again
     evidence = [_values(rows, pairs, metric) for metric in dict.fromkeys(new)]
-    evidence += _listed("As stated", [c for c, verdict, _ in weighed if verdict == BETTER], new, len(pairs))
+    evidence += _listed("As stated", [c for c, outcome, _ in verdicts if outcome == BETTER], new, len(pairs))
     evidence += _listed("The other way round", reversed_, new, len(pairs))
     evidence += _listed("Not told apart", [c for c, _ in ties], new, len(pairs))
     if reversed_:
@@ -114,7 +114,7 @@ def _order(results: Results, rows: dict[str, Row], pairs: Sequence[Above], suffi
         return Finding(HOLDS, " ".join(evidence))
     whys = "; ".join(dict.fromkeys(why for _, why in ties))
     trained = {row.name: row for c, _ in ties for row in (c.row, c.reference) if row.trained}
-    return Finding(OPEN, " ".join(evidence), whys, remedy(results, trained.values()))
+    return Finding(OPEN, " ".join(evidence), whys, suggest_command(results, trained.values()))
 
 
 def _values(rows: dict[str, Row], pairs: Sequence[Above], metric: str) -> str:
@@ -133,7 +133,7 @@ def _values(rows: dict[str, Row], pairs: Sequence[Above], metric: str) -> str:
 
 
 LISTED = 3
-"""So many differences are written out; of more, the largest."""
+"""Differences written out, the largest first."""
 
 
 def _listed(word: str, comparisons: Sequence[Comparison], metrics: Collection[str], orders: int) -> list[str]:

@@ -13,7 +13,7 @@ import methods
 from paper_figures.claim_tests.claim import above
 from paper_figures.claim_tests.orders import all_of, ordered
 from paper_figures.common import contrast, paper, statistics, text
-from paper_figures.common.commands import larger_budget, patches, remedy, run_command
+from paper_figures.common.commands import larger_budget, patches, run_command, suggest_command
 from paper_figures.common.evidence import (
     FAILS,
     HOLDS,
@@ -21,8 +21,8 @@ from paper_figures.common.evidence import (
     Finding,
     Reading,
     Undecidable,
-    allowance,
-    need,
+    require_rows,
+    seed_noise,
     whole_grid,
 )
 from paper_figures.common.grid import DIMENSIONS, DISTANCES, Grid, keys
@@ -35,7 +35,7 @@ EARLY_GROUP, LATE_GROUP = ("esrgan", "msrn"), ("espcn", "tbsrn", "swinir", "pecl
 ENOUGH_METHODS = 5
 """Fewer points have no rank correlation worth the name: of four, even perfect order has p = 0.08."""
 ENOUGH_VALIDATIONS = 3
-"""So many validations must lie in the first and in the last quarter of training before a curve is judged."""
+"""Validations that a curve needs in the first and in the last quarter of training."""
 AROUND = 0.05
 """A contrast within this of the paper's 0.1 is "around 0.1": half of it, what rounds to 0.1 from below."""
 
@@ -114,7 +114,7 @@ def convergence(results: Results, reading: Reading) -> Finding:
 
 
 def _iterations(results: Results, reading: Reading) -> Finding:
-    early, late = need(results, *EARLY_GROUP), need(results, *LATE_GROUP[:-1], reading.name)
+    early, late = require_rows(results, *EARLY_GROUP), require_rows(results, *LATE_GROUP[:-1], reading.name)
     most_late, evidence = _late([*early, *late])
     first, last = ([row.best_iteration or 0.0 for row in rows] for rows in (early, late))
     listed = ", ".join(f"{row.title} {text.iterations(row.best_iteration)}" for row in (*early, *late))
@@ -164,7 +164,7 @@ def late(results: Results, reading: Reading) -> Finding:
         row = grid.cells[distance, d]
         _, mine = _quarters(data[(data["distance"] == distance) & (data["dimension"] == d)], row.iterations)
         several = mine["seed"].nunique() > 1
-        change = statistics.between_seeds(mine, "difference") if several else allowance(results, row, grid.mse, "psnr")
+        change = statistics.between_seeds(mine, "difference") if several else seed_noise(results, row, grid.mse, "psnr")
         curve, margin = contrast.mean_over_seeds(mine), change / float(mine["psnr_mse"].mean())
         mean, target = float(curve["contrast"].mean()), paper.contrast(distance)["late"].value
         off = abs(mean - target)
@@ -178,17 +178,17 @@ def late(results: Results, reading: Reading) -> Finding:
     if right == len(grid.cells):
         return Finding(HOLDS, evidence)
     why = f"{right} of {len(grid.cells)} cells lie clearly above zero and around 0.1, none clearly elsewhere"
-    return Finding(OPEN, evidence, why, remedy(results, grid.rows))
+    return Finding(OPEN, evidence, why, suggest_command(results, grid.rows))
 
 
 def _by_seed(results: Results, grid: Grid, flags: list[bool], evidence: str) -> Finding:
     """Holds: so in every seed. Does not: in none. Needs two seeds."""
     evidence += f" So in {sum(flags)} of {text.plural(len(flags), 'seed')}."
     if len(flags) < 2:
-        return Finding(OPEN, evidence, "one seed", remedy(results, grid.rows))
+        return Finding(OPEN, evidence, "one seed", suggest_command(results, grid.rows))
     if all(flags) or not any(flags):
         return Finding(HOLDS if flags[0] else FAILS, evidence)
-    return Finding(OPEN, evidence, "the seeds disagree", remedy(results, grid.rows))
+    return Finding(OPEN, evidence, "the seeds disagree", suggest_command(results, grid.rows))
 
 
 def early(results: Results, reading: Reading) -> Finding:
@@ -243,4 +243,4 @@ def smoother(results: Results, reading: Reading) -> Finding:
         return Finding(HOLDS, evidence)
     if rising < _ALPHA:
         return Finding(FAILS, evidence)
-    return Finding(OPEN, evidence, "no clear trend over trainings", remedy(results, grid.rows))
+    return Finding(OPEN, evidence, "no clear trend over trainings", suggest_command(results, grid.rows))

@@ -1,4 +1,4 @@
-"""The commands that would supply what results lack."""
+"""Commands that supply what the results lack."""
 
 from __future__ import annotations
 
@@ -9,11 +9,11 @@ from benchmark import config
 from paper_figures.common.results import Results, Row
 
 SEEDS = 3
-"""What "more seeds" asks for first."""
+"""Seeds to suggest first."""
 
 
 def run_command(results: Results, wanted: Iterable[str], options: dict[str, str] | None = None) -> str:
-    """The command behind the results at hand, with ``--methods`` replaced by ``wanted``, and ``options`` set."""
+    """The recorded command of these results with ``--methods`` replaced by ``wanted`` and ``options`` set."""
     provenance = results.reference.get("provenance")
     recorded = provenance.get("command") if isinstance(provenance, dict) else None
     start = ["python", "-m", "benchmark", "run"]
@@ -21,7 +21,9 @@ def run_command(results: Results, wanted: Iterable[str], options: dict[str, str]
         words = shlex.split(str(recorded))
     except ValueError:  # an unbalanced quote: not a command this program recorded
         words = start
-    words = _set_option(words if words[:4] == start else start, "--methods", ",".join(wanted))
+    of = {row.name: row.of for row in results.rows if row.of}
+    named = dict.fromkeys(of.get(name, name) for name in wanted)
+    words = _set_option(words if words[:4] == start else start, "--methods", ",".join(named))
     if max(results.seeds) > 0:
         words = _set_option(words, "--seeds", str(max(results.seeds) + 1))
     for option, value in (options or {}).items():
@@ -40,8 +42,8 @@ def _set_option(words: list[str], option: str, value: str) -> list[str]:
     return [*kept[:4], option, value, *kept[4:]]
 
 
-def remedy(results: Results, rows: Iterable[Row]) -> str:
-    """The command for more of the same: seeds first, then the next larger budget, then seeds again."""
+def suggest_command(results: Results, rows: Iterable[Row]) -> str:
+    """A command that may decide: more seeds first, then the next larger budget, then more seeds again."""
     names = [row.name for row in rows]
     seeds = len(results.seeds)
     larger = larger_budget(results)
@@ -51,7 +53,7 @@ def remedy(results: Results, rows: Iterable[Row]) -> str:
 
 
 def larger_budget(results: Results) -> dict[str, str]:
-    """Options of the smallest preset with a larger budget than this run's; empty where there is none."""
+    """Options of the smallest preset with a larger budget than this run's; empty if there is none."""
     presets = {name: config.load(name).train for name in config.presets()}
     sizes = {name: train.iterations * train.batch_size for name, train in presets.items()}
     larger = [name for name in sorted(sizes, key=lambda name: sizes[name]) if sizes[name] > patches(results) > 0]
@@ -61,14 +63,14 @@ def larger_budget(results: Results) -> dict[str, str]:
 
 
 def preset(results: Results, name: str) -> dict[str, str]:
-    """Options that give a run like this one the budget of a preset, also where its iterations were set by hand."""
+    """Options that give a run like this one the budget of a preset, even if its iterations were set by hand."""
     own = str(results.setting("preset"))
     by_hand = own in config.presets() and config.load(own).train.iterations != results.setting("train.iterations")
     return {"--preset": name} | ({"--iterations": str(config.load(name).train.iterations)} if by_hand else {})
 
 
 def patches(results: Results) -> int:
-    """Patches that a training saw, iterations × batch size; 0 where nothing was trained or it is not known."""
+    """Patches that a training saw (iterations × batch size); 0 if nothing was trained or the size is not recorded."""
     iterations = max((row.iterations for row in results.rows if row.trained), default=0)
     batch = results.setting("train.batch_size")
     return iterations * batch if isinstance(batch, int) else 0

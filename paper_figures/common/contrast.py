@@ -60,14 +60,14 @@ def _cells(grid: Grid, distance: str) -> dict[int, Row]:
 
 
 def _curve(results: Results, row: Row, seed: int) -> pd.Series:
-    """Validation PSNR by iteration, without iteration 0, for which a log axis has no place."""
+    """Validation PSNR by iteration, without iteration 0, which a log axis cannot show."""
     history = results.history
     mine = history[(history["method"] == row.name) & (history["seed"] == seed) & (history["iteration"] > 0)]
     return mine.drop_duplicates("iteration", keep="last").set_index("iteration")["val_psnr"]
 
 
 def draw_contrast(results: Results, distance: str) -> Drawing:
-    """A row of panels a grid (as described, and as printed where that was run), one curve a dimension."""
+    """One row of panels per grid (as described, and as printed if that was run), one curve per dimension."""
     ablations = [grid for grid in grids(results) if grid.mse is not None and _cells(grid, distance)]
     if not ablations:
         raise NothingToDraw(f"needs the training with MSE alone and one with the {distance.capitalize()} distance")
@@ -94,7 +94,7 @@ def draw_contrast(results: Results, distance: str) -> Drawing:
 
 
 def _is_narrow(data: pd.DataFrame, distance: str) -> bool:
-    """Whether the curves take so little of the paper's range that they would not be told apart in it."""
+    """Whether the curves span too little of the paper's range to be told apart in it."""
     printed = paper.contrast(distance)
     span = data["contrast"].max() - data["contrast"].min()
     return bool(span < NARROW * (printed["highest"].value - printed["lowest"].value))
@@ -145,7 +145,7 @@ def limits(data: pd.DataFrame, marks: Sequence[float] = ()) -> tuple[float, floa
 
 
 def mean_over_seeds(data: pd.DataFrame) -> pd.DataFrame:
-    """``difference`` and ``contrast`` of one cell by iteration, averaged where all its seeds have a number."""
+    """``difference`` and ``contrast`` of one cell by iteration, averaged over seeds (NaN if one has none)."""
     table = data.pivot_table(index="iteration", columns="seed", values=["difference", "contrast"], dropna=False)
     return pd.DataFrame({c: table[c].mean(axis=1, skipna=False) for c in ("difference", "contrast")})
 

@@ -178,7 +178,7 @@ def marks(results: Results) -> list[str]:
 
 
 def left_out(rows: Sequence[Row], metrics: Collection[str] = tuple(METRICS)) -> list[str]:
-    """What the mark * of a score means here; nothing where it does not occur."""
+    """Meaning of the mark * of a score; empty if it does not occur."""
     lacking = [
         f"{row.title}, {METRICS[metric].label}: {summary.lacking} of {summary.lacking + summary.n}"
         for row in rows

@@ -137,7 +137,7 @@ def label_room() -> float:
 
 
 def _ends(line: pd.Series) -> tuple[float, float]:
-    """The interval, or nothing where there is none."""
+    """Both ends of the interval; the mean twice if there is none."""
     return (line["low"], line["high"]) if np.isfinite(line["low"]) else (line["mean"], line["mean"])
 
 
@@ -145,7 +145,7 @@ def _ends(line: pd.Series) -> tuple[float, float]:
 
 
 def intervals(data: pd.DataFrame) -> str:
-    """What was resampled, and where there is no interval."""
+    """What was resampled, and which points have no interval."""
     rows = data[data["low"].notna()]
     if rows.empty:
         return "No intervals: there are fewer than two different plate texts to resample."

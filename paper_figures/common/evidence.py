@@ -1,10 +1,10 @@
-"""What a claim is decided with: verdicts, what is there to compare, and how sure one may be.
+"""What claims are decided with: outcomes, the rows they need, and the noise threshold of a difference.
 
-A difference must be larger than training anew may make it. With several seeds that is Student's interval of
-their means. With one seed, intervals over plates say nothing about training anew. How much that can change was measured
-with the quick preset on synthetic plates: two seeds of PECL ended 1.03 dB apart, four of ESPCN at most
-0.09 dB; over the second half of their training they had all moved by 0.6 dB or more. So with one
-seed a difference counts only beyond that movement (:func:`allowance`).
+A difference must exceed what another training may change. With several seeds that is Student's interval of their
+means. With one seed, intervals over plates say nothing about another training. How much that changes was measured with
+the quick preset on synthetic plates. Two seeds of PECL ended 1.03 dB apart, four of ESPCN at most 0.09 dB apart. The
+validation PSNR of each varied by 0.6 dB or more over the second half of training. So with one seed a difference counts
+only beyond that range (:func:`seed_noise`).
 """
 
 from __future__ import annotations
@@ -44,7 +44,7 @@ PRINTED = Reading("pecl-printed", "printed", "ablation-printed")
 
 @dataclass(frozen=True)
 class Finding:
-    """What became of a claim: ``evidence`` in numbers; where undecided, why, and the command that would help."""
+    """Outcome of a claim with its ``evidence`` in numbers. If undecided: the reason and the command that would help."""
 
     outcome: str
     evidence: str = ""
@@ -53,14 +53,14 @@ class Finding:
 
 
 class Undecidable(Exception):
-    """There is too little to test. Arguments: why, and the command that supplies what is missing."""
+    """Results are missing for a test. Arguments: the reason, and the command that supplies them."""
 
 
-# -- what is there ---------------------------------------------------------------------------------
+# -- the rows a claim needs ------------------------------------------------------------------------
 
 
-def need(results: Results, *names: str) -> list[Row]:
-    """The rows of these names. Raises Undecidable where one is missing or was made under other conditions."""
+def require_rows(results: Results, *names: str) -> list[Row]:
+    """The rows of these names. Raises Undecidable if a row is missing or was made under other conditions."""
     absent = [name for name in names if results.row(name) is None]
     if absent:
         titles = ", ".join(methods.get(name).title for name in absent)
@@ -74,7 +74,7 @@ def need(results: Results, *names: str) -> list[Row]:
 
 
 def mse_alone(results: Results, pecl: Row) -> Row:
-    """PECL's network trained with the pixel loss alone. Raises Undecidable where there is none."""
+    """PECL's network trained with the pixel loss alone. Raises Undecidable if there is none."""
     for row in results.rows:
         same = row.family == grid.FAMILY and row.options.get("network") == pecl.options.get("network")
         if same and row.options.get("term") == "none" and not row.differs:
@@ -83,69 +83,69 @@ def mse_alone(results: Results, pecl: Row) -> Row:
 
 
 def whole_grid(results: Results, reading: Reading) -> Grid:
-    """The ablation of a reading: all eight cells, and MSE alone. Raises Undecidable where something is missing."""
+    """The ablation of a reading: all eight cells, and MSE alone. Raises Undecidable if a row is missing."""
     ablation = grid.find(results, reading.term)
     lacking = [name for name, row in ablation.places if row is None] if ablation else ["cells"]
     if ablation is None or lacking:
         members = ["pecl-mse", *(name for name in methods.names(reading.group) if name != "pecl-mse")]
         absent = [name for name in members if results.row(name) is None]
         raise Undecidable(f"no result of the ablation's {'; '.join(lacking)}", run_command(results, absent or members))
-    need(results, *(row.name for row in ablation.rows))
+    require_rows(results, *(row.name for row in ablation.rows))
     return ablation
 
 
-# -- how sure one may be ---------------------------------------------------------------------------
+# -- noise between trainings -----------------------------------------------------------------------
 
 
-def weigh(results: Results, comparison: Comparison) -> tuple[str, str]:
-    """The verdict of a comparison, and why it is a tie or nothing: it must exceed what training anew may change."""
-    interval, verdict = comparison.interval, comparison.verdict
-    if verdict == UNKNOWN:
+def verdict(results: Results, comparison: Comparison) -> tuple[str, str]:
+    """Verdict of a comparison, and why it decides nothing. A difference must exceed :func:`noise_threshold`."""
+    interval, outcome = comparison.interval, comparison.verdict
+    if outcome == UNKNOWN:
         return UNKNOWN, f"only {text.plural(interval.clusters, 'plate text')} in common"
-    if verdict == TIE:
+    if outcome == TIE:
         return TIE, "a tie"
-    change = room(results, comparison)
-    return (TIE, anew(change, comparison)) if abs(interval.value) <= change else (verdict, "")
+    change = noise_threshold(results, comparison)
+    return (TIE, why_undecided(change, comparison)) if abs(interval.value) <= change else (outcome, "")
 
 
-def room(results: Results, comparison: Comparison) -> float:
-    """What training anew may change in a difference, in the unit of the stored scores; 0 where nothing is trained."""
+def noise_threshold(results: Results, comparison: Comparison) -> float:
+    """What another training may change in a difference, in the unit of the stored scores; 0 if nothing is trained."""
     row, other, metric = comparison.row, comparison.reference, comparison.metric
     if not (row.trained or other.trained):
         return 0.0
     if comparison.interval.seeds == 1:
-        return allowance(results, row, other, metric)
+        return seed_noise(results, row, other, metric)
     paired = statistics.pairs(results.plates_of(row), results.plates_of(other), metric)
     student, means = statistics.between_seeds(paired, "difference"), statistics.seed_means(paired, "difference")
-    # Student's interval of two seeds is so wide that nothing would be decided where one seed decides: beyond what
-    # one seed must exceed, and beyond what the seeds are apart, is enough.
-    return min(student, max(allowance(results, row, other, metric), float(means.max() - means.min())))
+    # Student's interval of two seeds is so wide that they would decide less than one seed. So it is enough to exceed
+    # both the noise of one seed and the distance between the seeds.
+    return min(student, max(seed_noise(results, row, other, metric), float(means.max() - means.min())))
 
 
-def allowance(results: Results, row: Row, other: Row, metric: str) -> float:
+def seed_noise(results: Results, row: Row, other: Row, metric: str) -> float:
     """What another seed may change in a difference of two methods, in the unit of the stored scores.
 
-    The most that either one's validation PSNR moved over the second half of training, at least ``FLOOR``
-    standard deviations over plates. Infinite for scores other than PSNR: nothing in one training says how
-    much another would change a reading, or the blocks that a network leaves.
+    The larger range of validation PSNR over the second half of training, at least ``FLOOR`` standard deviations
+    over plates. Infinite for scores other than PSNR: one training does not say how much another would change a
+    reading or the blocks that a network leaves.
     """
     if not metric.startswith("psnr"):
         return math.inf
     spread = max(method.scores["psnr"].sd for method in (row, other))
     if not spread > 0:
         return math.inf
-    return max(FLOOR * spread, moved(results, row), moved(results, other))
+    return max(FLOOR * spread, late_psnr_range(results, row), late_psnr_range(results, other))
 
 
-def moved(results: Results, row: Row) -> float:
-    """Range of a method's validation PSNR over the second half of its training, dB; 0 where none is stored."""
+def late_psnr_range(results: Results, row: Row) -> float:
+    """Range of a method's validation PSNR over the second half of its training, dB; 0 if none is stored."""
     mine = results.history[results.history["method"] == row.name]
     late = mine[(mine["iteration"] >= mine["iteration"].max() / 2) & np.isfinite(mine["val_psnr"].astype(float))]
     return max((float(psnr.max() - psnr.min()) for _, psnr in late.groupby("seed")["val_psnr"]), default=0.0)
 
 
-def anew(change: float, comparison: Comparison) -> str:
-    """Why a difference that training anew may change by so much decides nothing."""
+def why_undecided(change: float, comparison: Comparison) -> str:
+    """Why a difference decides nothing if another training may change it by ``change``."""
     kind, seeds = METRICS[comparison.metric], comparison.interval.seeds
     start = "one seed" if seeds == 1 else f"{seeds} seeds"
     if math.isinf(change):

@@ -44,17 +44,17 @@ class Grid:
 
     @property
     def heading(self) -> str:
-        """What sets the grid apart, as a figure's heading."""
+        """Heading of the grid in a figure: title and what its term means."""
         return f"{self.title}: {_MEANINGS[self.term]}"
 
     @property
     def title(self) -> str:
-        """The same in two words."""
+        """Short title of the grid."""
         return _TITLES[self.term]
 
     @property
     def rows(self) -> list[Row]:
-        """What is there, MSE first, then Euclidean and Manhattan by dimension."""
+        """The rows that have results: MSE first, then Euclidean and Manhattan by dimension."""
         return [row for _, row in self.places if row is not None]
 
     @property
@@ -87,7 +87,7 @@ def grids(results: Results) -> list[Grid]:
 
 def find(results: Results, term: str) -> Grid | None:
     """The grid of that term, ``attract`` or ``printed``; None where fewer than two of its rows are there."""
-    rows = [row for row in results.rows if row.family == FAMILY]
+    rows = [row for row in results.rows if row.family == FAMILY and row.groups != ("sweep",)]
     rows.sort(key=lambda row: not row.only_ablation)  # of two equal trainings the one made for the grid
     mse = [row for row in rows if row.options.get("term") == "none" and row.options.get("network") == "paper"]
     mine = [row for row in rows if _PINNED[term].items() <= row.options.items() and _key(row) in keys()]

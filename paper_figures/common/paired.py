@@ -24,7 +24,7 @@ class Comparison:
     """In the unit of the stored scores."""
     test: Test
     corrected: float
-    """The test's p-value after Holm's correction; NaN where nothing could be tested."""
+    """The test's p-value after Holm's correction; NaN if nothing could be tested."""
 
     @property
     def decided(self) -> bool:

@@ -69,12 +69,12 @@ def values() -> dict[tuple[str, str], PaperValue]:
 
 
 def value(method: str, metric: str) -> PaperValue | None:
-    """The paper's value, or None where it states none."""
+    """The paper's value, or None if it states none."""
     return values().get((method, metric))
 
 
 def score(method: str, metric: str) -> str:
-    """The cell of Table 1 as printed, ``25.13 ± 2.46``; empty where there is none."""
+    """The cell of Table 1 as printed, ``25.13 ± 2.46``; empty if there is none."""
     median, deviation = value(method, metric), value(method, f"{metric}_sd")
     if median is None:
         return ""

@@ -48,7 +48,7 @@ def conditions(results: Results) -> list[Condition]:
     """The paper's conditions beside those of this run."""
     data = results.reference["data"]
     same_split = data.get("protocol") == "paper"
-    judge = results.reference.get("judge") or {}
+    engine = results.reference.get("judge") or {}
     return [
         Condition(
             "plates",
@@ -91,9 +91,9 @@ def conditions(results: Results) -> list[Condition]:
             "studio range (16–235) gives 1.32 dB more",
         ),
         Condition(
-            "judge",
+            "OCR engine",
             "PaddleOCR, its confidence; its version, and whether it also detects, are not stated",
-            str(judge.get("name")) if judge else "none",
+            str(engine.get("name")) if engine else "none",
             "confidences of two recognisers do not compare",
         ),
     ]

@@ -70,7 +70,7 @@ class Tile:
 
 @dataclass(frozen=True)
 class Block:
-    """Tiles that belong together, below a heading of words and, where there is one, a plate's number."""
+    """Tiles that belong together, under a heading with a plate's number if there is one."""
 
     tiles: Sequence[Tile]
     heading: str = ""
@@ -134,7 +134,7 @@ def align(read: str, truth: str) -> list[tuple[str, bool]]:
 
 
 def not_shown(reasons: Sequence[str]) -> list[str]:
-    """A sentence for the caption about pictures that are marked as lacking; nothing where none is."""
+    """A sentence for the caption about pictures marked as missing; empty if none is."""
     reasons = list(dict.fromkeys(reasons))
     more = f"; and {len(reasons) - 3} more" if len(reasons) > 3 else ""
     return [f"Not shown: {'; '.join(reasons[:3])}{more}."] if reasons else []

@@ -10,6 +10,7 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -70,6 +71,8 @@ class Row:
     stale: bool = False
     differs: tuple[str, ...] = ()
     """What sets this row apart from the others (other data, budget, …); only with ``allow_mixed``."""
+    of: str = ""
+    """The method whose selected weights these are, where the row of its name has its last ones."""
 
     @property
     def is_bound(self) -> bool:
@@ -81,8 +84,8 @@ class Row:
 
     @property
     def only_ablation(self) -> bool:
-        """Whether the row belongs in the tables and figures of the ablation and in no other."""
-        return bool(self.groups) and all(group.startswith("ablation") for group in self.groups)
+        """Whether the row belongs in the tables and figures of the ablation or of the sweep, and in no other."""
+        return bool(self.groups) and all(group.startswith(("ablation", "sweep")) for group in self.groups)
 
     @property
     def marks(self) -> str:
@@ -121,6 +124,10 @@ class Results:
 
     def row(self, name: str) -> Row | None:
         return next((row for row in self.rows if row.name == name), None)
+
+    def is_end(self, name: str) -> bool:
+        """Whether the row of that name has the last weights of a training whose selected ones have another."""
+        return any(row.of == name for row in self.rows)
 
     def plates_of(self, row: Row) -> pd.DataFrame:
         """The plates of one method, without the column ``seed`` where it does not depend on one."""
@@ -207,10 +214,11 @@ def load(run: Run, allow_mixed: bool = False) -> Results:
     for entry in sorted(entries, key=lambda e: (_position(e.name), e.name, e.seed)):
         groups.setdefault(entry.name, []).append(entry)
         problems += entry.problems
+    shown = [part for group in groups.values() for part in _split(group)]
     return Results(
         folder=folder,
-        rows=[_row(group) for group in groups.values()],
-        plates=pd.concat([e.plates for group in groups.values() for e in group], ignore_index=True),
+        rows=[_row(group) for group in shown],
+        plates=pd.concat([e.plates for group in shown for e in group], ignore_index=True),
         history=_stack([e.history for group in groups.values() for e in group]),
         infos=[e.info for e in sorted((e for g in groups.values() for e in g), key=lambda e: bool(e.differs))],
         failures=failures,
@@ -230,7 +238,10 @@ class _Entry:
     plates: pd.DataFrame
     history: pd.DataFrame
     stale: bool
+    last: pd.DataFrame
+    """Plates of the last weights, where these are the method as published; else empty."""
     differs: tuple[str, ...] = ()
+    of: str = ""
 
     @classmethod
     def read(cls, result: Result) -> _Entry:
@@ -239,20 +250,21 @@ class _Entry:
         for key in ("title", "data", "config"):  # schema 1 and 2 do not promise them
             if key not in record.model_fields_set:
                 raise ValueError(f"result.json has no usable {key!r}")
-        plates = result.plates().reset_index(drop=True)
-        if plates.empty or {"index", "psnr"} - set(plates):
-            raise ValueError("plates.csv is missing or lacks the scores")
-        if record.data.test != len(plates):
-            raise ValueError(f"plates.csv has {len(plates)} of {record.data.test} plates")
-        for metric in METRICS:
-            column = plates[metric] if metric in plates else pd.Series(np.nan, plates.index)
-            plates[metric] = pd.to_numeric(column.replace({"True": 1, "False": 0}), errors="coerce").astype(float)
+        keys: dict[str, Any] = {"method": name, "seed": seed}
+        plates = _scored(result.plates(), record.data.test, "plates.csv")
+        last = result.plates_last()
+        if len(last):
+            last = _scored(last, record.data.test, "plates_last.csv").assign(**keys)
         history = result.history().apply(pd.to_numeric, errors="coerce")
         if len(history) and {"iteration", "val_psnr"} - set(history):
             raise ValueError("history.csv lacks the columns iteration and val_psnr")
-        keys = {"method": name, "seed": seed}
         tables = plates.assign(**keys), history.assign(**keys)
-        return cls(name, seed, record, result.info, *tables, bool(is_stale(record)))
+        return cls(name, seed, record, result.info, *tables, bool(is_stale(record)), last)
+
+    @property
+    def at_end(self) -> bool:
+        """Whether the selected weights are the last ones."""
+        return self.record.best_iteration >= self.record.iterations
 
     @property
     def problems(self) -> list[str]:
@@ -264,6 +276,19 @@ class _Entry:
             return []
         more = f" and {len(bad) - 1} more" if len(bad) > 1 else ""
         return [f"{self.name} seed {self.seed}: validation PSNR is not a number at iteration {bad.iloc[0]:.0f}{more}"]
+
+
+def _scored(plates: pd.DataFrame, count: int, file: str) -> pd.DataFrame:
+    """The scores of plates as numbers. Raises ValueError where some are missing."""
+    plates = plates.reset_index(drop=True)
+    if plates.empty or {"index", "psnr"} - set(plates):
+        raise ValueError(f"{file} is missing or lacks the scores")
+    if count != len(plates):
+        raise ValueError(f"{file} has {len(plates)} of {count} plates")
+    for metric in METRICS:
+        column = plates[metric] if metric in plates else pd.Series(np.nan, plates.index)
+        plates[metric] = pd.to_numeric(column.replace({"True": 1, "False": 0}), errors="coerce").astype(float)
+    return plates
 
 
 def _failure(result: Result) -> Failure:
@@ -303,13 +328,50 @@ def _position(name: str) -> int:
     return known.index(name) if name in known else len(known)
 
 
+def _split(entries: list[_Entry]) -> list[list[_Entry]]:
+    """The seeds of a method; twice where its last weights are the method as published and all of them are scored: first
+    the selected ones, under a name of their own. Of a seed that was best at its end the two are the same."""
+    if all(entry.last.empty for entry in entries) or any(entry.last.empty and not entry.at_end for entry in entries):
+        return [entries]
+    own = f"{entries[0].name}-selected"
+    selected = [replace(e, name=own, of=e.name, plates=e.plates.assign(method=own)) for e in entries]
+    return [selected, [e if e.last.empty else replace(e, plates=e.last) for e in entries]]
+
+
+def _title(entries: list[_Entry]) -> str:
+    title = entries[0].record.title
+    kinds = {entry.record.selected_as for entry in entries}
+    return f"{title} ({kinds.pop() if len(kinds) == 1 else 'selected'})" if entries[0].of else title
+
+
+def _notes(entries: list[_Entry]) -> tuple[str, ...]:
+    """What results say of themselves, and whether the last weights, which are the method, are not shown."""
+    notes = [note for entry in entries for note in entry.record.notes]
+    record = entries[0].record
+    if any(e.last.empty and not e.at_end and _ends_otherwise(e.record) for e in entries):
+        notes.append(
+            f"{record.title}: these are the weights selected by validation PSNR. Those at the end of training, which "
+            "are the method as published, were not scored plate by plate: run it again."
+        )
+    return tuple(dict.fromkeys(notes))
+
+
+def _ends_otherwise(record: Record) -> bool:
+    """Whether the method's last weights, and not the selected ones, are the method as published."""
+    try:
+        method = methods.get(record.method).method
+        return bool(method.selected_as(SimpleNamespace(**record.options), record.best_iteration, record.iterations))
+    except (methods.UnknownMethod, AttributeError, TypeError):  # a plug-in's, or options of another version
+        return False
+
+
 def _row(entries: list[_Entry]) -> Row:
     record = entries[0].record
     plates = pd.concat([entry.plates for entry in entries])
     there = [metric for metric in METRICS if metric == "psnr" or plates[metric].notna().any()]
     return Row(
         name=entries[0].name,
-        title=record.title,
+        title=_title(entries),
         groups=tuple(record.groups),
         parameters=record.parameters,
         paper_parameters=record.paper_parameters,
@@ -317,12 +379,13 @@ def _row(entries: list[_Entry]) -> Row:
         iterations=record.iterations,
         best_iterations=tuple(entry.record.best_iteration for entry in entries),
         scores={metric: summarise(plates[metric]) for metric in there},
-        notes=tuple(dict.fromkeys(note for entry in entries for note in entry.record.notes)),
+        notes=_notes(entries),
         family=record.family or entries[0].name,
         options=record.options,
         cost=record.cost.as_dict(),
         stale=any(entry.stale for entry in entries),
         differs=tuple(dict.fromkeys(d for entry in entries for d in entry.differs)),
+        of=entries[0].of,
     )
 
 

@@ -29,7 +29,7 @@ FOLDER = "samples"
 TRAINING_EXAMPLES = "exhibits"
 SCALE = 8
 MAX_PIXELS = 24_000_000
-"""A picture that says it is larger is not decoded (three whole CCPD photographs have 2.5 million pixels)."""
+"""A picture whose header gives more is not decoded (three whole CCPD photographs have 2.5 million pixels)."""
 
 _EXHIBIT = re.compile(r"[a-z0-9-]{1,40}\.png")
 _NAME = re.compile(r"(\d{4,9})\.png")
@@ -46,7 +46,7 @@ class Sample:
 
 @dataclass(frozen=True)
 class Score:
-    """What ``plates.csv`` says of one output. A reading is "" where the OCR engine read nothing, None without one.
+    """What ``plates.csv`` says of one output. A reading is "" if the OCR engine read nothing, None without an engine.
 
     ``psnr`` and ``psnr_y`` are in dB (infinite for an exact copy, NaN if unknown), confidences are in [0, 1],
     ``truth`` is the plate.
@@ -62,7 +62,7 @@ class Score:
 
     @property
     def readings(self) -> list[str]:
-        """What was read: by the first OCR engine, by the second; those that there were."""
+        """Texts read by the first and the second OCR engine, if there were any."""
         return [read for read in (self.read, self.read_second) if read is not None]
 
 
@@ -80,12 +80,12 @@ def of_method(results: Results, name: str, seed: int = 0) -> list[int]:
 
 
 def first_seed(results: Results, row: Row) -> int:
-    """The seed whose pictures stand for a method: the run's first, where the method has it."""
+    """The seed whose pictures stand for a method: the run's first seed, if the method has it."""
     return results.seeds[0] if results.seeds[0] in row.seeds else row.seeds[0]
 
 
 def load(results: Results, name: str, index: int, seed: int = 0) -> Sample:
-    """LR, output and HR of one test plate. Raises NothingToDraw, with the reason, where that cannot be had."""
+    """LR, output and HR of one test plate. Raises NothingToDraw with the reason if a picture is missing or unusable."""
     folder = _folder(results, name, seed)
     file = None if folder is None else folder / f"{index:04}.png"
     if file is None or not file.is_file():
@@ -105,12 +105,12 @@ def load(results: Results, name: str, index: int, seed: int = 0) -> Sample:
 
 
 def enlarge(lr: np.ndarray, times: int = SCALE) -> np.ndarray:
-    """Every pixel ``times`` × ``times`` times."""
+    """Enlarge by repeating every pixel ``times`` × ``times`` times."""
     return lr.repeat(times, axis=0).repeat(times, axis=1)
 
 
 def score(results: Results, name: str, index: int, seed: int = 0) -> Score | None:
-    """What was scored of this output; None where ``plates.csv`` has no such plate."""
+    """Scores of this output; None if ``plates.csv`` has no such plate."""
     line = _line(results, name, index, seed)
     if line is None:
         return None
@@ -127,17 +127,17 @@ def score(results: Results, name: str, index: int, seed: int = 0) -> Score | Non
 
 
 def training_examples(results: Results, table: str, columns: tuple[str, ...]) -> pd.DataFrame:
-    """A table of training examples, all cells text. Raises NothingToDraw where it is missing or lacks ``columns``."""
+    """A table of training examples, all cells text. Raises NothingToDraw if it is missing or lacks ``columns``."""
     file = results.folder / HR / "seed0" / TRAINING_EXAMPLES / table
     if results.row(HR) is None or not file.is_file():
         raise NothingToDraw("the run keeps no pictures of training data (made by an older version, or not finished)")
-    found = read_table(file, dtype=str, keep_default_na=False)
-    if found.columns.empty or file.parent.is_symlink():
+    examples = read_table(file, dtype=str, keep_default_na=False)
+    if examples.columns.empty or file.parent.is_symlink():
         raise NothingToDraw(f"{_short(file)} cannot be read")
-    lacking = [column for column in columns if column not in found]
-    if lacking or found.empty:
+    lacking = [column for column in columns if column not in examples]
+    if lacking or examples.empty:
         raise NothingToDraw(f"{_short(file)} " + (f"lacks {', '.join(lacking)}" if lacking else "lists no picture"))
-    return found
+    return examples
 
 
 def training_example(results: Results, file: str) -> np.ndarray:
@@ -149,7 +149,7 @@ def training_example(results: Results, file: str) -> np.ndarray:
 
 
 def read_picture(file: Path) -> np.ndarray:
-    """A PNG of the results folder: uint8 H×W×3. Raises NothingToDraw for anything else, and for too large a one."""
+    """A PNG of the results folder: uint8 H×W×3. Raises NothingToDraw for anything else or if too large."""
     if file.parent.is_symlink():
         raise NothingToDraw(f"{_short(file.parent)} is a symbolic link, which is not followed")
     try:
@@ -172,7 +172,12 @@ def _folder(results: Results, name: str, seed: int) -> Path | None:
     """Where a method's pictures are; None for a name that is no folder's name (names come from files)."""
     if name in ("", ".", "..") or re.search(r"[/\\\x00]", name):
         return None
-    return results.folder / name / f"seed{seed}" / FOLDER
+    row = results.row(name)
+    if row is not None and row.of:
+        return results.folder / row.of / f"seed{seed}" / FOLDER
+    folder = results.folder / name / f"seed{seed}"
+    last = folder / f"{FOLDER}_last"  # which a seed lacks that was best at its end
+    return last if results.is_end(name) and last.is_dir() else folder / FOLDER
 
 
 def _short(file: Path) -> str:
@@ -195,7 +200,7 @@ def _number(value: Any) -> float:
 
 
 def _text(value: Any, confidence: float) -> str | None:
-    """A cell with text; an empty one of a plate that was read is a plate of which nothing was read."""
+    """Text of a cell. Empty text of a plate that has a confidence means that nothing was read."""
     if isinstance(value, str) and value:
         return value
     return None if math.isnan(confidence) else ""

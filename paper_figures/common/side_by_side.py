@@ -1,4 +1,4 @@
-"""Test plates side by side, as several methods show them: what the qualitative figures have in common."""
+"""Test plates side by side, upscaled by several methods: shared by the qualitative figures."""
 
 from __future__ import annotations
 
@@ -17,13 +17,13 @@ from paper_figures.common.results import HR, Results, Row
 from paper_figures.common.samples import Sample, Score
 
 QUANTILES = (0.1, 0.5, 0.9)
-"""Of the test plates' size: which plates are shown."""
+"""Quantiles of test plate size whose nearest plates are shown."""
 COLUMNS = 5
 
 
 @dataclass(frozen=True)
 class Column:
-    """A method and the name it goes by in the figure."""
+    """A method and its title in the figure."""
 
     row: Row
     title: str
@@ -120,7 +120,7 @@ def choose(results: Results, rows: Sequence[Row]) -> Choice:
 
 
 def load(results: Results, columns: Sequence[Column], index: int) -> list[Sample | str]:
-    """The pictures of one plate, one for each column, or the reason why there is none."""
+    """The pictures of one plate, one for each column, or the reason why it is missing."""
     loaded: list[Sample | str] = []
     for row in (column.row for column in columns):
         try:
@@ -138,7 +138,7 @@ def load(results: Results, columns: Sequence[Column], index: int) -> list[Sample
 
 
 def _readings(results: Results, score: Score | None) -> tuple[Reading, ...]:
-    """A line for each judge of the run."""
+    """One line per OCR engine of the run."""
     truth = score.truth if score is not None else ""
     first, second = (score.read, score.read_second) if score is not None else (None, None)
     lines = [Reading(first, truth)] if results.has_readings else []
@@ -173,7 +173,7 @@ def caption(
         "Above each output are its PSNR (RGB) and its PSNR_Y, in dB."
         if luma
         else "Above each output is its PSNR (RGB).",
-        *_judges(results),
+        *_ocr_engines(results),
         *([f"Outputs are those of seed {', '.join(map(str, seeds))}."] if len(results.seeds) > 1 and seeds else []),
         pictures.NOTICE,
         *conventions.marks(results),
@@ -181,15 +181,18 @@ def caption(
     ]
 
 
-def _judges(results: Results) -> list[str]:
+def _ocr_engines(results: Results) -> list[str]:
     names = [
         str((results.reference.get(key) or {}).get("name") or "unnamed")
         for key, read in (("judge", results.has_readings), ("second_judge", results.has_second_readings))
         if read
     ]
     if not names:
-        return ["No plate was read (no OCR judge)."]
-    who = f"the judge ({names[0]})" if len(names) == 1 else f"the judges (first line {names[0]}, second {names[1]})"
+        return ["No plate was read (no OCR engine)."]
+    if len(names) == 1:
+        who = f"the OCR engine ({names[0]})"
+    else:
+        who = f"the OCR engines (first line {names[0]}, second {names[1]})"
     return [
         f"Below it is what {who} read: characters that are wrong or missing are underlined and red, ✓ says that "
         "all are right."

@@ -230,7 +230,7 @@ def between_seeds(frame: pd.DataFrame, metric: str) -> float:
 
 @dataclass(frozen=True)
 class Test:
-    """A two-sided test that differences are centred on 0. ``p`` is NaN where there was nothing to test."""
+    """A two-sided test that differences are centred on 0. ``p`` is NaN if there was nothing to test."""
 
     p: float
     name: str

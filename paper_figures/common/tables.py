@@ -13,11 +13,13 @@ from paper_figures.common import text
 
 @dataclass(frozen=True)
 class Cell:
-    """Plain text; ``rank`` 1 is the best, 2 the second best; ``marks`` are raised behind the text."""
+    """Plain text; ``rank`` 1 is the best, 2 the second best; ``marks`` are raised behind the text, and ``beneath`` is a
+    second line that stands back behind it."""
 
     text: str = text.DASH
     rank: int = 0
     marks: str = ""
+    beneath: str = ""
 
 
 @dataclass(frozen=True)
@@ -33,11 +35,15 @@ class Column:
 
 @dataclass(frozen=True)
 class Table:
-    """Columns of equal length, the names of the rows first; a rule is drawn above the rows in ``rules``."""
+    """Columns of equal length, the names of the rows first; a rule is drawn above the rows in ``rules``.
+
+    ``narrow``: it fits one column of a two-column page.
+    """
 
     title: str
     columns: list[Column]
     rules: tuple[int, ...] = ()
+    narrow: bool = False
 
     @property
     def rows(self) -> list[tuple[Cell, ...]]:

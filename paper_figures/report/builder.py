@@ -32,11 +32,11 @@ from paper_figures.report.missing import Missing, missing_methods
 
 # First things first; a file that is not named here follows in alphabetical order.
 _ORDER = (
-    "claims", "table1", "comparisons", "forest", "paper_comparison", "left_open", "convergence", "qualitative",
-    "ablation", "ablation_psnr", "ablation_reading", "contrast_euclidean", "contrast_manhattan", "qualitative_ablation",
-    "distortion_maps", "distortion_scores", "readings", "loss_weights", "calibration", "calibration_table",
-    "abstention",
-    "plate_height", "inference", "leaks", "cost", "training_plates", "patches",
+    "claims", "table1", "table1_full", "comparisons", "forest", "paper_comparison", "left_open", "convergence",
+    "qualitative", "ablation", "ablation_psnr", "ablation_reading", "contrast_euclidean", "contrast_manhattan",
+    "qualitative_ablation", "distortion_maps", "distortion_scores", "readings", "weight_sweep", "loss_weights",
+    "calibration", "calibration_table", "abstention", "plate_height", "inference", "leaks", "cost", "training_plates",
+    "patches",
 )  # fmt: skip
 _TRACE = "error.txt"
 _SUFFIXES = ("csv", "md", "tex", "pdf", "png", "html", _TRACE)
@@ -148,7 +148,7 @@ def _chosen(only: Iterable[str] | None) -> dict[str, ModuleType]:
 
 
 def _fault(title: str, name: str, error: Exception) -> str:
-    """One line on what failed."""
+    """One line that says what failed."""
     reason = text.one_line(first_line(error))
     kind = "" if reason == type(error).__name__ else f"{type(error).__name__}: "
     return f"{title} could not be made: {kind}{reason} (traceback in {name}.{_TRACE})"
@@ -170,7 +170,7 @@ def _encode(drawing: Drawing, name: str, title: str) -> dict[str, bytes]:
 
 
 def _write(folder: Path, name: str, contents: dict[str, bytes], error: Exception | None = None) -> list[Path]:
-    """Write the files of ``name``; those of an earlier report that this one does not renew are removed."""
+    """Write the files of ``name``; files of an earlier report that this one does not write are removed."""
     if error is not None:
         contents = {**contents, _TRACE: text.harmless("".join(traceback.format_exception(error))).encode()}
     for suffix in _SUFFIXES:

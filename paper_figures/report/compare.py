@@ -1,4 +1,4 @@
-"""Two runs beside each other: what differs in how they were made, and in what came out of it.
+"""Comparison of two runs: differences in their conditions and in their scores.
 
 The difference is B − A of means. Where both runs have the same test plates it is taken plate by plate and has an
 interval; otherwise it is only the difference of two means, and is marked as that.
@@ -34,7 +34,7 @@ UNPAIRED = "°"
 
 @dataclass(frozen=True)
 class Difference:
-    """A method's metric in both runs. ``found`` is B − A in the unit of stored scores, None where a run lacks it."""
+    """A method's metric in both runs. ``interval`` is B − A in the unit of stored scores, None if a run lacks it."""
 
     name: str
     title: str
@@ -56,14 +56,14 @@ class Comparison:
 
     @property
     def names(self) -> tuple[str, str]:
-        """What the two are called: their folders' names, with the folders above where these are equal."""
+        """Names of the two runs: their folders' names, with the folder above if these are equal."""
         first, second = self.a.folder.resolve(), self.b.folder.resolve()
         parts = 1 if first.name != second.name else 2
         return "/".join(first.parts[-parts:]), "/".join(second.parts[-parts:])
 
 
 def find(results: Path, word: str) -> Run:
-    """A run by its name in the folder ``results``, or by its path. Raises UserError where there is neither."""
+    """The run with this name in the folder ``results`` or at this path. Raises UserError if there is neither."""
     if Path(word).name == word and (results / word).is_dir():
         return find_run(results, word)
     if Path(word).is_dir():
@@ -92,12 +92,12 @@ def compare(a: Run, b: Run, allow_mixed: bool = False) -> Comparison:
 def _same_plates(a: Results, b: Results) -> bool:
     """Whether both were scored on the plates of one fingerprint, split alike."""
     first, second = a.reference["data"], b.reference["data"]
-    has_fingerprint = first.get("fingerprint") is not None
+    has_fingerprint = bool(first.get("fingerprint"))
     return has_fingerprint and all(first.get(key) == second.get(key) for key in ("fingerprint", "protocol", "test"))
 
 
 def _difference(a: Results, b: Results, name: str, metric: str, together: bool) -> Difference | None:
-    """None where neither run has the score."""
+    """None if neither run has the score."""
     row_a, row_b = a.row(name), b.row(name)
     before, after = _mean(row_a, metric), _mean(row_b, metric)
     title = next((row.title for row in (row_b, row_a) if row), name)
@@ -222,7 +222,7 @@ def _ends(each: Difference) -> str:
 
 
 def sentences(comparison: Comparison) -> list[str]:
-    """What A and B are, and how far they can be compared."""
+    """Names of A and B, and the limits of the comparison."""
     a, b = comparison.names
     lines = [f"A: {a}. B: {b}."]
     paired = [each.interval for each in comparison.differences if each.paired and each.interval]
@@ -267,7 +267,7 @@ def frame(comparison: Comparison) -> pd.DataFrame:
 
 
 def write(comparison: Comparison, out: Path | None = None) -> list[Path]:
-    """Write ``compare-RUN_B.md`` and ``.csv`` to ``out``, or to ``RUN_A/report``. Raises UserError where that fails."""
+    """Write ``compare-RUN_B.md`` and ``.csv`` to ``out``, or to ``RUN_A/report``. Raises UserError if that fails."""
     folder = out or comparison.a.folder / FOLDER
     stem = f"compare-{comparison.b.folder.resolve().name}"
     drawing = Drawing(frame(comparison), sentences(comparison), tables=to_tables(comparison))
@@ -285,7 +285,7 @@ def write(comparison: Comparison, out: Path | None = None) -> list[Path]:
 
 
 def show(comparison: Comparison, written: list[Path], console: Console | None = None) -> None:
-    """Print the tables, what they rest on, and what was written."""
+    """Print the tables, the sentences below them, and the files written."""
     console = console or Console()
     for table in to_tables(comparison):
         console.print(terminal.table(table))

@@ -43,7 +43,7 @@ class Report:
     broken: dict[str, Exception] = field(default_factory=dict)
     """What failed by a fault of this program's, by name; ``problems`` has a line on each."""
     left_out: list[str] = field(default_factory=list)
-    """Titles of what shows plates, where those were not wanted."""
+    """Titles of what was left out because it shows plates."""
     page: Path | None = None
-    """The pages that show everything, Markdown and HTML; None where only a part was asked for."""
+    """The pages that show everything, Markdown and HTML; None for a report of selected parts."""
     html: Path | None = None

@@ -8,10 +8,10 @@ from typing import Any, NamedTuple
 from benchmark.scoring.metrics import METRICS
 from benchmark.scoring.plausibility import unread_plates
 from paper_figures.common import text
+from paper_figures.common.columns import shown
 from paper_figures.common.drawing import Drawing
 from paper_figures.common.evidence import EARLY, FAILS, HOLDS, OPEN
 from paper_figures.common.results import HR, Results, Row
-from paper_figures.table1 import shown
 
 OURS = "pecl"
 """The paper's own method, whose place is told."""
@@ -158,7 +158,7 @@ def facts(results: Results, missing: int, problems: int) -> list[Fact]:
 
 
 def _leaks(data: dict[str, Any]) -> list[Fact]:
-    """How many test plates training has seen, where it has seen any."""
+    """Number of test plates that training has seen, if any."""
     leaks = data.get("leaks")
     if not isinstance(leaks, dict) or not leaks.get("test_plates_seen"):
         return []

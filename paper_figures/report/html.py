@@ -105,7 +105,7 @@ def _short(title: str) -> str:
 
 
 def columns_of(table: Table) -> list[tuple[Column, str]]:
-    """The columns, each with its class: ``number`` or, where it has sentences or commands in it, ``words``."""
+    """The columns, each with its class: ``words`` if it holds sentences or commands, else ``number``."""
     columns = []
     for i, column in enumerate(table.columns):
         words = column.prose or column.code or any(len(cell.text) > LONG for cell in column.cells)

@@ -73,7 +73,7 @@ class Picture:
 
     @property
     def decibel(self) -> str:
-        """PSNR as it is shown; empty where there is none."""
+        """PSNR as shown; empty if there is none."""
         return "" if math.isnan(self.psnr) else f"{text.number(self.psnr)} dB"
 
 
@@ -177,7 +177,7 @@ def _mark_best(pictures: list[Picture]) -> list[Picture]:
 
 
 def _readings(results: Results, score: Score | None) -> list[Reading]:
-    """Of the first and the second OCR engine, as far as there are any; named only where there are two."""
+    """Texts of the first and second OCR engine. The engines are named only if there are two."""
     if score is None:
         return []
     names = [(results.reference.get(key) or {}).get("name", key) for key in ("judge", "second_judge")]

@@ -9,15 +9,20 @@ from paper_figures.common import text
 from paper_figures.common.drawing import Drawing
 from paper_figures.common.tables import Cell, Column, Table
 
-_NEEDS = r"% needs \usepackage{array,booktabs}, and \usepackage[T1]{fontenc} with pdflatex"
+_NEEDS = r"% needs \usepackage{array,booktabs,xcolor}, and \usepackage[T1]{fontenc} with pdflatex"
 _CHARACTERS = 122
 """Of \\scriptsize, about so many stand in a line across both columns of a page, two for each gap included."""
 
 
 def document(drawing: Drawing, name: str, title: str) -> str:
-    """A float ``table*`` for each table, so that each fits on a page; notes and sentences stand below the last."""
+    """A float for each table, so that each fits on a page; notes and sentences stand below the last.
+
+    A narrow table stands in one column, as a paper prints it: its caption above, the conditions in a line below.
+    """
     title = re.sub(r"^(Table|Figure) \d+\. ", "", title)  # LaTeX counts for itself
     floats = []
+    if [part.narrow for part in drawing.tables] == [True]:
+        return f"{_NEEDS}\n{_narrow(drawing, name, title)}\n"
     for letter, part in zip(string.ascii_lowercase, drawing.tables, strict=False):
         size = r"\scriptsize" if _natural_width(part) <= _CHARACTERS else r"\tiny"
         lines = [r"\begin{table*}", rf"\centering{size}\setlength{{\tabcolsep}}{{3pt}}"]
@@ -29,6 +34,20 @@ def document(drawing: Drawing, name: str, title: str) -> str:
     return "\n".join([_NEEDS, *floats, *words]) + "\n"
 
 
+def _narrow(drawing: Drawing, name: str, title: str) -> str:
+    sentences = " ".join(_set(words) for words in (f"{title}.", *filter(None, drawing.caption)))
+    below = " ".join(_set(words) for words in drawing.conditions if words)
+    return "\n".join([
+        r"\begin{table}",
+        r"\centering\footnotesize\setlength{\tabcolsep}{3pt}",
+        rf"\caption{{{sentences}}}",
+        rf"\label{{tab:{name}}}",
+        table(drawing.tables[0]),
+        *([rf"\par\smallskip{{\scriptsize {below}}}"] if below else []),
+        r"\end{table}",
+    ])  # fmt: skip
+
+
 def _below(drawing: Drawing) -> list[str]:
     notes = [rf"\textsuperscript{{{i}}} {text.latex(note)}\par" for i, note in enumerate(drawing.footnotes, 1)]
     sentences = text.latex(drawing.words)
@@ -38,11 +57,18 @@ def _below(drawing: Drawing) -> list[str]:
 def table(shown: Table) -> str:
     """A booktabs ``tabular``; sentences and commands are broken into lines."""
     lines = [rf"\begin{{tabular}}{{@{{}}{''.join(_kinds(shown))}@{{}}}}", r"\toprule"]
-    lines += [" & ".join(text.latex(column.header) for column in shown.columns) + r" \\", r"\midrule"]
+    lines += [" & ".join(_set(column.header) for column in shown.columns) + r" \\", r"\midrule"]
     for i, row in enumerate(shown.rows):
         lines += [r"\midrule"] * (i in shown.rules)
         lines.append(" & ".join(map(_cell, row, shown.columns)) + r" \\")
+        if any(cell.beneath for cell in row):
+            lines.append(" & ".join(_grey(text.latex(cell.beneath)) for cell in row) + r" \\[2pt]")
     return "\n".join([*lines, r"\bottomrule", r"\end{tabular}"])
+
+
+def _set(words: str) -> str:
+    """Plain text as LaTeX, PSNR_Y with its index set low."""
+    return text.latex(words).replace(r"PSNR\_Y", r"PSNR\textsubscript{Y}")
 
 
 def _is_broken(column: Column) -> bool:
@@ -73,5 +99,14 @@ def _cell(cell: Cell, column: Column) -> str:
     if column.code:
         words = words.replace("--", "-{}-").replace(",", r",\allowbreak{}")
         return rf"\texttt{{{words}}}" if words else ""
-    words = {0: words, 1: rf"\textbf{{{words}}}", 2: rf"\underline{{{words}}}"}[cell.rank]
-    return words + (rf"\textsuperscript{{{text.latex(cell.marks)}}}" if cell.marks else "")
+    words = _RANKED[cell.rank].replace("WORDS", words)
+    words += rf"\textsuperscript{{{text.latex(cell.marks)}}}" if cell.marks else ""
+    return _grey(words) if column.grey else words
+
+
+# As the paper marks them, red and blue; a second best is underlined, too, for who sees no colour.
+_RANKED = {0: "WORDS", 1: r"\textcolor{red}{\textbf{WORDS}}", 2: r"\textcolor{blue}{\textbf{\underline{WORDS}}}"}
+
+
+def _grey(words: str) -> str:
+    return rf"\textcolor{{gray}}{{{words}}}" if words else ""

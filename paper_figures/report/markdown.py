@@ -26,7 +26,8 @@ def _cell(cell: Cell, column: Column) -> str:
         return _code(cell.text).replace("|", r"\|")
     words = text.inline_markdown(cell.text)
     words = {0: words, 1: f"**{words}**", 2: f"<u>{words}</u>"}[cell.rank]
-    return words + (f"<sup>{text.inline_markdown(cell.marks)}</sup>" if cell.marks else "")
+    words += f"<sup>{text.inline_markdown(cell.marks)}</sup>" if cell.marks else ""
+    return words + (f"<br><small>{text.inline_markdown(cell.beneath)}</small>" if cell.beneath else "")
 
 
 def _code(words: str) -> str:
@@ -50,7 +51,7 @@ def body(drawing: Drawing, name: str = "", title: str = "") -> str:
 
 
 def document(drawing: Drawing, name: str, title: str) -> str:
-    """A file of its own for a drawing with tables."""
+    """The separate file of a drawing with tables."""
     return f"# {text.markdown(title)}\n\n{body(drawing, name, title)}"
 
 

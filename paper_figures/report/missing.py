@@ -33,7 +33,7 @@ def missing_methods(results: Results, groups: set[str]) -> list[Missing]:
     lacking: dict[str, list[Row]] = {}
     for row in results.rows:
         seeds = ", ".join(str(seed) for seed in results.seeds if seed not in row.seeds)
-        if row.trained and seeds and row.name not in failed:
+        if row.trained and seeds and row.name not in failed and not row.of:
             lacking.setdefault(seeds, []).append(row)
     for seeds, rows in lacking.items():
         titles = ", ".join(row.title for row in rows)

@@ -36,7 +36,7 @@ def facts(results: Results) -> dict[str, str]:
 
 
 def clocks(results: Results) -> list[dict[str, Any]]:
-    """One entry a result: title, seed, iterations, seconds by clock (None where not kept), its start, source."""
+    """One entry per result: title, seed, iterations, seconds by clock (None if not kept), start, source."""
     return [
         {
             "title": str(info.get("title")),
@@ -61,7 +61,7 @@ def _seconds(value: Any) -> float | None:
 
 
 def duration(seconds: float | None) -> str:
-    """``4.2 s``, ``12 min 5 s``, ``3 h 20 min``; a dash where it is not known."""
+    """``4.2 s``, ``12 min 5 s``, ``3 h 20 min``; a dash if unknown."""
     if seconds is None:
         return text.DASH
     if seconds < 59.95:

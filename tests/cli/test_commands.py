@@ -18,6 +18,7 @@ import typer
 
 import methods
 from benchmark.cli import main
+from benchmark.cli.options import select_methods
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -399,3 +400,12 @@ def test_help_imports_nothing_heavy() -> None:
     code = f"import sys, benchmark.cli.main; print([m for m in {heavy} if m in sys.modules])"
     run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd=ROOT, check=True)
     assert run.stdout.strip() == "[]"
+
+
+@pytest.mark.parametrize("group", ["all", "everything"])
+def test_who_asks_for_all_is_told_what_is_unavailable(monkeypatch: pytest.MonkeyPatch, group: str) -> None:
+    monkeypatch.setitem(methods._unavailable, "broken", "ImportError: nothing of this name")
+    entries, lost = select_methods(group, None)
+    assert [entry.name for entry in entries] == methods.names(group)
+    assert lost == ["broken: ImportError: nothing of this name"]
+    assert select_methods("related", None)[1] == []

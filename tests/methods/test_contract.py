@@ -25,7 +25,11 @@ OFFLINE: dict[str, dict[str, Any]] = {
     "pecl": {"embedder_init": "random"},
 }
 # The cells of the ablation differ in two numbers; two of them stand for the rest.
-_CELLS = {n for n in methods.names() if set(methods.get(n).groups) <= {"ablation", "ablation-printed"}}
+_CELLS = {
+    n
+    for n in methods.names()
+    if methods.get(n).groups and set(methods.get(n).groups) <= {"ablation", "ablation-printed"}
+}
 # A network of more parameters than this is left out if a smaller registration of its class is tested.
 LARGE = 20_000_000
 

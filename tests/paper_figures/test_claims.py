@@ -320,15 +320,15 @@ def test_seeds_that_disagree_leave_a_claim_open() -> None:
 
 
 def test_what_is_asked_for_next() -> None:
-    def remedy(lab: Lab) -> str:
+    def suggested(lab: Lab) -> str:
         results = lab.add("pecl").results()
-        return commands.remedy(results, results.rows)
+        return commands.suggest_command(results, results.rows)
 
-    assert remedy(Lab(1, batch_size=2)) == "python -m benchmark run --seeds 3 --methods pecl"
+    assert suggested(Lab(1, batch_size=2)) == "python -m benchmark run --seeds 3 --methods pecl"
     by_hand = "python -m benchmark run --iterations 50000 --preset standard --seeds 3 --methods pecl"
-    assert remedy(Lab(3, batch_size=2)) == by_hand  # 1,000 iterations is not the preset's own budget
+    assert suggested(Lab(3, batch_size=2)) == by_hand  # 1,000 iterations is not the preset's own budget
     results = Lab(3, batch_size=10**9).add("pecl").results()
-    assert commands.remedy(results, results.rows) == "python -m benchmark run --seeds 5 --methods pecl"
+    assert commands.suggest_command(results, results.rows) == "python -m benchmark run --seeds 5 --methods pecl"
     results.infos[0]["config"]["train"]["batch_size"] = None  # not known: no larger one can be named
     assert commands.larger_budget(results) == {}
 

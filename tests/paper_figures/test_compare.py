@@ -78,7 +78,7 @@ def test_what_is_clear_is_bold_and_infinite_scores_have_no_difference(tmp_path: 
     assert [cell.text for cell in {row[0].text: row for row in plates.rows}["PECL"][1:4]] == ["50.0", "70.0", "+20.0"]
 
 
-@pytest.mark.parametrize("change", [{"fingerprint": "ffff"}, {"protocol": "paper"}, {"fingerprint": None}])
+@pytest.mark.parametrize("change", [{"fingerprint": "ffff"}, {"protocol": "paper"}, {"fingerprint": ""}])
 def test_other_plates_are_not_paired_and_that_is_marked(tmp_path: Path, change: dict[str, Any]) -> None:
     comparison = compare.compare(*two_runs(tmp_path, data=change, schema=1))  # a fingerprint may lack there
     srcnn = found(comparison, "srcnn")

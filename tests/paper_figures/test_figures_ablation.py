@@ -280,7 +280,7 @@ def test_reading_is_drawn_for_each_ocr_engine(nine: Results, tmp_path: Path) -> 
     assert set(drawing.data["metric"]) == {"confidence", "plate_correct"}
     accuracy = drawing.data[drawing.data["metric"] == "plate_correct"].set_index("method")["mean"]
     assert accuracy["pecl"] == 50.0 and accuracy["pecl-mse"] == 30.0
-    with pytest.raises(NothingToDraw, match="read by a judge"):
+    with pytest.raises(NothingToDraw, match="read by an OCR engine"):
         ablation_reading.draw(results(tmp_path / "none", only("pecl", "pecl-mse"), ocr=False))
 
 
@@ -425,7 +425,7 @@ def test_conditions_follow_the_run(tmp_path: Path) -> None:
     run = results(tmp_path, (METHODS[4],), data={"protocol": "paper"}, ocr=False)
     found = {condition.name: condition for condition in paper_reasons.conditions(run)}
     assert found["split"].ours == "at random" and found["split"].effect == ""
-    assert found["judge"].ours == "none" and "test plates" in found["selection of weights"].ours
+    assert found["OCR engine"].ours == "none" and "test plates" in found["selection of weights"].ours
     (tmp_path / "espcn/seed0/result.json").write_text(
         json.dumps({**run.infos[0], "method": "mine", "title": "Mine"}), encoding="utf-8"
     )

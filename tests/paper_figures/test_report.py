@@ -33,7 +33,7 @@ from test_figures_pictures import make_exhibits, with_samples
 import methods
 from benchmark.results.store import Run, find_run
 from benchmark.util.errors import UserError
-from paper_figures import convergence, plate_height, table1
+from paper_figures import convergence, plate_height, table1, table1_full
 from paper_figures.common import paper, statistics, style, tables, text
 from paper_figures.common.results import Results, load
 from paper_figures.report import builder, terminal
@@ -44,19 +44,25 @@ BY_NAME = {fake.name: fake for fake in METHODS}
 READINGS = tuple(
     replace(BY_NAME["pecl-printed"], name=name, title=title, groups=("readings",), options=pecl_options(**options))
     for name, title, options in (("pecl-learned", "PECL (learned weights)", {"weights": "learned"}),
+                                 ("pecl-renormalised", "PECL (renormalised)", {"weights": "renormalised"}),
                                  ("pecl-release", "PECL (released network)", {"network": "release"}))
 )  # fmt: skip
-FEW = {module.NAME: module for module in (table1, convergence, plate_height)}
+SWEEP = tuple(
+    replace(BY_NAME["pecl"], name=f"pecl-weight-{weight}", title=f"PECL, weight {weight}", psnr=20 - i,
+            groups=("sweep",), options=pecl_options(w_contrastive=float(weight)))
+    for i, weight in enumerate(("1e-4", "1e-3", "1e-2", "1e-1"))
+)  # fmt: skip
+FEW = {module.NAME: module for module in (table1, table1_full, convergence, plate_height)}
 """Tables and figures for tests of the report itself."""
 
 
-def build(run: Run, only: str | None = "table1", **options: Any) -> builder.Report:
+def build(run: Run, only: str | None = "table1_full", **options: Any) -> builder.Report:
     return builder.build(run, [only] if only else None, **options)
 
 
 def table(run: Run, suffix: str = "md", **options: Any) -> str:
     build(run, **options)
-    return (run.folder / "report" / f"table1.{suffix}").read_text(encoding="utf-8")
+    return (run.folder / "report" / f"table1_full.{suffix}").read_text(encoding="utf-8")
 
 
 def cells(markdown: str, title: str, part: int = 0) -> list[str]:
@@ -66,7 +72,7 @@ def cells(markdown: str, title: str, part: int = 0) -> list[str]:
 
 
 def csv(run: Run) -> pd.DataFrame:
-    build(run)
+    build(run, "table1")
     return pd.read_csv(run.folder / "report" / "table1.csv").set_index("method")
 
 
@@ -83,7 +89,7 @@ def with_texts(run: Run) -> Run:
 @pytest.fixture(scope="module")
 def whole(tmp_path_factory: pytest.TempPathFactory) -> builder.Report:
     """Everything there is to draw, from results that lack nothing."""
-    run = with_samples(make_run(tmp_path_factory.mktemp("runs") / "demo", (*METHODS, *READINGS, *ABLATION)))
+    run = with_samples(make_run(tmp_path_factory.mktemp("runs") / "demo", (*METHODS, *READINGS, *ABLATION, *SWEEP)))
     make_exhibits(run)
     return builder.build(with_characters(with_patches(run)))
 
@@ -98,7 +104,7 @@ def test_nothing_is_broken_and_nothing_is_missing(whole: builder.Report) -> None
         raise error
     assert (whole.missing, whole.stale, whole.problems, whole.left_out) == ([], [], [], [])
     assert [artefact.name for artefact in whole.artefacts] == builder.names()
-    assert builder.names()[:2] == ["claims", "table1"] and set(builder._ORDER) == set(builder.names())
+    assert builder.names()[:3] == ["claims", "table1", "table1_full"] and set(builder._ORDER) == set(builder.names())
 
 
 def test_every_artefact_has_its_files_and_nothing_else_is_written(whole: builder.Report) -> None:
@@ -149,7 +155,7 @@ def test_what_an_earlier_report_left_goes_when_it_can_no_longer_be_drawn(tmp_pat
 
 def test_only_draws_what_is_asked_for(tmp_path: Path) -> None:
     run = make_run(tmp_path)
-    assert [path.name for path in build(run).artefacts[0].files] == ["table1.md", "table1.tex", "table1.csv"]
+    assert [path.name for path in build(run, "table1").artefacts[0].files] == ["table1.md", "table1.tex", "table1.csv"]
     assert build(run).page is None and not (tmp_path / "report" / "report.md").exists()
     with pytest.raises(UserError, match="no table or figure 'tabel1'; did you mean table1"):
         build(run, "tabel1")
@@ -310,7 +316,7 @@ def test_hostile_text_stays_text(tmp_path: Path) -> None:
         == len(re.split(r"(?<!\\)\|", markdown.split("| Bicubic")[1].split("\n")[0])) + 1
     )
     assert "<script>" not in markdown and "[l](" not in markdown and "http://e" not in markdown
-    latex = (tmp_path / "report" / "table1.tex").read_text(encoding="utf-8")
+    latex = (tmp_path / "report" / "table1_full.tex").read_text(encoding="utf-8")
     escaped = (
         r"a\textbar{}b\_c \& \$x\$ \{y\} \#1 50\% \textasciitilde{}\textasciicircum{}\textbackslash{} \textless{}script"
     )
@@ -323,7 +329,8 @@ def test_hostile_text_stays_text(tmp_path: Path) -> None:
 
 def test_the_latex_is_well_formed(tmp_path: Path) -> None:
     latex = table(make_run(tmp_path), "tex")
-    assert r"\textbf{20.31 $\pm$ 2.00}" in latex and r"\underline{20.12 $\pm$ 2.00}" in latex
+    assert r"\textcolor{red}{\textbf{20.31 $\pm$ 2.00}}" in latex
+    assert r"\textcolor{blue}{\textbf{\underline{20.12 $\pm$ 2.00}}}" in latex
     assert latex.count("{") == latex.count("}") and latex.count("$") % 2 == 0
     assert all(
         latex.count(rf"\begin{{{e}}}") == latex.count(rf"\end{{{e}}}") for e in ("tabular", "table*", "minipage")
@@ -347,7 +354,7 @@ def test_what_is_missing_comes_with_its_command(tmp_path: Path) -> None:
         "python -m benchmark run --methods srcnn,msrn,esrgan,tbsrn,swinir,pecl --preset quick --results out"
     )
     built = builder.build(run, ["table1", "readings"])  # which also shows other readings of PECL
-    assert "pecl,pecl-printed,pecl-learned,pecl-release" in built.missing[0].command
+    assert "pecl,pecl-printed,pecl-learned,pecl-renormalised,pecl-release" in built.missing[0].command
 
 
 @pytest.mark.parametrize(
@@ -362,7 +369,7 @@ def test_what_is_missing_comes_with_its_command(tmp_path: Path) -> None:
     ],
 )  # fmt: skip
 def test_commands_repeat_the_recorded_one(tmp_path: Path, recorded: str | None, expected: str) -> None:
-    run = make_run(tmp_path, (BY_NAME["espcn"],), schema=1, provenance={"command": recorded})
+    run = make_run(tmp_path, (BY_NAME["espcn"],), provenance={"command": recorded} if recorded else {})
     assert builder.run_command(load(run), ["pecl"]) == expected
 
 
@@ -379,9 +386,9 @@ def test_failures_are_listed_with_their_error(tmp_path: Path) -> None:
 
 def test_tables_say_so_where_methods_have_different_seeds(tmp_path: Path) -> None:
     run = make_run(tmp_path, seeds=2)
-    assert "same seeds" not in table1.draw(load(run)).words
+    assert "same seeds" not in table1_full.draw(load(run)).words
     shutil.rmtree(tmp_path / "srcnn" / "seed1")
-    assert "Not all methods were trained with the same seeds" in table1.draw(load(run)).words
+    assert "Not all methods were trained with the same seeds" in table1_full.draw(load(run)).words
 
 
 def test_a_seed_that_only_some_methods_have_is_missed(tmp_path: Path) -> None:
@@ -498,7 +505,7 @@ def test_stale_rows_get_a_dagger(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     run = make_run(tmp_path)
     monkeypatch.setattr("paper_figures.common.results.is_stale", lambda record: record.method == "esrgan")
     built = build(run)
-    markdown = (tmp_path / "report" / "table1.md").read_text(encoding="utf-8")
+    markdown = (tmp_path / "report" / "table1_full.md").read_text(encoding="utf-8")
     assert built.stale == ["ESRGAN"] and cells(markdown, "ESRGAN")[0] == "ESRGAN<sup>1,†</sup>"
     assert "† Made by another version of method, training or scoring" in markdown
 
@@ -580,9 +587,9 @@ def test_odd_histories_are_drawn_and_named(tmp_path: Path) -> None:
 @pytest.mark.usefixtures("few")
 def test_without_a_trained_method_the_figure_is_missing(tmp_path: Path) -> None:
     built = build(make_run(tmp_path, (BY_NAME["bicubic"], BY_NAME["hr"])), None)
-    assert [artefact.name for artefact in built.artefacts] == ["table1", "plate_height"]
+    assert [artefact.name for artefact in built.artefacts] == ["table1", "table1_full", "plate_height"]
     assert any("no trained method has a result" in missing.what for missing in built.missing)
-    assert "Nothing here was trained" in (tmp_path / "report" / "table1.md").read_text(encoding="utf-8")
+    assert "Nothing here was trained" in (tmp_path / "report" / "table1_full.md").read_text(encoding="utf-8")
 
 
 def test_one_method_alone_is_shown_unranked(tmp_path: Path) -> None:

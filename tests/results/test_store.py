@@ -51,6 +51,8 @@ def test_a_result_is_there_once_its_json_is(tmp_path: Path) -> None:
         (json.dumps(whole(schema=3) | {"schema": SCHEMA + 1}), "a newer version of this benchmark wrote it (schema 5)"),
         (json.dumps(whole(seed=1)), "it says srcnn seed 1, which is not the folder it is in"),
         (json.dumps(whole(method="espcn")), "it says espcn seed 0"),
+        (json.dumps(whole(1, provenance="?")), "provenance: is no object"),
+        (json.dumps(whole(1)).replace("23.7", '"soon"'), "clocks.training: is no number"),
         (json.dumps(whole()).replace("23.7", "NaN"), "NaN is no number"),
         (json.dumps(whole()).replace("23.7", "-Infinity"), "-Infinity is no number"),
         (json.dumps(whole()).replace("23.7", "1e999"), "1e999 is no number"),

@@ -27,10 +27,10 @@ def begin(run: Run, key: Key, command: str) -> None:
     """Count a start of a job by ``command`` (another one counts anew). Raises BrokenOff where it is one too many."""
     file, progress = _file(run, key), _progress(run.place(*key))
     try:
-        known, count, before = json.loads(file.read_bytes())
+        stored, count, before = json.loads(file.read_bytes())
     except (OSError, ValueError, TypeError):
-        known, count, before = "", 0, 0
-    if known != command or progress != before:
+        stored, count, before = "", 0, 0
+    if stored != command or progress != before:
         count = 0
     if count >= LIMIT:
         raise BrokenOff(

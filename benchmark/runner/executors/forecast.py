@@ -50,11 +50,11 @@ class Forecast:
     def _remaining(self, left: dict[Key, float]) -> float | None:
         """Seconds until all have ended. A job that has not begun takes as long as the same method with another seed,
         or else as long as jobs take on average."""
-        known = [*self._seconds.values(), *left.values()]
-        if not known:
+        durations = [*self._seconds.values(), *left.values()]
+        if not durations:
             return None
         waiting = [
-            self._seconds.get(key[0], mean(known)) for key in self.keys if key not in self.ended and key not in left
+            self._seconds.get(key[0], mean(durations)) for key in self.keys if key not in self.ended and key not in left
         ]
         return max([*left.values(), (sum(left.values()) + sum(waiting)) / self.workers])
 

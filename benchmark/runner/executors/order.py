@@ -74,8 +74,8 @@ class WorkOrder:
             if stored is None or not stored.complete or stored_versions(stored.record) != current_versions(job.name):
                 return False
             config = stored.record.config.as_dict()
-            known = config["data"]["folder"]
-            return identity_fields(config) == settings and (known and Path(known).absolute()) == folder
+            data_folder = config["data"]["folder"]
+            return identity_fields(config) == settings and (data_folder and Path(data_folder).absolute()) == folder
 
         return [job for job in self.jobs if not present(job)]
 

@@ -12,7 +12,7 @@
 
   function words(cell) {
     const copy = cell.cloneNode(true);
-    all("sup", copy).forEach((mark) => mark.remove());
+    all("sup, .beneath", copy).forEach((mark) => mark.remove());
     return copy.textContent.trim();
   }
 

@@ -1,0 +1,129 @@
+"""Every score of every method: the paper's columns with their deviation, the other scores, intervals, iterations."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from paper_figures.common import conventions, loss_terms, paper, statistics, text
+from paper_figures.common.columns import (
+    convergence_column,
+    footnotes,
+    method_column,
+    paper_columns,
+    paper_parameters,
+    parameter_column,
+    rules,
+    score_column,
+)
+from paper_figures.common.drawing import Drawing
+from paper_figures.common.results import SECOND_READING, Results, Row
+from paper_figures.common.tables import Cell, Column, Table
+from paper_figures.table1 import frame
+
+NAME = "table1_full"
+TITLE = "All scores of all methods"
+NEEDS = "table1"
+
+BESIDE = {"pecl": "pecl-manhattan-512"}
+"""Rows of the ablation that stand here, too, beside another: the paper does not say which dimension its Table 1 has."""
+
+
+def draw(results: Results) -> Drawing:
+    """The whole table, in its parts."""
+    rows = rows_of(results)
+    shares = [loss_terms.share(results, row) for row in rows]
+    data = frame(results, rows)
+    data["contrastive_share"] = shares
+    notes = [[*row.notes, *loss_terms.only_in_name(row, share)] for row, share in zip(rows, shares, strict=True)]
+    return Drawing(
+        data=data.convert_dtypes(),
+        caption=caption(results, rows),
+        conditions=conditions(results, rows),
+        tables=tables(results, rows, shares, notes),
+        footnotes=footnotes(notes),
+    )
+
+
+def rows_of(results: Results) -> list[Row]:
+    """The main rows, and those that stand beside them."""
+    found = []
+    for row in results.main_rows:
+        beside = results.row(BESIDE.get(row.name, ""))
+        found += [row] if beside is None or beside in results.main_rows else [row, beside]
+    return found
+
+
+def tables(
+    results: Results, rows: Sequence[Row], shares: Sequence[float | None], notes: Sequence[Sequence[str]]
+) -> list[Table]:
+    """The parts, each narrow enough to read; the reading part only where something was read."""
+    parts = {
+        "Image quality: median ± standard deviation over test plates": [
+            *_parameters(rows), *_beside_paper(rows, "psnr"), *_beside_paper(rows, "psnr_y"),
+            score_column(rows, "psnr_y_studio"), score_column(rows, "ssim"),
+        ],
+        "Reading: confidence (median ± standard deviation) and accuracy (mean)": [
+            *_beside_paper(rows, "confidence"),
+            *(score_column(rows, m) for m in ("plate_correct", "character_accuracy", "tail_correct")),
+        ] if results.has_readings else [],
+        "Reading by the second OCR engine": [
+            score_column(rows, metric) for metric in SECOND_READING
+        ] if results.has_second_readings else [],
+        "Mean PSNR with its 95 % interval, and training": _mean_and_training(results, rows, shares),
+    }  # fmt: skip
+    names = method_column(rows, notes)
+    return [Table(title, [names, *columns], rules(rows)) for title, columns in parts.items() if columns]
+
+
+def _beside_paper(rows: Sequence[Row], metric: str) -> list[Column]:
+    return [score_column(rows, metric, deviation=True), *paper_columns(rows, metric)]
+
+
+def _parameters(rows: Sequence[Row]) -> list[Column]:
+    printed = Column("#p paper", [Cell(paper_parameters(row)[1]) for row in rows], grey=True)
+    return [parameter_column(rows), printed]
+
+
+def _mean_and_training(results: Results, rows: Sequence[Row], shares: Sequence[float | None]) -> list[Column]:
+    found = [results.interval(row, "psnr") for row in rows]
+    intervals = [f"{text.number(f.low)} – {text.number(f.high)}" if f.bounded else text.DASH for f in found]
+    printed = [paper.value(row.name, "best_iteration") for row in rows]
+    columns = [
+        Column("mean PSNR (dB)", [Cell(text.number(row.scores["psnr"].mean)) for row in rows]),
+        Column("95 % interval", [Cell(one) for one in intervals]),
+        convergence_column(rows),
+        Column("paper", [Cell(p.text if p else text.DASH) for p in printed], grey=True),
+        Column("seeds", [Cell(str(len(row.seeds)) if row.trained else text.DASH) for row in rows]),
+    ]
+    if any(one is not None for one in shares):
+        columns.append(Column("contrastive term's share of the loss", [Cell(loss_terms.percent(s)) for s in shares]))
+    return columns
+
+
+# -- caption ---------------------------------------------------------------------------------------
+
+
+def caption(results: Results, rows: Sequence[Row]) -> list[str]:
+    """How to read the marks."""
+    found = [
+        "Bold is best and underlined second among the competitors (the HR plates are a bound); numbers equal as shown "
+        "share the mark. Which differences these plates can decide is in Table 1 and in the paired comparisons.",
+    ]
+    if any(row.name in BESIDE.values() for row in rows):
+        found.append(
+            "The paper does not say which dimension its Table 1 has (128 in Sec. 3.3, 512 is its best in Sec. 4.2.2): "
+            "both stand here."
+        )
+    return [*found, *conventions.marks(results), *conventions.left_out(rows)]
+
+
+def conditions(results: Results, rows: Sequence[Row]) -> list[str]:
+    """How the numbers came about, one convention after the other."""
+    intervals = [results.interval(row, "psnr") for row in rows]
+    return [
+        conventions.against_paper(),
+        conventions.pooling(results),
+        statistics.resampled(max(intervals, key=lambda found: (found.seeds, found.clusters))),
+        loss_terms.SHARE if any(loss_terms.share(results, row) is not None for row in rows) else "",
+        *conventions.conditions(results),
+    ]
