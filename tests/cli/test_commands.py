@@ -167,8 +167,8 @@ def test_patches_are_scored_beside_whole_plates_without_training(
     assert list(pd.read_csv(report / "inference.csv")["method"].unique()) == ["bicubic", "espcn"]
     said, patches, _ = run("--set", "scoring.inference=patches")
     assert "training again" in said and patches["identity"] != before["identity"]  # they choose the weights, too
-    assert call("report", "--results", tmp_path / "results", "--only", "table1")[0] == 0
-    assert "in patches" in (report / "table1.md").read_text(encoding="utf-8")
+    assert call("report", "--results", tmp_path / "results", "--only", "table1_full")[0] == 0
+    assert "in patches" in (report / "table1_full.md").read_text(encoding="utf-8")
 
 
 def test_lpips_without_its_package_is_refused_before_anything_is_trained(
@@ -333,7 +333,7 @@ def test_the_version_is_that_of_the_package(call: Call) -> None:
         (["status", "--results", "/no/such/folder"], "no results folder"),
         (["data", "verify", "/no/such/folder"], "no folder"),
         (["data", "verify", "/no/such/list", "--names"], "the list of names /no/such/list: No such file or directory"),
-        (["search", "readings", "--try", "pecl.w_contrastive=1"], "search takes one method, and 'readings' is 4"),
+        (["search", "readings", "--try", "pecl.w_contrastive=1"], "search takes one method, and 'readings' is 5"),
         (["upscale", "/no/such/folder", "x.png"], "no finished result"),
     ],
 )
@@ -366,7 +366,7 @@ def test_verify_as_json(call: Call, make_ccpd: MakeCcpd) -> None:
 
 def test_validate_checks_a_plugin(call: Call, tmp_path: Path) -> None:
     code, out, _ = call("validate", "--methods", "slow,shifted", "--plugin", plugin(tmp_path, SLOW + SHIFTED))
-    assert code == 1 and out.count("kept") == 9
+    assert code == 1 and out.count("kept") == 11
     assert re.search(r"shifted +refusals +BROKEN: upscale takes", out)
 
 
@@ -386,7 +386,7 @@ def test_help_fits_a_terminal(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("COLUMNS", "80")
     commands = typer.main.get_command(main.app)
     nested = commands.commands  # type: ignore[attr-defined]
-    assert list(nested)[:4] == ["run", "report", "status", "verify"]
+    assert list(nested)[:4] == ["run", "report", "status", "cancel"]
     for command in (commands, nested["data"]):
         lines = command.get_help(typer.Context(command, info_name="benchmark")).splitlines()
         assert all(len(line) <= 80 and not line.endswith("...") for line in lines[1:]), lines
