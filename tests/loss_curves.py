@@ -223,10 +223,11 @@ def processor() -> str:
 
 
 def distances(curve: Curve, known: Curve) -> dict[str, float]:
-    """Largest relative difference of each loss. Raises ValueError where the two do not have the same values."""
-    if {name: len(values) for name, values in curve.items()} != {name: len(values) for name, values in known.items()}:
+    """Largest relative difference of each stored loss. Raises ValueError where one is missing, or has other values in
+    number. A loss that is logged anew moves no number."""
+    if {name: len(curve.get(name, ())) for name in known} != {name: len(values) for name, values in known.items()}:
         raise ValueError(f"losses or their number are others: {list(curve)} and {list(known)}")
-    return {name: max(map(_difference, values, known[name])) for name, values in curve.items()}
+    return {name: max(map(_difference, curve[name], values)) for name, values in known.items()}
 
 
 def _difference(a: float, b: float) -> float:

@@ -179,7 +179,7 @@ def prepare(
 def warn_of_unread_plates(run: Run, say: Callable[[str], None]) -> None:
     """Say at once if the HR plates themselves are hardly read."""
     bound = run.result(UPPER_BOUND, 0)
-    if bound is not None and (remark := unread_plates(bound.info["scores"]["best"])):
+    if bound is not None and bound.complete and (remark := unread_plates(bound.info["scores"]["best"])):
         say(remark)
 
 
@@ -309,7 +309,7 @@ def _stored(context: RunContext, job: Job, identity: str, progress: Progress) ->
 
 def _failed_since(started: int, stored: Result, identity: str) -> bool:
     """Whether another process has tried this very job since this one began: it is not tried again at once."""
-    if stored.complete or stored_training_identity(stored.record) != identity:
+    if stored.complete or stored.record.identity != identity:
         return False
     return (stored.folder / "result.json").stat().st_mtime_ns > started
 

@@ -62,6 +62,12 @@ OPERATORS = (
         "the deterministic backward passes of the memory-efficient and the flash kernel",
     ),
     Operator(
+        "bilinear interpolation, backward",
+        ("upsample_bilinear2d_backward",),
+        "Real-ESRGAN, whose critic enlarges features",
+        "PyTorch's decomposition of it, whose backward pass is indexing with a tensor",
+    ),
+    Operator(
         "indexing with a tensor, backward",
         ("index_put", "index_put_", "_index_put_impl_"),
         "SwinIR, whose pairs of pixels look up their relative position in a table",
