@@ -12,7 +12,7 @@ from fake_results import METHODS, PATTERN, PLATES, Fake, make_run, with_leaks
 from rich.console import Console
 
 from benchmark.results.store import Run
-from paper_figures import leaks, table1
+from paper_figures import leaks, table1, table1_full
 from paper_figures.common import conventions, statistics
 from paper_figures.common.drawing import NothingToDraw
 from paper_figures.common.results import load
@@ -149,13 +149,13 @@ def test_results_that_do_not_say_are_to_be_made_again(tmp_path: Path) -> None:
 
 
 def test_the_count_is_in_every_form_of_the_report(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(builder, "_modules", lambda: {module.NAME: module for module in (table1, leaks)})
+    monkeypatch.setattr(builder, "_modules", lambda: {module.NAME: module for module in (table1, table1_full, leaks)})
     run = leaky(tmp_path)
     sentence = "Leaks: 4 of 10 test plates show a plate number that training shows, too; "
     results = load(run)
     assert conventions.leaks(results).startswith(sentence + "2 pairs of near-duplicate pictures across splits")
     made = builder.build(run)
-    assert sentence in (run.folder / "report" / "table1.md").read_text(encoding="utf-8")
+    assert sentence in (run.folder / "report" / "table1_full.md").read_text(encoding="utf-8")
     page = (run.folder / "report" / "report.md").read_text(encoding="utf-8")
     assert sentence in page
     assert made.html is not None

@@ -57,7 +57,7 @@ def check(folder: Path) -> None:
             {".md": check_markdown, ".tex": check_latex, ".csv": check_csv}.get(file.suffix, lambda _: None)(content)
 
 
-_TAGS = {"sup", "/sup", "sub", "/sub", "u", "/u", "br"}
+_TAGS = {"sup", "/sup", "sub", "/sub", "u", "/u", "br", "small", "/small"}
 
 
 def check_markdown(content: str) -> None:
@@ -76,7 +76,8 @@ def check_markdown(content: str) -> None:
 _COMMANDS = {
     *(rf"\{sign}" for sign in "_%&#${}\\"),
     *(rf"\{name}" for name in (
-        "begin", "end", "toprule", "midrule", "bottomrule", "textbf", "underline", "textsuperscript", "linewidth",
+        "begin", "end", "toprule", "midrule", "bottomrule", "textbf", "textcolor", "underline", "textsuperscript",
+        "textsubscript", "linewidth",
         "caption", "label", "centering", "scriptsize", "setlength", "tabcolsep", "par", "smallskip", "textbackslash",
         "textasciicircum", "textasciitilde", "textless", "textgreater", "textbar", "textquotedbl", "pm", "times",
         "infty", "geq", "leq", "approx", "dag", "ddag", "Delta", "rho", "sigma", "ldots", "cdot", "to", "surd",

@@ -160,8 +160,9 @@ def test_the_file_is_the_same_every_time(tmp_path: Path) -> None:
 def test_the_head_says_who_is_first_and_what_became_of_the_claims(source: str) -> None:
     words = Page(source).text
     assert (
-        "Of 9 methods, MSRN has the highest median PSNR (20.31 dB) and PECL has the highest plate accuracy (50.0 %). "
-        "PECL comes second in PSNR (20.12 dB) and first in plate accuracy (50.0 %). Of the paper’s 30 claims, " in words
+        "Of 9 methods, MSRN has the highest median PSNR (20.31 dB) and PECL has the highest exact-match accuracy "
+        "(50.0 %). PECL comes second in PSNR (20.12 dB) and first in exact-match accuracy (50.0 %). Of the paper’s 30 "
+        "claims, " in words
     )
     assert "synthetic, disjoint split" in words and "2,000 / 32 / 10 training / validation / test plates" in words
     assert "1,000 iterations" in words and "rapid and crnn" in words and "commit 0123456789ab" in words
@@ -175,7 +176,7 @@ def test_ties_and_single_methods_are_told_as_that(tmp_path: Path) -> None:
         "PECL comes first with others in PSNR (20.00 dB)."
     )
     alone = headline.sentence(load(make_run(tmp_path / "alone", (BY_NAME["pecl"],))))
-    assert alone == "PECL: median PSNR 20.12 dB, plate accuracy 50.0 %."
+    assert alone == "PECL: median PSNR 20.12 dB, exact-match accuracy 50.0 %."
 
 
 @pytest.mark.parametrize(
