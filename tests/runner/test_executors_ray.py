@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import signal
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -34,7 +35,7 @@ def test_another_version_of_the_project_is_refused(tmp_path: Path, monkeypatch: 
     given = order(tmp_path)
     given.place_marker()
     given.take()
-    monkeypatch.setattr(methods.get("bicubic").method, "version", 99)
+    monkeypatch.setitem(methods._registry, "bicubic", replace(methods.get("bicubic"), version=99))
     with pytest.raises(UserError, match="install the same version of the project"):
         given.take()
 
