@@ -148,10 +148,11 @@ def resolve_device(name: str) -> torch.device:
     """The device of ``--device``. Raises UserError for one that is not there."""
     if name == "auto":
         return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    shown = name if len(name) <= 40 else f"{name[:40]}…"
     try:
         device = torch.device(name)
     except RuntimeError:
-        raise UserError(f"no device {name!r}: use auto, cpu, cuda or cuda:N") from None
+        raise UserError(f"no device {shown!r}: use auto, cpu, cuda or cuda:N") from None
     if device.type == "cuda" and (not torch.cuda.is_available() or (device.index or 0) >= torch.cuda.device_count()):
         raise UserError(f"no CUDA device for --device {name}: use --device cpu, or auto to take what there is")
     if device.type not in ("cpu", "cuda"):

@@ -115,7 +115,7 @@ def noise_threshold(results: Results, comparison: Comparison) -> float:
         return 0.0
     if comparison.interval.seeds == 1:
         return seed_noise(results, row, other, metric)
-    paired = statistics.pairs(results.plates_of(row), results.plates_of(other), metric)
+    paired = results.pairs(row, other, metric)
     student, means = statistics.between_seeds(paired, "difference"), statistics.seed_means(paired, "difference")
     # Student's interval of two seeds is so wide that they would decide less than one seed. So it is enough to exceed
     # both the noise of one seed and the distance between the seeds.

@@ -119,8 +119,8 @@ class Results:
     infos: list[dict[str, Any]]
     failures: list[Failure] = field(default_factory=list)
     problems: list[str] = field(default_factory=list)
-    _known: dict[tuple[str, ...], Any] = field(default_factory=dict, init=False, repr=False, compare=False)
-    """Intervals and tests that one table has worked out and another may want."""
+    _cache: dict[tuple[str, ...], Any] = field(default_factory=dict, init=False, repr=False, compare=False)
+    """Pairs, intervals and tests that one table has worked out and another may want."""
 
     def row(self, name: str) -> Row | None:
         return next((row for row in self.rows if row.name == name), None)
@@ -131,24 +131,34 @@ class Results:
 
     def plates_of(self, row: Row) -> pd.DataFrame:
         """The plates of one method, without the column ``seed`` where it does not depend on one."""
-        mine = self.plates[self.plates["method"] == row.name]
-        return mine if row.trained else mine.drop(columns="seed")
+        key = row.name, "plates"
+        if key not in self._cache:
+            mine = self.plates[self.plates["method"] == row.name]
+            self._cache[key] = mine if row.trained else mine.drop(columns="seed")
+        return self._cache[key]
+
+    def pairs(self, row: Row, other: Row, metric: str) -> pd.DataFrame:
+        """Scores of two methods on the plates and seeds that both have; see :func:`statistics.pairs`."""
+        key = row.name, "beside", other.name, metric
+        if key not in self._cache:
+            self._cache[key] = statistics.pairs(self.plates_of(row), self.plates_of(other), metric)
+        return self._cache[key]
 
     def interval(self, row: Row, metric: str, statistic: Statistic = "mean") -> Interval:
         """The statistic of a method's scores over plates × seeds, with its interval."""
         key = row.name, metric, statistic
-        if key not in self._known:
-            self._known[key] = statistics.interval(self.plates_of(row), metric, statistic)
-        return self._known[key]
+        if key not in self._cache:
+            self._cache[key] = statistics.interval(self.plates_of(row), metric, statistic)
+        return self._cache[key]
 
     def difference(self, row: Row, other: Row, metric: str) -> tuple[Interval, Test]:
         """The mean of ``row`` minus ``other`` over the plates and seeds that both have, and the test of it (not
         corrected for others)."""
         key = row.name, "minus", other.name, metric
-        if key not in self._known:
-            paired = statistics.pairs(self.plates_of(row), self.plates_of(other), metric)
-            self._known[key] = statistics.interval(paired, "difference"), statistics.wilcoxon(paired)
-        return self._known[key]
+        if key not in self._cache:
+            paired = self.pairs(row, other, metric)
+            self._cache[key] = statistics.interval(paired, "difference"), statistics.wilcoxon(paired)
+        return self._cache[key]
 
     @property
     def main_rows(self) -> list[Row]:
