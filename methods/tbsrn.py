@@ -16,7 +16,7 @@ from torch.nn import functional as F
 
 from methods import register
 from methods.base import Recipe
-from methods.blocks.layers import upsampler
+from methods.blocks.layers import mish_convolutions, upsampler
 from methods.network import NetworkMethod
 
 
@@ -78,13 +78,7 @@ class SequentialResidualBlock(nn.Module):
 
     def __init__(self, channels: int) -> None:
         super().__init__()
-        self.convolve = nn.Sequential(
-            nn.Conv2d(channels, channels, 3, padding=1),
-            nn.BatchNorm2d(channels),
-            nn.Mish(),
-            nn.Conv2d(channels, channels, 3, padding=1),
-            nn.BatchNorm2d(channels),
-        )
+        self.convolve = mish_convolutions(channels)
         self.enhance = FeatureEnhancer(2 * channels, channels)
         for parameter in self.parameters():
             if parameter.ndim > 1:

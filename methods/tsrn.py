@@ -10,7 +10,7 @@ from torch.nn import functional as F
 
 from methods import register
 from methods.base import Batch, Losses, Recipe
-from methods.blocks.layers import SRResNetFrame
+from methods.blocks.layers import SRResNetFrame, mish_convolutions
 from methods.blocks.losses import gradient_profile_loss
 from methods.network import NetworkMethod
 
@@ -34,13 +34,7 @@ class SequentialResidualBlock(nn.Module):
 
     def __init__(self, channels: int) -> None:
         super().__init__()
-        self.convolve = nn.Sequential(
-            nn.Conv2d(channels, channels, 3, padding=1),
-            nn.BatchNorm2d(channels),
-            nn.Mish(),
-            nn.Conv2d(channels, channels, 3, padding=1),
-            nn.BatchNorm2d(channels),
-        )
+        self.convolve = mish_convolutions(channels)
         self.columns = RecurrentRows(channels)
         self.rows = RecurrentRows(channels)
 

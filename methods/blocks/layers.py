@@ -99,3 +99,14 @@ class SRResNetFrame(nn.Module):
     def forward(self, lr: Tensor) -> Tensor:
         shallow = self.head(lr)
         return self.tail(self.upsample(shallow + self.body(shallow)))
+
+
+def mish_convolutions(channels: int) -> nn.Sequential:
+    """Two normalised 3×3 convolutions with Mish between them: N×C×H×W → the same (TSRN's block, and TBSRN's)."""
+    return nn.Sequential(
+        nn.Conv2d(channels, channels, 3, padding=1),
+        nn.BatchNorm2d(channels),
+        nn.Mish(),
+        nn.Conv2d(channels, channels, 3, padding=1),
+        nn.BatchNorm2d(channels),
+    )
