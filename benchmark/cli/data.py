@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Optional
+from typing import TYPE_CHECKING, Annotated, Any, Optional
 
 import typer
 
@@ -16,6 +16,7 @@ from benchmark.cli.options import (
     Preset,
     Protocol,
     Results,
+    TrainingPrecision,
     make_config,
     path_option,
 )
@@ -144,12 +145,13 @@ def data_embedder(
     device: Device = "auto",
     iterations: Annotated[Optional[int], typer.Option(min=1, help="Optimiser iterations.")] = None,
     plates: Annotated[Optional[int], typer.Option(min=1, help="Synthetic plates to draw.")] = None,
+    precision: TrainingPrecision = "fp32",
     force: Annotated[bool, typer.Option("--force", help="Train again even if it exists.")] = False,
 ) -> None:
     """Train the ResNet-18 of embedder_init=plates. It learns to read synthetic plates: minutes on a GPU."""
     from benchmark.ocr.pretraining.trainer import EMBEDDER, embedder_path
 
-    _train_reader(EMBEDDER, embedder_path(), device, iterations, plates, force)
+    _train_reader(EMBEDDER, embedder_path(), device, iterations, plates, precision, force)
 
 
 @data_app.command("reader")
@@ -158,20 +160,24 @@ def data_reader(
     device: Device = "auto",
     iterations: Annotated[Optional[int], typer.Option(min=1, help="Optimiser iterations.")] = None,
     plates: Annotated[Optional[int], typer.Option(min=1, help="Synthetic plates to draw.")] = None,
+    precision: TrainingPrecision = "fp32",
     force: Annotated[bool, typer.Option("--force", help="Train again even if it exists.")] = False,
 ) -> None:
     """Train the OCR engine crnn anew. The package contains its weights."""
     from benchmark.ocr.pretraining.trainer import READER
 
-    _train_reader(READER, out, device, iterations, plates, force)
+    _train_reader(READER, out, device, iterations, plates, precision, force)
 
 
-def _train_reader(kind: Kind, out: Path, device: str, iterations: int | None, plates: int | None, force: bool) -> None:
+def _train_reader(
+    kind: Kind, out: Path, device: str, iterations: int | None, plates: int | None, precision: str, force: bool
+) -> None:
     """Train a network that reads plates, with what the options change of its recipe."""
     from dataclasses import replace
 
     from benchmark.ocr.pretraining.trainer import train
     from benchmark.runner.context import resolve_device
 
-    changed = {k: v for k, v in (("iterations", iterations), ("plates", plates)) if v is not None}
+    asked: dict[str, Any] = {"iterations": iterations, "plates": plates, "precision": precision}
+    changed = {name: value for name, value in asked.items() if value is not None}
     say(train(kind, out, resolve_device(device), recipe=replace(kind.recipe, **changed), force=force))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Iterable
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Optional
+from typing import TYPE_CHECKING, Annotated, Any, Literal, Optional
 
 import typer
 
@@ -36,6 +36,9 @@ Folder = Annotated[Optional[Path], typer.Option("--data", help="A CCPD folder. D
 FollowLinks = Annotated[bool, typer.Option("--follow-links", help="Follow symbolic links below the data folder.")]
 Protocol = Annotated[Optional[str], typer.Option("--protocol", help="disjoint or paper.")]
 Device = Annotated[str, typer.Option("--device", help="auto, cpu, cuda or cuda:N.")]
+TrainingPrecision = Annotated[
+    Literal["fp32", "bf16"], typer.Option("--precision", help="bf16 where the processor or GPU has units for it.")
+]
 Assignments = Annotated[
     Optional[list[str]],
     typer.Option("--set", metavar="SECTION.FIELD=VALUE", help="Any setting; a wrong name lists them."),

@@ -356,6 +356,19 @@ def test_training_lowers_the_loss() -> None:
     assert not network.training
 
 
+@pytest.mark.parametrize("kind", [READER, EMBEDDER], ids=lambda kind: kind.name)
+def test_bf16_learns_other_weights_under_a_fingerprint_of_its_own(kind: Kind) -> None:
+    windows, texts = draw_windows(8, 2, workers=1)
+    recipe = dataclasses.replace(TINY, iterations=3)
+    losses: dict[str, list[float]] = {"fp32": [], "bf16": []}
+    for precision, values in losses.items():
+        changed = dataclasses.replace(recipe, precision=precision)
+        network = learn(kind.build, changed, windows, texts, CPU, lambda iteration, loss, v=values: v.append(loss))
+        assert all(p.dtype == torch.float32 for p in network.parameters())
+    assert losses["bf16"] != losses["fp32"] and np.allclose(losses["bf16"], losses["fp32"], rtol=0.2)
+    assert fingerprint(kind, dataclasses.replace(recipe, precision="bf16")) != fingerprint(kind, recipe)
+
+
 def test_a_training_that_breaks_down_says_so() -> None:
     windows, texts = draw_windows(8, 2, workers=1)
     with pytest.raises(UserError, match="broke down at iteration"):

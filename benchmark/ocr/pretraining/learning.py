@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Literal, Protocol
 
 import numpy as np
 import torch
@@ -45,6 +45,8 @@ class PretrainingRecipe:
     weight_decay: float
     held_out: int
     """Plates drawn to measure the accuracy, of another seed."""
+    precision: Literal["fp32", "bf16"] = "fp32"
+    """Of the forward pass. bf16 halves the time on processors with bf16 units; weights and loss stay fp32."""
 
 
 HELD_OUT_SEED = 900_003
@@ -78,7 +80,8 @@ def learn(
     for iteration in range(1, recipe.iterations + 1):
         chosen = torch.randint(len(texts), (recipe.batch_size,), generator=order)
         rgb = augment(pool[chosen.to(device)], varied)
-        loss = network.loss(rgb, [texts[int(i)] for i in chosen])  # type: ignore[operator]
+        with torch.autocast(device.type, torch.bfloat16, enabled=recipe.precision == "bf16"):
+            loss = network.loss(rgb, [texts[int(i)] for i in chosen])  # type: ignore[operator]
         value = float(loss.detach())
         if not math.isfinite(value):
             raise UserError(f"the training broke down at iteration {iteration} (loss {value}): lower the learning rate")

@@ -93,9 +93,12 @@ def embedder_path() -> Path:
 
 def fingerprint(kind: Kind, recipe: PretrainingRecipe) -> str:
     """SHA-256 over everything the weights depend on but hardware and versions of libraries."""
+    settings = asdict(recipe)
+    if recipe.precision == "fp32":
+        del settings["precision"]  # the option came later: fp32 keeps the fingerprint it had
     parts = {
         "network": kind.name,
-        "recipe": asdict(recipe),
+        "recipe": settings,
         "generator": GENERATOR_VERSION,
         "pretraining": PRETRAINING_VERSION,
     }
