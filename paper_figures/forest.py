@@ -52,7 +52,8 @@ def _figure(results: Results, rows: list[Row], compared: list[Comparison]) -> An
     with style.style():
         figure, panels = style.new_figure(width, height, len(metrics))
         for i, (axes, metric) in enumerate(zip(panels, metrics, strict=True)):
-            axes.set_position(((left + i * panel) / width, 0.45 / height, (panel - 0.14) / width, 1 - (0.45 + top) / height))
+            size = (panel - 0.14) / width, 1 - (0.45 + top) / height
+            axes.set_position(((left + i * panel) / width, 0.45 / height, *size))
             mine = {c.row.name: c for c in compared if c.metric == metric}
             _panel(axes, [mine.get(row.name) for row in rows], metric, looks)
             axes.set_title(titles[i])

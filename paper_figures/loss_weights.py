@@ -154,9 +154,9 @@ def caption(results: Results, rows: list[Row], history: pd.DataFrame) -> list[st
     """What is drawn, whose weight ran out, and who got stuck."""
     found = [
         "Weight of the pixel loss (the contrastive term has the rest), distance of the embeddings of super-resolved "
-        "and true patches, in the distance each method uses, the two terms before they are weighted, and the contrastive "
-        "term's weighted part of the total; log axes, on which zero lies on the lower edge. Values are those of the "
-        "training batch just before a validation; the last panel is that validation.",
+        "and true patches, in the distance each method uses, the two terms before they are weighted, and the "
+        "contrastive term's weighted part of the total; log axes, on which zero lies on the lower edge. Values are "
+        "those of the training batch just before a validation; the last panel is that validation.",
         *_fates(rows, history),
     ]
     if any(len(row.seeds) > 1 for row in rows):
