@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import shlex
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -23,8 +24,8 @@ def documents(name: str) -> list[Any]:
 def check(words: list[str]) -> None:
     """A command of ours is one that the program takes, and its settings are ones that there are."""
     take(words)
-    sets = [value for option, value in zip(words, words[1:]) if option == "--set"]
-    preset = dict(zip(words, words[1:])).get("--preset", "quick")
+    sets = [value for option, value in pairwise(words) if option == "--set"]
+    preset = dict(pairwise(words)).get("--preset", "quick")
     load(preset, sets)
 
 
