@@ -38,6 +38,7 @@ from benchmark.cli.options import (
     select_methods,
 )
 from benchmark.cli.perf import perf
+from benchmark.cli.score import score
 from benchmark.cli.verify import verify
 from benchmark.cli.weights import weights_app
 from benchmark.util.errors import CannotWrite, UserError, exit_code, fault_of_place, first_line
@@ -242,6 +243,9 @@ def cancel(results: Results = Path("results"), run_name: RunName = None) -> None
 
     ended = slurm_queue.cancel(find_run(results, run_name))
     say(f"cancelled: {', '.join(ended)}" if ended else "no job of this run waits or runs")
+
+
+app.command()(score)
 
 
 app.command()(verify)

@@ -23,8 +23,8 @@ from benchmark.results.store import Run
 from benchmark.util.errors import UserError, first_line
 from benchmark.util.files import refuse_links, write_bytes
 from paper_figures.common import style, tables, text
-from paper_figures.common.commands import run_command
-from paper_figures.common.drawing import Drawing, NothingToDraw
+from paper_figures.common.commands import run_command, test_command
+from paper_figures.common.drawing import Drawing, NotAskedFor, NothingToDraw
 from paper_figures.common.results import load
 from paper_figures.report import html, latex, markdown
 from paper_figures.report.content import BROWSER, FOLDER, HTML, PAGE, Artefact, Report
@@ -32,7 +32,8 @@ from paper_figures.report.missing import Missing, missing_methods
 
 # First things first; a file that is not named here follows in alphabetical order.
 _ORDER = (
-    "claims", "table1", "table1_full", "comparisons", "forest", "paper_comparison", "left_open", "convergence",
+    "claims", "table1", "table1_full", "cross_data", "read_table", "comparisons", "forest", "paper_comparison",
+    "left_open", "convergence",
     "qualitative", "ablation", "ablation_psnr", "ablation_reading", "contrast_euclidean", "contrast_manhattan",
     "qualitative_ablation", "distortion_maps", "distortion_scores", "readings", "weight_sweep", "loss_weights",
     "calibration", "calibration_table", "abstention", "plate_height", "inference", "leaks", "cost", "training_plates",
@@ -98,6 +99,9 @@ def build(
                 drawing = module.draw(results)
             contents[name] = _encode(drawing, name, module.TITLE)
             drawings[name] = drawing
+        except NotAskedFor as reason:
+            if only:
+                missing.append(Missing(f"{module.TITLE}: {reason}", test_command(run)))
         except NothingToDraw as reason:
             missing.append(Missing(f"{module.TITLE}: {reason}", run_command(results, methods.names(module.NEEDS))))
         except Exception as error:  # a fault in one figure must not cost the reader the others
