@@ -277,7 +277,7 @@ def describe(context: RunContext, entry: Registration, seed: int, identity: str,
         "versions": current_versions(entry.name),
         "source": current_source(entry.name),
         "facts": method.facts,
-        "notes": method.notes(),
+        "notes": method.footnotes(),
     }
 
 
