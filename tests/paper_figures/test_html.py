@@ -34,7 +34,7 @@ from paper_figures.report.content import Artefact
 from paper_figures.report.image_browser import Letter, Picture
 
 BY_NAME = {fake.name: fake for fake in METHODS}
-FIGURES = {module.NAME: module for module in (claims, table1, table1_full, convergence)}
+FIGURES = {module.NAME: module for module in (table1, convergence, claims, table1_full)}
 """Enough of the report for a page; all of it is drawn in test_report."""
 
 
