@@ -101,6 +101,12 @@ def run(
     seeds: Annotated[Optional[int], typer.Option(help="Trainings per method, with seeds 0, 1, ….")] = None,
     iterations: Annotated[Optional[int], typer.Option(help="Optimiser iterations of every method.")] = None,
     batch_size: Annotated[Optional[int], typer.Option(help="Patches per iteration.")] = None,
+    warm_start: Annotated[
+        Optional[str],
+        typer.Option(
+            metavar="reference", help="Start from the weights that the project ships, on top of their budget."
+        ),
+    ] = None,
     device: Device = "auto",
     ocr: Annotated[Optional[str], typer.Option(help="OCR engine: rapid, hyperlpr, paddle, crnn or none.")] = None,
     results: Results = Path("results"),
@@ -133,6 +139,7 @@ def run(
         "train.seeds": seeds,
         "train.iterations": iterations,
         "train.batch_size": batch_size,
+        "train.warm_start": warm_start,
         "train.device": device,
         "scoring.ocr": ocr,
     }

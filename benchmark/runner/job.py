@@ -24,6 +24,7 @@ from benchmark.results.identity import current_source, current_versions, scoring
 from benchmark.results.provenance import provenance
 from benchmark.results.record import SCHEMA, UPPER_BOUND
 from benchmark.results.store import Result, clear, write_result
+from benchmark.runner import warm_start
 from benchmark.runner.context import RunContext, ScoringContext
 from benchmark.scoring import plate_scores, upscaling, xlpsr
 from benchmark.scoring.cost import macs
@@ -48,8 +49,8 @@ class Scored:
 
 
 def create(context: RunContext, entry: Registration) -> Method:
-    """A new method as configured."""
-    return entry.create(context.config.options_for(entry))
+    """A new method as configured, with the weights that its training starts from."""
+    return warm_start.create(context.config, entry)
 
 
 def train_and_score(
@@ -269,6 +270,7 @@ def upper_bound_facts() -> dict[str, Any]:
 
 def describe(context: RunContext, entry: Registration, seed: int, identity: str, method: Method) -> dict[str, Any]:
     """The part of ``result.json`` that is known before training."""
+    start = warm_start.describe(context.config, entry, context.plates.fingerprint)
     return common_facts(context) | {
         "method": entry.name,
         "title": entry.title,
@@ -280,11 +282,12 @@ def describe(context: RunContext, entry: Registration, seed: int, identity: str,
         "parameters": method.num_parameters(),
         "paper_parameters": entry.method.paper_parameters,
         "identity": identity,
-        "ingredients": method.external_weights(),
+        "ingredients": warm_start.external_weights(context.config, entry),
         "versions": current_versions(entry.name),
         "source": current_source(entry.name),
         "facts": method.facts,
-        "notes": method.notes(),
+        **start,
+        "notes": [*method.footnotes(), *start.get("notes", [])],
     }
 
 
