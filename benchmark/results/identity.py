@@ -108,6 +108,8 @@ def identity_fields(config: Config | dict[str, Any]) -> dict[str, Any]:
     content = dict(config) if isinstance(config, dict) else config.model_dump(mode="json")
     for section, names in NON_IDENTITY_FIELDS.items():
         content[section] = {k: v for k, v in content[section].items() if k not in names}
+    if content["train"].get("warm_start") == "none":  # as before there was the field
+        del content["train"]["warm_start"]
     return content
 
 

@@ -33,6 +33,7 @@ from benchmark.results.record_parts import (
     StoredFile,
     Text,
     Versions,
+    WarmStart,
 )
 
 SCHEMA = 4
@@ -155,6 +156,8 @@ class Record(Part):
     """Hash of everything that scores depend on beside the weights: plates, OCR engines, version."""
     ingredients: dict[str, Text] = Field(default_factory=dict)
     """External weights: SHA-256 of files from elsewhere that training depends on, by purpose."""
+    warm_start: WarmStart | None = None
+    """What training started from, if not from random weights."""
     versions: Versions | None = None
     """Declared versions of what computed the result."""
     source: Source | Text | None = None

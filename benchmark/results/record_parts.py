@@ -68,6 +68,8 @@ class ConfigTrain(Part):
     """Iterations over which the rate rises."""
     recipe: Text = ""
     """common or native."""
+    warm_start: Text = ""
+    """none, or reference: training started from weights that the project ships."""
     seeds: Count = 0
     """Trainings per method."""
     device: Text = ""
@@ -262,6 +264,23 @@ class Scores(Part):
     """As best, on the test plates that training has not seen; there only where it has seen some."""
     last_unseen: ScoreSet = {}
     """As last, on those plates."""
+
+
+class WarmStart(Part):
+    """The weights that a training started from."""
+
+    reference: Text
+    """Run that trained them."""
+    sha256: Sha256
+    """SHA-256 of their file."""
+    iterations: Count
+    """Iterations they were trained for."""
+    batch_size: Count
+    """Patches per iteration."""
+    data: Text
+    """Name of the plates they were trained on."""
+    fingerprint: Text
+    """Of those plates."""
 
 
 class Abstention(Part):

@@ -18,11 +18,12 @@ from PIL import Image
 from benchmark.data.degradation import SCALE
 from benchmark.data.plates import Plates
 from benchmark.data.training_examples import save_training_examples
-from benchmark.ocr.reading import rectify
+from benchmark.ocr.reading import can_write, rectify
 from benchmark.results.identity import current_source, current_versions, scoring_source
 from benchmark.results.provenance import provenance
 from benchmark.results.record import SCHEMA, UPPER_BOUND
 from benchmark.results.store import Result, clear, write_result
+from benchmark.runner import warm_start
 from benchmark.runner.context import RunContext
 from benchmark.scoring import plate_scores, upscaling, xlpsr
 from benchmark.scoring.cost import macs
@@ -47,8 +48,8 @@ class Scored:
 
 
 def create(context: RunContext, entry: Registration) -> Method:
-    """A new method as configured."""
-    return entry.create(context.config.options_for(entry))
+    """A new method as configured, with the weights that its training starts from."""
+    return warm_start.create(context.config, entry)
 
 
 def train_and_score(
@@ -178,9 +179,11 @@ def _abstention(context: RunContext, images: list[np.ndarray]) -> dict[str, Any]
     rectified = [rectify(image, plate.vertices) for image, plate in zip(images, plates, strict=True)]
     for name, engine in (("judge", context.ocr_engine), ("second_judge", context.second_engine)):
         if engine is not None:
-            found = xlpsr.best_threshold(engine.read(rectified), [plate.text for plate in plates])
+            legible = [i for i, plate in enumerate(plates) if can_write(engine, plate.text)]
+            readings = engine.read([rectified[i] for i in legible]) if legible else []
+            found = xlpsr.best_threshold(readings, [plates[i].text for i in legible])
             if found is not None or not plates:
-                thresholds[name] = {"threshold": xlpsr.BREAK_EVEN if found is None else found, "plates": len(plates)}
+                thresholds[name] = {"threshold": xlpsr.BREAK_EVEN if found is None else found, "plates": len(legible)}
     return thresholds
 
 
@@ -260,6 +263,7 @@ def upper_bound_facts() -> dict[str, Any]:
 
 def describe(context: RunContext, entry: Registration, seed: int, identity: str, method: Method) -> dict[str, Any]:
     """The part of ``result.json`` that is known before training."""
+    start = warm_start.describe(context.config, entry, context.plates.fingerprint)
     return common_facts(context) | {
         "method": entry.name,
         "title": entry.title,
@@ -271,11 +275,12 @@ def describe(context: RunContext, entry: Registration, seed: int, identity: str,
         "parameters": method.num_parameters(),
         "paper_parameters": entry.method.paper_parameters,
         "identity": identity,
-        "ingredients": method.external_weights(),
+        "ingredients": warm_start.external_weights(context.config, entry),
         "versions": current_versions(entry.name),
         "source": current_source(entry.name),
         "facts": method.facts,
-        "notes": method.notes(),
+        **start,
+        "notes": [*method.footnotes(), *start.get("notes", [])],
     }
 
 

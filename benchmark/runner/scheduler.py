@@ -36,12 +36,13 @@ from benchmark.results.store import (
     take_back,
     write_result,
 )
+from benchmark.runner import warm_start
 from benchmark.runner.activity import Activity, working
 from benchmark.runner.context import RunContext, configure_torch, make_ocr_engines, prepare_plates, resolve_device
 from benchmark.runner.executors import attempts
-from benchmark.runner.job import common_facts, create, rescore, score_upper_bound, train_and_score, upper_bound_facts
+from benchmark.runner.job import common_facts, rescore, score_upper_bound, train_and_score, upper_bound_facts
 from benchmark.runner.run_names import refuse_taken_name
-from benchmark.scoring.plausibility import flat_plates, unread_plates
+from benchmark.scoring.plausibility import flat_plates, not_read, unread_plates
 from benchmark.scoring.version import SCORING_VERSION
 from benchmark.training import checkpoint
 from benchmark.training.progress import Progress
@@ -171,6 +172,8 @@ def prepare(
     say(f"{overview(plates, name)}; {where}")
     for remark in filter(None, (flat_plates(plates.split(split)) for split in ("val", "test"))):
         say(remark)
+    for remark in not_read(plates.split("test").table["text"], lambda: make_ocr_engines(config)):
+        say(remark)
     if not named:
         refuse_taken_name(run, config, entries, plates)
     return plates, name
@@ -283,7 +286,7 @@ def _identity(context: RunContext, job: Job) -> str:
     """The identity of a method's training; "" for the upper bound."""
     if job.entry is None:
         return ""
-    external_weights = create(context, job.entry).external_weights()
+    external_weights = warm_start.external_weights(context.config, job.entry)
     return training_identity(job.entry, job.seed, context.config, context.plates.fingerprint, external_weights)
 
 

@@ -349,7 +349,7 @@ def _split(entries: list[_Entry]) -> list[list[_Entry]]:
 
 
 def _title(entries: list[_Entry]) -> str:
-    title = entries[0].record.title
+    title = entries[0].record.title + (", warm start" if entries[0].record.warm_start else "")
     kinds = {entry.record.selected_as for entry in entries}
     return f"{title} ({kinds.pop() if len(kinds) == 1 else 'selected'})" if entries[0].of else title
 

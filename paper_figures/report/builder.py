@@ -29,15 +29,8 @@ from paper_figures.common.results import load
 from paper_figures.report import html, latex, markdown
 from paper_figures.report.content import BROWSER, FOLDER, HTML, PAGE, Artefact, Report
 from paper_figures.report.missing import Missing, missing_methods
+from paper_figures.report.themes import ORDER
 
-# First things first; a file that is not named here follows in alphabetical order.
-_ORDER = (
-    "claims", "table1", "table1_full", "comparisons", "forest", "paper_comparison", "left_open", "convergence",
-    "qualitative", "ablation", "ablation_psnr", "ablation_reading", "contrast_euclidean", "contrast_manhattan",
-    "qualitative_ablation", "distortion_maps", "distortion_scores", "readings", "weight_sweep", "loss_weights",
-    "calibration", "calibration_table", "abstention", "plate_height", "inference", "leaks", "cost", "training_plates",
-    "patches",
-)  # fmt: skip
 _TRACE = "error.txt"
 _SUFFIXES = ("csv", "md", "tex", "pdf", "png", "html", _TRACE)
 
@@ -49,7 +42,7 @@ def _modules() -> dict[str, ModuleType]:
         module = importlib.import_module(f"paper_figures.{info.name}")
         if hasattr(module, "NAME") and hasattr(module, "draw"):
             modules[module.NAME] = module
-    place = {name: i for i, name in enumerate(_ORDER)}
+    place = {name: i for i, name in enumerate(ORDER)}
     return dict(sorted(modules.items(), key=lambda item: (place.get(item[0], len(place)), item[0])))
 
 
