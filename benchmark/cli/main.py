@@ -38,7 +38,9 @@ from benchmark.cli.options import (
     select_methods,
 )
 from benchmark.cli.perf import perf
+from benchmark.cli.score import score
 from benchmark.cli.verify import verify
+from benchmark.cli.weights import weights_app
 from benchmark.util.errors import CannotWrite, UserError, exit_code, fault_of_place, first_line
 from benchmark.util.terminal import cell, say
 from benchmark.util.version import PACKAGE
@@ -99,6 +101,12 @@ def run(
     seeds: Annotated[Optional[int], typer.Option(help="Trainings per method, with seeds 0, 1, ….")] = None,
     iterations: Annotated[Optional[int], typer.Option(help="Optimiser iterations of every method.")] = None,
     batch_size: Annotated[Optional[int], typer.Option(help="Patches per iteration.")] = None,
+    warm_start: Annotated[
+        Optional[str],
+        typer.Option(
+            metavar="reference", help="Start from the weights that the project ships, on top of their budget."
+        ),
+    ] = None,
     device: Device = "auto",
     ocr: Annotated[Optional[str], typer.Option(help="OCR engine: rapid, hyperlpr, paddle, crnn or none.")] = None,
     results: Results = Path("results"),
@@ -131,6 +139,7 @@ def run(
         "train.seeds": seeds,
         "train.iterations": iterations,
         "train.batch_size": batch_size,
+        "train.warm_start": warm_start,
         "train.device": device,
         "scoring.ocr": ocr,
     }
@@ -241,6 +250,9 @@ def cancel(results: Results = Path("results"), run_name: RunName = None) -> None
 
     ended = slurm_queue.cancel(find_run(results, run_name))
     say(f"cancelled: {', '.join(ended)}" if ended else "no job of this run waits or runs")
+
+
+app.command()(score)
 
 
 app.command()(verify)
@@ -359,23 +371,44 @@ def search(
 
 @app.command()
 def upscale(
-    result: Annotated[Path, typer.Argument(help="A finished result: results/RUN/METHOD/seedK.")],
-    images: Annotated[list[Path], typer.Argument(help="Low-resolution pictures, or folders of them.")],
+    paths: Annotated[
+        list[Path],
+        typer.Argument(
+            metavar="PATHS",
+            help="A finished result (results/RUN/METHOD/seedK), then low-resolution pictures, or folders of them."
+            " With --method there is no result to name.",
+        ),
+    ],
+    method: Annotated[
+        Optional[str], typer.Option(help="Take the weights that the project ships of this method.")
+    ] = None,
+    weights: Annotated[Optional[Path], typer.Option(help="Where they are, instead of results/reference.")] = None,
     out: Annotated[Path, typer.Option(help="Folder for the upscaled pictures.")] = Path("upscaled"),
     device: Device = "auto",
     plugin: Plugins = None,
 ) -> None:
     """Upscale pictures eight times with a trained method. One that cannot be read does not cost the others."""
     need_plugins(plugin)
+    from benchmark.results import shipped
     from benchmark.results.trained import load_method, pictures_in, targets, upscale_file
     from benchmark.runner.context import resolve_device
 
-    places = targets(pictures_in(images), out)
-    method = load_method(result, resolve_device(device))
+    pictures = paths if method else paths[1:]
+    if not pictures:
+        raise UserError("name the pictures behind the result, or a method whose weights are shipped: --method NAME")
+    if weights and not method:
+        raise UserError("--weights goes with --method, which says whose weights to take from there")
+    places = targets(pictures_in(pictures), out)
+    if method:
+        found = shipped.find(method, weights)
+        network = shipped.create(found, resolve_device(device))
+        say(shipped.caution(found), error=True)
+    else:
+        network = load_method(paths[0], resolve_device(device))
     codes = []
     for path, target in places.items():
         try:
-            upscale_file(method, path, target)
+            upscale_file(network, path, target)
         except UserError as error:
             codes.append(exit_code(error))
             say(f"error: {error}", error=True)
@@ -398,3 +431,4 @@ def doctor() -> None:
 
 
 app.add_typer(data_app, name="data")
+app.add_typer(weights_app, name="weights")

@@ -20,7 +20,7 @@ from torch import Tensor
 import methods
 from benchmark.data.picture_files import TOO_DEEP, is_deep, upscaled_mark
 from benchmark.results.record import UPPER_BOUND
-from benchmark.results.store import Result, read_result
+from benchmark.results.store import WEIGHTS, Result, read_result
 from benchmark.util.errors import UserError, first_line, out_of_memory
 from benchmark.util.files import open_plain, write_bytes
 from benchmark.util.names import fit_name
@@ -46,11 +46,13 @@ def load_method(folder: Path, device: torch.device) -> Method:
     return load_result(result, device)
 
 
-def load_result(result: Result, device: torch.device) -> Method:
-    """The method of a stored result. Raises UserError if its class or its weights do not fit."""
+def load_result(result: Result, device: torch.device, published: bool = False) -> Method:
+    """The method of a stored result with its best weights; if ``published``, with those that are the method as it was
+    published, which for some are the last. Raises UserError if its class or its weights do not fit."""
     if result.method == UPPER_BOUND:
         raise UserError(f"{result.folder} holds the HR plates' own scores, not a method: name the folder of a method")
-    file = result.folder / "weights.safetensors"
+    best, last = WEIGHTS
+    file = result.folder / (last if published and result.record.selected_as else best)
     try:
         entry = methods.get(result.method)
         if file.exists() and result.changed(file.name):
@@ -79,8 +81,9 @@ def make(entry: Registration, options: dict[str, Any]) -> Method:
         raise BadWeights(str(error)) from None
 
 
-def read_weights(method: Method, file: Path) -> dict[str, Tensor]:
-    """The weights in a file, if they are what ``method`` takes: same names, shapes and types, all finite.
+def read_weights(method: Method, file: Path, half: bool = False) -> dict[str, Tensor]:
+    """The weights in a file, if they are what ``method`` takes: same names, shapes and types, all finite. With ``half``
+    they may be stored in half precision, and are returned in that of the method.
 
     Only safetensors is read, which can hold nothing that is executed; nothing is loaded before names and shapes
     have been compared. Raises BadWeights.
@@ -104,6 +107,8 @@ def read_weights(method: Method, file: Path) -> dict[str, Tensor]:
     except SafetensorError as error:
         raise BadWeights(f"{file.name} is damaged: {first_line(error)}") from None
     for name, value in weights.items():
+        if half and value.dtype is torch.float16 and wanted[name][1] is torch.float32:
+            weights[name] = value = value.float()
         if value.dtype != wanted[name][1]:
             raise BadWeights(f"{name!r} is {value.dtype} instead of {wanted[name][1]}")
         if value.is_floating_point() and not torch.isfinite(value).all():
