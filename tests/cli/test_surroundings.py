@@ -17,7 +17,9 @@ from fault_bench import OPTIONS, ROOT, Bench
 from benchmark.cli.data import data_embedder
 from benchmark.cli.doctor import _pretrained
 from benchmark.cli.options import path_option
+from benchmark.config import load
 from benchmark.results.trained import targets
+from benchmark.runner.context import prepare_plates
 from benchmark.util import files, locks, names
 from benchmark.util.errors import UserError
 from benchmark.util.terminal import say
@@ -116,6 +118,14 @@ def test_locks_refused_in_any_way_give_the_same_line(
     refused = pytest.raises(UserError, match=r"has no locks .*--results")
     with mock.patch("fcntl.flock", side_effect=refusals), refused, locks.hold(tmp_path / "lock", wait):
         pass
+
+
+def test_linked_packs_are_refused_with_the_folder_to_name(tmp_path: Path) -> None:
+    (tmp_path / "scratch").mkdir()
+    (tmp_path / "packs").symlink_to("scratch")
+    with pytest.raises(UserError, match=rf"packs is a symbolic link.*--set data\.cache={tmp_path / 'scratch'}$"):
+        prepare_plates(load("quick"), tmp_path, say=str)
+    assert not list((tmp_path / "scratch").iterdir())
 
 
 def test_names_that_are_too_long_are_cut_and_stay_apart(tmp_path: Path) -> None:
