@@ -8,10 +8,11 @@ validation). A result that cannot be used is listed with its reason, never dropp
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from types import SimpleNamespace
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 import pandas as pd
@@ -24,7 +25,10 @@ from benchmark.scoring.metrics import METRICS
 from benchmark.util.errors import UserError
 from paper_figures.common import statistics
 from paper_figures.common.comparability import differences, refusal, setting
-from paper_figures.common.statistics import Interval, Statistic, Test
+from paper_figures.common.pairing import Pairing, Test
+from paper_figures.common.statistics import Interval, Statistic, Units
+
+T = TypeVar("T")
 
 READING = tuple(name for name, metric in METRICS.items() if metric.engine == "first")
 """Metrics that come from the OCR engine; the others are computed from the picture."""
@@ -119,8 +123,13 @@ class Results:
     infos: list[dict[str, Any]]
     failures: list[Failure] = field(default_factory=list)
     problems: list[str] = field(default_factory=list)
-    _cache: dict[tuple[str, ...], Any] = field(default_factory=dict, init=False, repr=False, compare=False)
-    """Pairs, intervals and tests that one table has worked out and another may want."""
+    _made: dict[tuple[str, ...], Any] = field(default_factory=dict, init=False, repr=False, compare=False)
+
+    def once(self, key: tuple[str, ...], make: Callable[[], T]) -> T:
+        """What ``make`` returns, worked out at the first call with this key and remembered for all tables."""
+        if key not in self._made:
+            self._made[key] = make()
+        return self._made[key]
 
     def row(self, name: str) -> Row | None:
         return next((row for row in self.rows if row.name == name), None)
@@ -131,34 +140,29 @@ class Results:
 
     def plates_of(self, row: Row) -> pd.DataFrame:
         """The plates of one method, without the column ``seed`` where it does not depend on one."""
-        key = row.name, "plates"
-        if key not in self._cache:
-            mine = self.plates[self.plates["method"] == row.name]
-            self._cache[key] = mine if row.trained else mine.drop(columns="seed")
-        return self._cache[key]
+        return self.once(("plates", row.name), lambda: self._plates_of(row))
 
-    def pairs(self, row: Row, other: Row, metric: str) -> pd.DataFrame:
-        """Scores of two methods on the plates and seeds that both have; see :func:`statistics.pairs`."""
-        key = row.name, "beside", other.name, metric
-        if key not in self._cache:
-            self._cache[key] = statistics.pairs(self.plates_of(row), self.plates_of(other), metric)
-        return self._cache[key]
+    def _plates_of(self, row: Row) -> pd.DataFrame:
+        mine = self.plates[self.plates["method"] == row.name]
+        return mine if row.trained else mine.drop(columns="seed")
+
+    def pairing(self, row: Row, other: Row) -> Pairing:
+        """The plates and seeds that two methods both have."""
+        return self.once(("pairing", row.name, other.name), lambda: Pairing(self.plates_of(row), self.plates_of(other)))
 
     def interval(self, row: Row, metric: str, statistic: Statistic = "mean") -> Interval:
         """The statistic of a method's scores over plates × seeds, with its interval."""
-        key = row.name, metric, statistic
-        if key not in self._cache:
-            self._cache[key] = statistics.interval(self.plates_of(row), metric, statistic)
-        return self._cache[key]
+        plates = self.plates_of(row)
+        units = self.once(("units", row.name), lambda: Units.of(plates))
+        return self.once(
+            ("interval", row.name, metric, statistic), lambda: statistics.interval(plates, metric, statistic, units)
+        )
 
     def difference(self, row: Row, other: Row, metric: str) -> tuple[Interval, Test]:
         """The mean of ``row`` minus ``other`` over the plates and seeds that both have, and the test of it (not
         corrected for others)."""
-        key = row.name, "minus", other.name, metric
-        if key not in self._cache:
-            paired = self.pairs(row, other, metric)
-            self._cache[key] = statistics.interval(paired, "difference"), statistics.wilcoxon(paired)
-        return self._cache[key]
+        pairing = self.pairing(row, other)
+        return self.once(("difference", row.name, other.name, metric), lambda: pairing.difference(metric))
 
     @property
     def main_rows(self) -> list[Row]:

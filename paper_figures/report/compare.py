@@ -19,7 +19,7 @@ from benchmark.results.store import Run, find_run
 from benchmark.scoring.metrics import METRICS
 from benchmark.util.errors import UserError
 from benchmark.util.files import write_text
-from paper_figures.common import statistics, text
+from paper_figures.common import pairing, statistics, text
 from paper_figures.common.drawing import Drawing
 from paper_figures.common.results import Results, Row, load
 from paper_figures.common.statistics import Interval
@@ -105,7 +105,7 @@ def _difference(a: Results, b: Results, name: str, metric: str, together: bool) 
         lacking = before is None and after is None
         return None if lacking else Difference(name, title, metric, before, after, None, False)
     if together and not (row_a.differs or row_b.differs):
-        interval = statistics.difference(b.plates_of(row_b), a.plates_of(row_a), metric)
+        interval = pairing.difference(b.plates_of(row_b), a.plates_of(row_a), metric)
         if interval.plates:
             return Difference(name, title, metric, before, after, interval, True)
     plain = after - before if math.isfinite(after) and math.isfinite(before) else math.nan
