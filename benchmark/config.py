@@ -169,6 +169,9 @@ class Ray(_Section):
     """CPU cores of a task, and its threads where ``train.threads`` is 0."""
     retries: Annotated[int, Field(ge=0, le=1000)] = 5
     """How often a task is run again if its machine dies."""
+    storage: str | None = None
+    """Where checkpoints go if the machines share no folder of results: a URI that all of them reach, such as
+    ``s3://bucket/folder``, or a path. Results then travel back to the command."""
 
 
 class Config(_Section):

@@ -2,20 +2,17 @@
 
 from __future__ import annotations
 
-import math
-
 import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 
 from benchmark.scoring import xlpsr
-from benchmark.scoring.plate_scores import CHARACTERS
-from paper_figures.common import conventions, statistics, style, text
+from paper_figures.common import conventions, style, text
 from paper_figures.common.confidence import Engine, engines
 from paper_figures.common.drawing import Drawing, NothingToDraw
 from paper_figures.common.results import Results, Row
-from paper_figures.common.statistics import Interval
 from paper_figures.common.style import Label, Look
+from paper_figures.common.xlpsr_scores import known, points, score, thresholds
 
 NAME = "abstention"
 TITLE = "XLPSR score against the abstention threshold"
@@ -24,12 +21,12 @@ NEEDS = "table1"
 
 def draw(results: Results) -> Drawing:
     """One panel an OCR engine, one line a method; the threshold chosen on validation plates is marked."""
-    found = [engine for engine in engines(results) if any(_known(results, row, engine) for row in results.main_rows)]
+    found = [engine for engine in engines(results) if any(known(results, row, engine) for row in results.main_rows)]
     if not found:
         raise NothingToDraw(
             "no confidences of characters are stored (PaddleOCR gives none, and earlier versions did not store them)"
         )
-    rows = [row for row in results.main_rows if any(_known(results, row, engine) for engine in found)]
+    rows = [row for row in results.main_rows if any(known(results, row, engine) for engine in found)]
     data = frame(results, rows, found)
     looks = style.row_looks(results.main_rows)
     with style.style():
@@ -45,42 +42,13 @@ def draw(results: Results) -> Drawing:
     )
 
 
-def points(results: Results, row: Row, engine: Engine) -> np.ndarray:
-    """Points of every plate of a method at every threshold, in the order of ``plates_of``: plates × thresholds, NaN
-    where the engine's confidences of characters are lacking."""
-    plates, nothing = results.plates_of(row), np.full(len(xlpsr.THRESHOLDS), math.nan)
-    columns = ["read" + engine.suffix, CHARACTERS + engine.suffix]
-    if not set(columns) <= set(plates) or plates[columns[1]].isna().all():
-        return np.tile(nothing, (len(plates), 1))
-    rows = [xlpsr.points(*values) for values in zip(plates[columns[0]], plates[columns[1]], plates["text"])]
-    return np.array([nothing if row is None else row for row in rows])
-
-
-def thresholds(results: Results, row: Row, engine: Engine) -> dict[int, float]:
-    """By seed, the threshold that validation plates have chosen (1/3 where there were none)."""
-    name = "second_judge" if engine.suffix else "judge"
-    found = {info["seed"]: (info.get("abstention") or {}).get(name) for info in results.infos
-             if info["method"] == row.name}  # fmt: skip
-    return {seed: float(chosen["threshold"]) for seed, chosen in found.items() if chosen}
-
-
-def score(results: Results, row: Row, engine: Engine) -> Interval:
-    """Mean XLPSR points a plate at the thresholds chosen on validation plates, with its interval."""
-    plates, chosen = results.plates_of(row), thresholds(results, row, engine)
-    at = points(results, row, engine)
-    seeds = plates["seed"] if "seed" in plates else [next(iter(chosen), 0)] * len(plates)
-    columns = [int(np.abs(xlpsr.THRESHOLDS - chosen[seed]).argmin()) if seed in chosen else -1 for seed in seeds]
-    values = [line[column] if column >= 0 else math.nan for line, column in zip(at, columns)]
-    return statistics.interval(plates.assign(points=values), "points")
-
-
 def frame(results: Results, rows: list[Row], found: list[Engine]) -> pd.DataFrame:
     """One line a (engine, method, threshold): mean points a plate, and at the chosen one (``chosen`` = 1) what the
     method scores, with its interval."""
     lines = []
     for engine in found:
         for row in rows:
-            if not _known(results, row, engine):
+            if not known(results, row, engine):
                 continue
             at = points(results, row, engine)
             base = {"engine": engine.name, "method": row.name, "title": row.title,
@@ -94,10 +62,6 @@ def frame(results: Results, rows: list[Row], found: list[Engine]) -> pd.DataFram
                               "low": scored.low, "high": scored.high, "chosen": 1})  # fmt: skip
     return pd.DataFrame(lines, columns=["engine", "method", "title", "plates", "threshold", "points", "low", "high",
                                         "chosen"])  # fmt: skip
-
-
-def _known(results: Results, row: Row, engine: Engine) -> bool:
-    return bool(np.isfinite(points(results, row, engine)).any())
 
 
 def _panel(axes: Axes, rows: list[Row], data: pd.DataFrame, engine: Engine, looks: dict[str, Look]) -> None:

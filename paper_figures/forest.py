@@ -45,14 +45,18 @@ def _figure(results: Results, rows: list[Row], compared: list[Comparison]) -> An
     names = [style.label(row) for row in rows]
     left = style.label_width(names) - style.STRIP / 72 + 0.08
     panel = (style.PAGE - left - 0.1) / max(2, len(metrics))
-    width, height = left + panel * len(metrics) + 0.1, 0.75 + 0.155 * len(rows)
+    titles = [METRICS[metric].label.replace(", ", ",\n") for metric in metrics]  # a panel is narrower than the longest
+    top = 0.27 + 0.13 * any("\n" in title for title in titles)
+    width, height = left + panel * len(metrics) + 0.1, 0.48 + top + 0.155 * len(rows)
     looks = style.row_looks(results.competitors)
     with style.style():
         figure, panels = style.new_figure(width, height, len(metrics))
         for i, (axes, metric) in enumerate(zip(panels, metrics, strict=True)):
-            axes.set_position(((left + i * panel) / width, 0.45 / height, (panel - 0.14) / width, 1 - 0.72 / height))
+            size = (panel - 0.14) / width, 1 - (0.45 + top) / height
+            axes.set_position(((left + i * panel) / width, 0.45 / height, *size))
             mine = {c.row.name: c for c in compared if c.metric == metric}
             _panel(axes, [mine.get(row.name) for row in rows], metric, looks)
+            axes.set_title(titles[i])
             axes.set_yticks(range(len(rows)), names if i == 0 else [""] * len(rows))
     return figure
 
@@ -71,7 +75,7 @@ def _panel(axes: Axes, compared: list[Comparison | None], metric: str, looks: di
         axes.plot(value, y, marker=look.marker, color=look.colour, mew=0.9, mfc=look.colour if differs else "white")
     unit = "points" if kind.unit == "%" else kind.unit
     reference = style.label(next(c for c in compared if c is not None).reference)
-    axes.set(title=kind.label, xlabel=f"method minus {reference} ({unit})", ylim=(len(compared) - 0.4, -0.6))
+    axes.set(xlabel=f"method minus {reference} ({unit})", ylim=(len(compared) - 0.4, -0.6))
     axes.tick_params(axis="y", length=0)
     axes.grid(axis="y", visible=False)
 

@@ -9,7 +9,7 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
 
-from paper_figures.common import conventions, style, text
+from paper_figures.common import conventions, loss_terms, style, text
 from paper_figures.common.drawing import Drawing, NothingToDraw
 from paper_figures.common.grid import DIMENSIONS, find
 from paper_figures.common.loss_terms import COLUMNS
@@ -26,6 +26,8 @@ _PANELS = {
     "distance": ("Distance of the embeddings", "D(SR, HR), batch mean"),
     "pixel": ("Pixel term", "mean squared error"),
     "contrastive": ("Contrastive term", "unweighted"),
+    "contrastive_share": ("Contrastive term's share of the loss", ""),
+    "val_psnr": ("Validation plates", "mean PSNR (dB)"),
 }
 DECADES = 6
 """The terms' log axes show at most so many decades; what is lower, zero too, lies on the lower edge."""
@@ -37,6 +39,7 @@ def draw(results: Results) -> Drawing:
     if any(column not in history for column in COLUMNS):
         raise NothingToDraw("no result has PECL's two losses in its history")
     history = history[history["w_pixel"].notna() & (history["iteration"] > 0)]
+    history = history.assign(contrastive_share=loss_terms.shares(history))
     named = _blocks(results, set(history["method"]))
     if not named:
         raise NothingToDraw("no result has PECL's two losses in its history")
@@ -44,7 +47,7 @@ def draw(results: Results) -> Drawing:
     shown = history[history["method"].isin([curve.row.name for curve in curves])]
     with style.style():
         right = style.label_width([curve.label for curve in curves])
-        figure, axes = blocks(list(named) if len(named) > 1 else [""], 2, 2, right, 1.45)
+        figure, axes = blocks(list(named) if len(named) > 1 else [""], 3, 2, right, 1.45)
         for block, panels in zip(named.values(), axes, strict=True):
             for one, column in zip([one for line in panels for one in line], _PANELS, strict=True):
                 _panel(one, block, shown, column)
@@ -123,6 +126,10 @@ def _scale(axes: Axes, values: pd.Series, column: str) -> float:
     top = float(values.max())
     if column == "w_pixel":
         axes.set_ylim(-0.04, 1.04)
+    elif column == "val_psnr":
+        low = float(values.min())
+        margin = 0.05 * (top - low) or 1.0
+        axes.set_ylim(low - margin, top + margin)
     elif column == "distance" or not top > 0.0 or math.isinf(top):
         axes.set_ylim(0.0, 1.1 * top if 0.0 < top < math.inf else 1.0)
     else:
@@ -140,15 +147,16 @@ def _scale(axes: Axes, values: pd.Series, column: str) -> float:
 
 def frame(history: pd.DataFrame) -> pd.DataFrame:
     """The numbers behind the figure: one line a (method, seed, validation)."""
-    return history[["method", "seed", "iteration", *COLUMNS]].reset_index(drop=True)
+    return history[["method", "seed", "iteration", *COLUMNS, "contrastive_share", "val_psnr"]].reset_index(drop=True)
 
 
 def caption(results: Results, rows: list[Row], history: pd.DataFrame) -> list[str]:
     """What is drawn, whose weight ran out, and who got stuck."""
     found = [
         "Weight of the pixel loss (the contrastive term has the rest), distance of the embeddings of super-resolved "
-        "and true patches, in the distance each method uses, and the two terms before they are weighted; log axes, on "
-        "which zero lies on the lower edge. Values are those of the training batch just before a validation.",
+        "and true patches, in the distance each method uses, the two terms before they are weighted, and the "
+        "contrastive term's weighted part of the total; log axes, on which zero lies on the lower edge. Values are "
+        "those of the training batch just before a validation; the last panel is that validation.",
         *_fates(rows, history),
     ]
     if any(len(row.seeds) > 1 for row in rows):

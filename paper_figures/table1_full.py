@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 
+from benchmark.scoring.metrics import SECOND
 from paper_figures.common import conventions, loss_terms, paper, statistics, text
 from paper_figures.common.columns import (
     convergence_column,
@@ -15,15 +17,18 @@ from paper_figures.common.columns import (
     rules,
     score_column,
 )
+from paper_figures.common.confidence import engines
 from paper_figures.common.drawing import Drawing
 from paper_figures.common.results import SECOND_READING, Results, Row
-from paper_figures.common.tables import Cell, Column, Table
+from paper_figures.common.tables import Cell, Column, Table, ranks
+from paper_figures.common.xlpsr_scores import score
 from paper_figures.table1 import frame
 
 NAME = "table1_full"
 TITLE = "All scores of all methods"
 NEEDS = "table1"
 
+XLPSR_DECIMALS = 2
 BESIDE = {"pecl": "pecl-manhattan-512"}
 """Rows of the ablation that stand here, too, beside another: the paper does not say which dimension its Table 1 has."""
 
@@ -61,13 +66,15 @@ def tables(
         "Image quality: median ± standard deviation over test plates": [
             *_parameters(rows), *_beside_paper(rows, "psnr"), *_beside_paper(rows, "psnr_y"),
             score_column(rows, "psnr_y_studio"), score_column(rows, "ssim"),
+            *([score_column(rows, "lpips")] if any("lpips" in row.scores for row in rows) else []),
         ],
         "Reading: confidence (median ± standard deviation) and accuracy (mean)": [
             *_beside_paper(rows, "confidence"),
             *(score_column(rows, m) for m in ("plate_correct", "character_accuracy", "tail_correct")),
+            *_xlpsr(results, rows, ""),
         ] if results.has_readings else [],
         "Reading by the second OCR engine": [
-            score_column(rows, metric) for metric in SECOND_READING
+            *(score_column(rows, metric) for metric in SECOND_READING), *_xlpsr(results, rows, SECOND),
         ] if results.has_second_readings else [],
         "Mean PSNR with its 95 % interval, and training": _mean_and_training(results, rows, shares),
     }  # fmt: skip
@@ -77,6 +84,19 @@ def tables(
 
 def _beside_paper(rows: Sequence[Row], metric: str) -> list[Column]:
     return [score_column(rows, metric, deviation=True), *paper_columns(rows, metric)]
+
+
+def _xlpsr(results: Results, rows: Sequence[Row], suffix: str) -> list[Column]:
+    """XLPSR points a plate at the threshold chosen on validation plates; no column where no engine's confidences of
+    characters are known."""
+    engine = next((engine for engine in engines(results) if engine.suffix == suffix), None)
+    points = [math.nan if engine is None else score(results, row, engine).value for row in rows]
+    if all(math.isnan(value) for value in points):
+        return []
+    competing = [None if row.is_bound or math.isnan(value) else value for row, value in zip(rows, points, strict=True)]
+    places = ranks(competing, XLPSR_DECIMALS, higher_is_better=True)
+    shown = [text.number(value, XLPSR_DECIMALS) for value in points]
+    return [Column("XLPSR score", [Cell(words, place) for words, place in zip(shown, places, strict=True)])]
 
 
 def _parameters(rows: Sequence[Row]) -> list[Column]:
@@ -113,6 +133,11 @@ def caption(results: Results, rows: Sequence[Row]) -> list[str]:
         found.append(
             "The paper does not say which dimension its Table 1 has (128 in Sec. 3.3, 512 is its best in Sec. 4.2.2): "
             "both stand here."
+        )
+    if any(_xlpsr(results, rows, engine.suffix) for engine in engines(results)):
+        found.append(
+            "XLPSR score: points a plate, of at most 14 on seven characters (+2 for a right one, −1 for a wrong one, 0 "
+            "for one left open), at the abstention threshold that validation plates have chosen."
         )
     return [*found, *conventions.marks(results), *conventions.left_out(rows)]
 

@@ -35,21 +35,21 @@ def plate_name(text: str, bbox: tuple[int, int, int, int], serial: int = 0) -> s
     return format_name(PlateName(f"02{serial:05}", (90, 90), bbox, corners, text, 120, 30))
 
 
+def write_ccpd(folder: Path, count: int = 24, size: tuple[int, int] = (128, 64), highest: int = 200) -> Path:
+    """Make ``folder`` one of ``count`` plates of one colour each (PNG pixels are exact; the name still ends in .jpg as
+    CCPD's do, and Pillow goes by the content)."""
+    (folder / "ccpd_base").mkdir(parents=True)
+    random = np.random.default_rng(0)
+    for i in range(count):
+        width, height = size
+        pixels = np.full((height + 24, width + 24, 3), random.integers(40, highest, 3), dtype=np.uint8)
+        text = f"皖A{i // 2:05}"  # every plate number is on two pictures
+        file = folder / "ccpd_base" / plate_name(text, (12, 12, 12 + width, 12 + height), i)
+        Image.fromarray(pixels).save(file, format="PNG")
+    return folder
+
+
 @pytest.fixture
 def make_ccpd(tmp_path: Path) -> Callable[..., Path]:
-    """Returns a function that writes a folder of ``count`` plates of one colour each (PNG pixels are
-    exact; the name still ends in .jpg as CCPD's do, and Pillow goes by the content)."""
-
-    def make(count: int = 24, name: str = "ccpd", size: tuple[int, int] = (128, 64), highest: int = 200) -> Path:
-        folder = tmp_path / name / "ccpd_base"
-        folder.mkdir(parents=True)
-        random = np.random.default_rng(0)
-        for i in range(count):
-            width, height = size
-            pixels = np.full((height + 24, width + 24, 3), random.integers(40, highest, 3), dtype=np.uint8)
-            text = f"皖A{i // 2:05}"  # every plate number is on two pictures
-            file = folder / plate_name(text, (12, 12, 12 + width, 12 + height), i)
-            Image.fromarray(pixels).save(file, format="PNG")
-        return folder.parent
-
-    return make
+    """Returns a function that writes such a folder, of a ``name`` below the test's."""
+    return lambda count=24, name="ccpd", **options: write_ccpd(tmp_path / name, count, **options)

@@ -50,6 +50,10 @@ if not note.exists():
     note.with_suffix(".new").rename(note)
 time.sleep(0.5)
 """
+RECORD_STEPS = """
+with open(Path(__file__).with_name(f"{self.name}-steps"), "a") as steps:
+    print(os.getpid(), session.iteration, file=steps)
+"""
 
 
 class Bench:

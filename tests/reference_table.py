@@ -11,7 +11,8 @@ from pathlib import Path
 import pandas as pd
 
 ROOT = Path(__file__).resolve().parents[1]
-REFERENCE = ROOT / "results" / "reference" / "quick-synthetic"
+REFERENCES = ROOT / "results" / "reference"
+REFERENCE = REFERENCES / "quick-synthetic"
 BEGIN, END = "<!-- from results/reference/quick-synthetic -->\n", "<!-- end -->\n"
 
 

@@ -24,6 +24,7 @@ from benchmark.util.errors import amount
 from benchmark.util.terminal import cell, say
 
 if TYPE_CHECKING:
+    from benchmark.config import Config
     from benchmark.ocr.pretraining.trainer import Kind
 
 data_app = typer.Typer(no_args_is_help=True, help="Look at, prepare and draw plates; list packs; train readers.")
@@ -31,7 +32,7 @@ data_app = typer.Typer(no_args_is_help=True, help="Look at, prepare and draw pla
 
 @data_app.command("prepare")
 def data_prepare(
-    folder: Annotated[Path, typer.Argument(help="A CCPD folder.")],
+    folder: Annotated[Path, typer.Argument(help="A CCPD folder, or one with a plates.csv.")],
     preset: Preset = "standard",
     protocol: Protocol = None,
     follow_links: FollowLinks = False,
@@ -52,7 +53,10 @@ def data_prepare(
 
 @data_app.command("verify")
 def data_verify(
-    folder: Annotated[Path, typer.Argument(help="A CCPD folder, or a pack; with --names, also a list of names.")],
+    folder: Annotated[
+        Path,
+        typer.Argument(help="A CCPD folder, one with a plates.csv, or a pack; with --names, also a list of names."),
+    ],
     names: Annotated[bool, typer.Option("--names", help="Go by names alone: open no picture.")] = False,
     preset: Preset = "standard",
     protocol: Protocol = None,
@@ -67,12 +71,27 @@ def data_verify(
     if (folder / "pack.json").is_file() and not names:
         _verify_pack(folder, as_json)
         return
-    data = make_config(preset, {"data.protocol": protocol, "data.follow_links": follow_links or None}, assignments).data
+    config = make_config(preset, {"data.protocol": protocol, "data.follow_links": follow_links or None}, assignments)
+    data = config.data
     counts = Counts(data.train_plates, data.val_plates, data.test_plates)
     chosen = any(a.partition("=")[0].strip() == "data.protocol" for a in assignments or [])
     protocols = PROTOCOLS if protocol is None and not chosen else (data.protocol,)
     facts = (verify_names if names else verify)(folder, counts, data.seed, protocols, data.follow_links)
+    if facts.get("alphabets"):
+        facts["not_read"] = _not_read(config, folder)
     say(json.dumps(facts, indent=1, ensure_ascii=False) if as_json else describe(facts))
+
+
+def _not_read(config: Config, folder: Path) -> dict[str, int]:
+    """How many plates of a list each OCR engine cannot write the text of, by the engine's name."""
+    from benchmark.data.pictures import scan
+    from benchmark.ocr.reading import can_write
+    from benchmark.runner.context import make_ocr_engines
+
+    texts = [source.annotation.text for source in scan(folder, config.data.follow_links)[0]]
+    engines = [engine for engine in make_ocr_engines(config) if engine is not None]
+    counts = {engine.describe()["name"]: sum(not can_write(engine, text) for text in texts) for engine in engines}
+    return {name: count for name, count in counts.items() if count}
 
 
 def _verify_pack(folder: Path, as_json: bool) -> None:

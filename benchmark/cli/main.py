@@ -39,6 +39,7 @@ from benchmark.cli.options import (
 )
 from benchmark.cli.perf import perf
 from benchmark.cli.verify import verify
+from benchmark.cli.weights import weights_app
 from benchmark.util.errors import CannotWrite, UserError, exit_code, fault_of_place, first_line
 from benchmark.util.terminal import cell, say
 from benchmark.util.version import PACKAGE
@@ -359,23 +360,44 @@ def search(
 
 @app.command()
 def upscale(
-    result: Annotated[Path, typer.Argument(help="A finished result: results/RUN/METHOD/seedK.")],
-    images: Annotated[list[Path], typer.Argument(help="Low-resolution pictures, or folders of them.")],
+    paths: Annotated[
+        list[Path],
+        typer.Argument(
+            metavar="PATHS",
+            help="A finished result (results/RUN/METHOD/seedK), then low-resolution pictures, or folders of them."
+            " With --method there is no result to name.",
+        ),
+    ],
+    method: Annotated[
+        Optional[str], typer.Option(help="Take the weights that the project ships of this method.")
+    ] = None,
+    weights: Annotated[Optional[Path], typer.Option(help="Where they are, instead of results/reference.")] = None,
     out: Annotated[Path, typer.Option(help="Folder for the upscaled pictures.")] = Path("upscaled"),
     device: Device = "auto",
     plugin: Plugins = None,
 ) -> None:
     """Upscale pictures eight times with a trained method. One that cannot be read does not cost the others."""
     need_plugins(plugin)
+    from benchmark.results import shipped
     from benchmark.results.trained import load_method, pictures_in, targets, upscale_file
     from benchmark.runner.context import resolve_device
 
-    places = targets(pictures_in(images), out)
-    method = load_method(result, resolve_device(device))
+    pictures = paths if method else paths[1:]
+    if not pictures:
+        raise UserError("name the pictures behind the result, or a method whose weights are shipped: --method NAME")
+    if weights and not method:
+        raise UserError("--weights goes with --method, which says whose weights to take from there")
+    places = targets(pictures_in(pictures), out)
+    if method:
+        found = shipped.find(method, weights)
+        network = shipped.create(found, resolve_device(device))
+        say(shipped.caution(found), error=True)
+    else:
+        network = load_method(paths[0], resolve_device(device))
     codes = []
     for path, target in places.items():
         try:
-            upscale_file(method, path, target)
+            upscale_file(network, path, target)
         except UserError as error:
             codes.append(exit_code(error))
             say(f"error: {error}", error=True)
@@ -398,3 +420,4 @@ def doctor() -> None:
 
 
 app.add_typer(data_app, name="data")
+app.add_typer(weights_app, name="weights")

@@ -32,7 +32,9 @@ Results = Annotated[Path, typer.Option("--results", help="Folder of runs.", pars
 RunName = Annotated[Optional[str], typer.Option("--run", help="Name of a run. Default: the one changed last.")]
 NewRunName = Annotated[Optional[str], typer.Option("--run", help="Name of the run. Default: from preset and data.")]
 Preset = Annotated[str, typer.Option("--preset", help="quick, standard or paper.")]
-Folder = Annotated[Optional[Path], typer.Option("--data", help="A CCPD folder. Default: synthetic plates.")]
+Folder = Annotated[
+    Optional[Path], typer.Option("--data", help="A CCPD folder, or one with a plates.csv. Default: synthetic plates.")
+]
 FollowLinks = Annotated[bool, typer.Option("--follow-links", help="Follow symbolic links below the data folder.")]
 Protocol = Annotated[Optional[str], typer.Option("--protocol", help="disjoint or paper.")]
 Device = Annotated[str, typer.Option("--device", help="auto, cpu, cuda or cuda:N.")]

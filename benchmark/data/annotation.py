@@ -1,4 +1,4 @@
-"""Whether the annotation in a CCPD name can be that of its picture.
+"""Whether an annotation can be that of its picture: one in a CCPD name, or in a list of plates.
 
 Photographs are resized, cut or exchanged while their names stay. What such a name says is not believed: the plate
 that it points at is background, and every score of it would be nonsense. On all names of five official sub-sets
@@ -9,7 +9,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from benchmark.data.ccpd import PlateName, Point
+from benchmark.data.ccpd import PlateName
+from benchmark.data.source import Corner, ListedPlate
 
 CONTRADICTION = "annotation does not fit: "
 """Every reason that :func:`name_fault` and :func:`picture_fault` give begins so."""
@@ -29,33 +30,34 @@ def is_contradiction(reason: str) -> bool:
     return reason.startswith(CONTRADICTION)
 
 
-def name_fault(name: PlateName) -> str | None:
+def name_fault(plate: PlateName | ListedPlate) -> str | None:
     """What makes an annotation impossible whatever the picture is; None for a possible one.
 
-    The corners must be those of a convex quadrilateral, clockwise, with their mean in the box.
+    The corners, if there are any, must be those of a convex quadrilateral, clockwise, with their mean in the box.
     """
-    corners = name.vertices
+    corners = plate.vertices
+    if corners is None:
+        return None
     if len(set(corners)) < 4:
         return f"{CONTRADICTION}corners coincide"
     triangles = [_area(corners[i - 1], corners[i], corners[(i + 1) % 4]) for i in range(4)]
     if min(triangles) <= FLATTEST * abs(sum(triangles)) / 2:  # each half of the quadrilateral is in them twice
         return f"{CONTRADICTION}corners on a line, crossed, or not clockwise"
     x, y = sum(x for x, _ in corners) / 4, sum(y for _, y in corners) / 4
-    left, top, right, bottom = name.bbox
+    left, top, right, bottom = plate.bbox or (x, y, x, y)
     if not (left <= x <= right and top <= y <= bottom):
         return f"{CONTRADICTION}corners beside the box"
     return None
 
 
-def picture_fault(name: PlateName, width: int, height: int) -> str | None:
+def picture_fault(plate: PlateName | ListedPlate, width: int, height: int) -> str | None:
     """What makes an annotation impossible in a picture of ``width``×``height`` pixels; None for a possible one."""
     picture = f"the picture of {width}×{height} px"
-    x, y = zip(*name.vertices)
-    for what, box in (("box", name.bbox), ("corners", (min(x), min(y), max(x), max(y)))):
-        share = _share_inside(box, width, height)
+    for what, box in (("box", plate.bbox), ("corners", _around(plate))):
+        share = 1.0 if box is None else _share_inside(box, width, height)
         if share < INSIDE:
             return f"{CONTRADICTION}{1 - share:.0%} of the {what} outside {picture}"
-    if _is_resized(name, width, height):
+    if isinstance(plate, PlateName) and _is_resized(plate, width, height):
         return f"{CONTRADICTION}{picture} is a resized photograph, and the name is that of the original"
     return None
 
@@ -75,7 +77,15 @@ def _is_resized(name: PlateName, width: int, height: int) -> bool:
     return area > 0.0 and not least <= share / area <= most
 
 
-def _share_inside(box: Sequence[int], width: int, height: int) -> float:
+def _around(plate: PlateName | ListedPlate) -> tuple[float, float, float, float] | None:
+    """The rectangle around the corners, if they are known."""
+    if plate.vertices is None:
+        return None
+    x, y = zip(*plate.vertices)
+    return min(x), min(y), max(x), max(y)
+
+
+def _share_inside(box: Sequence[float], width: int, height: int) -> float:
     """Share of a rectangle's area (left, top, right, bottom) that lies in the picture."""
     left, top, right, bottom = box
     inside_x = max(0, min(right, width) - max(left, 0))
@@ -83,6 +93,6 @@ def _share_inside(box: Sequence[int], width: int, height: int) -> float:
     return inside_x * inside_y / ((right - left) * (bottom - top))
 
 
-def _area(a: Point, b: Point, c: Point) -> float:
+def _area(a: Corner, b: Corner, c: Corner) -> float:
     """Signed area of a triangle; positive where its corners are clockwise, as y points down."""
     return ((b[0] - a[0]) * (c[1] - a[1]) - (b[1] - a[1]) * (c[0] - a[0])) / 2

@@ -20,6 +20,8 @@ LINK = "a symbolic link to a folder: not followed"
 TWICE = "a symbolic link to a folder that is read already"
 HIDDEN = "a hidden folder, or one of the system's"
 OURS = "a folder that this program wrote"
+NOTE = "note: "
+"""A reason that begins so is of no file or folder that is left out: it is something to say of a list of plates."""
 
 _SYSTEM = {"$RECYCLE.BIN", "System Volume Information", "lost+found", "__MACOSX", "@eaDir", "@Recycle", "#recycle",
            "#snapshot", "~snapshot"}  # fmt: skip
@@ -30,15 +32,18 @@ Reasons = list[tuple[str, str]]
 
 
 def left_out(reason: str) -> str | None:
-    """What to say of a whole folder that is left out for ``reason``; None where that is about a file."""
+    """What to say of a whole folder that is left out for ``reason``, or of a list; None where that is about a file."""
+    if reason.startswith(NOTE):
+        return reason.removeprefix(NOTE)
     if reason == LINK:
         return f"the whole folder is left out: {reason} (--follow-links takes it in; or name the folder it leads to)"
     return f"the whole folder is left out: {reason}" if reason in (TWICE, HIDDEN, OURS) else None
 
 
 def remarks(odd: Reasons) -> list[str]:
-    """What to say of the folders that are left out, in a line for each link and one for all others of a kind."""
-    lines = [f"{cell(path)}: {left_out(reason)}" for path, reason in odd if reason == LINK]
+    """What to say of the folders that are left out, in a line for each link and one for all others of a kind; and each
+    note."""
+    lines = [f"{cell(path)}: {left_out(reason)}" for path, reason in odd if reason == LINK or reason.startswith(NOTE)]
     for kind in (TWICE, HIDDEN, OURS):
         folders = [cell(path) for path, reason in odd if reason == kind]
         if folders:

@@ -17,7 +17,8 @@ from typing import Any, BinaryIO, TextIO
 
 from benchmark.data.ccpd import MINIMUM_SIDE, MULTIPLE
 from benchmark.data.duplicates import BITS
-from benchmark.data.pictures import MAX_PIXELS, Box
+from benchmark.data.pictures import MAX_PIXELS
+from benchmark.data.source import Box
 
 _LONGEST_LINE = 1 << 20
 _LONGEST_REASON = 1000

@@ -39,7 +39,7 @@ def find_leaks(
             dropped.append((row["name"], row["text"], row["split"], why))
     else:
         nearest = {}
-    train_numbers = set(table["text"].iloc[[i for i in train.tolist() if i not in nearest]])
+    train_numbers = set(table["text"].iloc[[i for i in train.tolist() if i not in nearest]]) - {""}
     by_number = (table["split"] != "train") & table["text"].isin(train_numbers)
     copies = [] if protocol == "disjoint" else [i for i in (*val.tolist(), *test.tolist()) if i in with_train.partner]
     table["seen"] = by_number | table.index.isin(copies)

@@ -9,7 +9,8 @@ from pathlib import Path
 from benchmark.data.annotation import name_fault
 from benchmark.data.ccpd import parse_name
 from benchmark.data.folders import Reasons
-from benchmark.data.pictures import Source, scan
+from benchmark.data.pictures import scan
+from benchmark.data.source import Source
 from benchmark.util.errors import UserError
 
 _LONGEST = 1 << 30  # bytes, unpacked

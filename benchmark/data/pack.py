@@ -28,8 +28,9 @@ from benchmark.data.duplicates import BITS, coarse_hashes, thumbnail
 from benchmark.data.folders import LINK, left_out, remarks
 from benchmark.data.journal import Decoded, read_journal, write_entry
 from benchmark.data.leaks import find_leaks
-from benchmark.data.pictures import Box, Source, cut, in_chunks, load_crop, scan
+from benchmark.data.pictures import cut, in_chunks, load_crop, scan
 from benchmark.data.plates import PACK_VERSION, SCHEMA, BadPack, Plate, Plates, fingerprint, open_pack
+from benchmark.data.source import Box, Corner, Source
 from benchmark.data.splits import Counts, Protocol, Split, assign
 from benchmark.util.errors import UserError, amount
 from benchmark.util.files import sync, write_text
@@ -41,6 +42,8 @@ __all__ = ["Plate", "Plates", "Source", "load_crop", "prepare", "scan"]
 _CHECKS = 1
 """Goes up when pictures are refused that were not before: packs made until then are not looked for."""
 _ORDER: tuple[Split, ...] = ("train", "val", "test")  # training plates go to the device as one slice
+_USUAL: Box = (0, 0, 256, 128)
+"""About as large as a picture that is a plate is at most: for the room a pack needs, before any is opened."""
 Job = tuple[Source, Split]
 
 
@@ -57,19 +60,21 @@ def prepare(
 ) -> Plates:
     """The pack of ``folder`` under ``cache``: opened if it is there, made or completed if not.
 
-    Files that cannot be read are skipped and listed in ``skipped.csv``. Under ``disjoint``, training and
-    validation plates that are near-duplicates of a plate they must not know are left out and listed in
-    ``dropped.csv``. A pack of another version, or a damaged one, is made anew. Where another process is
-    making the same pack, this one waits for it. ``say`` is told which folders are left out.
+    Plates go by their CCPD names, or by the folder's ``plates.csv``. Files that cannot be read are skipped and listed
+    in ``skipped.csv``. Under ``disjoint``, training and validation plates that are near-duplicates of a plate they must
+    not know are left out and listed in ``dropped.csv``. A pack of another version, or a damaged one, is made anew.
+    Where another process is making the same pack, this one waits for it. ``say`` is told which folders are left out,
+    and what a list holds.
 
-    Raises UserError for a folder that is no CCPD folder or goes away meanwhile, where a split would be empty, and
+    Raises UserError for a folder without plates or one that goes away meanwhile, where a split would be empty, and
     when the disk has no room for the pack; OSError where ``cache`` cannot be written.
     """
     sources, odd = scan(folder, follow_links)
     for remark in remarks(odd):
         say(remark)
-    chosen = assign([s.path for s in sources], [s.name.text for s in sources], protocol, counts, seed)
-    picked = sorted(chosen, key=lambda i: (_ORDER.index(chosen[i]), sources[i].path))
+    chosen = split_sources(sources, protocol, counts, seed)
+    odd += against_given(sources, chosen)
+    picked = sorted(chosen, key=lambda i: (_ORDER.index(chosen[i]), sources[i].label))
     jobs = [(sources[i], chosen[i]) for i in picked]
     target = cache / fit_name(_slug(folder), cache, f"-{_key(folder, jobs, protocol)}")
     try:
@@ -86,6 +91,42 @@ def prepare(
                 _remove(target)
         _make(folder, target, jobs, odd, protocol, workers, say)
         return open_pack(target)
+
+
+def split_sources(sources: list[Source], protocol: Protocol, counts: Counts, seed: int) -> dict[int, Split]:
+    """:func:`assign` for the plates of a folder."""
+    listed = [source.listed for source in sources]
+    return assign(
+        [source.label for source in sources],
+        [source.annotation.text for source in sources],
+        protocol,
+        counts,
+        seed,
+        [plate.sequence if plate else "" for plate in listed],
+        [plate.split if plate else None for plate in listed],
+    )
+
+
+def against_given(sources: list[Source], chosen: dict[int, Split]) -> list[tuple[str, str]]:
+    """Plates with a given split that are left out, with the reason."""
+    elsewhere: dict[str, set[tuple[str, str]]] = {split: set() for split in _ORDER}
+    for i, split in chosen.items():
+        elsewhere[split] |= _keys(sources[i])
+    reasons = []
+    for i, source in enumerate(sources):
+        own = source.listed.split if source.listed else None
+        if own and i not in chosen:
+            kept = [split for split in ("test", "val") if split != own and _keys(source) & elsewhere[split]]
+            other = kept[0] if kept else ""
+            why = f"its text or sequence is in {other}, too" if other else "there are enough others"
+            reasons.append((source.label, f"left out of the given split {own}: {why}"))
+    return reasons
+
+
+def _keys(source: Source) -> set[tuple[str, str]]:
+    """What may not be in two splits: text and sequence, as far as they are known."""
+    sequence = source.listed.sequence if source.listed else ""
+    return {(kind, key) for kind, key in (("text", source.annotation.text), ("sequence", sequence)) if key}
 
 
 def _make(
@@ -123,7 +164,7 @@ def _make(
             write_entry(journal, done[-len(chunk) :])
         sync(pixels.fileno())
     table, hashes = _table(jobs, done)
-    skipped = [(source.path, plate) for (source, _), plate in zip(jobs, done) if isinstance(plate, str)]
+    skipped = [(source.label, plate) for (source, _), plate in zip(jobs, done) if isinstance(plate, str)]
     _write_csv(target / "skipped.csv", ["file", "reason"], [*odd, *skipped])
     wanted = {split for _, split in jobs}
     reasons = [reason for _, reason in [*odd, *skipped]]
@@ -174,17 +215,17 @@ def _table(jobs: list[Job], done: list[Decoded | str]) -> tuple[pd.DataFrame, np
         if isinstance(plate, str):
             continue
         left, top, right, bottom = plate.box
-        x0, y0, x1, y1 = source.name.bbox
+        corners = source.annotation.vertices or _corners(source.annotation.bbox or plate.box)
         rows.append(
             {
-                "name": source.path,
-                "text": source.name.text,
+                "name": source.label,
+                "text": source.annotation.text,
                 "split": split,
                 "height": bottom - top,
                 "width": right - left,
                 "offset": offset,
-                "vertices": np.array([(x - left, y - top) for x, y in source.name.vertices], np.float32).ravel(),
-                "grown": x1 - x0 < MINIMUM_SIDE or y1 - y0 < MINIMUM_SIDE,
+                "vertices": np.array([(x - left, y - top) for x, y in corners], np.float32).ravel(),
+                "grown": is_small(source),
                 "seen": False,
                 "sha256": plate.sha256,
             }
@@ -193,6 +234,18 @@ def _table(jobs: list[Job], done: list[Decoded | str]) -> tuple[pd.DataFrame, np
         offset += plate.bytes
     packed = np.stack(hashes) if hashes else np.zeros((0, BITS // 8), np.uint8)
     return pd.DataFrame(rows, columns=SCHEMA.names), np.unpackbits(packed, axis=1).astype(bool)
+
+
+def _corners(box: Box) -> tuple[Corner, Corner, Corner, Corner]:
+    """The corners of a box, from the bottom right."""
+    left, top, right, bottom = box
+    return (right, bottom), (left, bottom), (left, top), (right, top)
+
+
+def is_small(source: Source) -> bool:
+    """Whether a plate's box is under 64 px; a picture that is the plate is not grown."""
+    left, top, right, bottom = source.annotation.bbox or (0, 0, MINIMUM_SIDE, MINIMUM_SIDE)
+    return right - left < MINIMUM_SIDE or bottom - top < MINIMUM_SIDE
 
 
 def _finish(
@@ -246,7 +299,7 @@ def _write_csv(path: Path, header: list[str], rows: Sequence[tuple[str, ...]]) -
 def _check_room(target: Path, jobs: list[Job]) -> None:
     need = 0
     for source, _ in jobs:
-        x0, y0, x1, y1 = source.name.bbox
+        x0, y0, x1, y1 = source.annotation.bbox or _USUAL
         need += max(64, x1 - x0 + 7) * max(64, y1 - y0 + 7) * 3
     free = shutil.disk_usage(target).free
     if need > free:
@@ -264,7 +317,8 @@ def _key(folder: Path, jobs: list[Job], protocol: str) -> str:
             seen = f"{stat.st_size}/{stat.st_mtime_ns}"
         except OSError:
             seen = "gone"
-        digest.update(f"{source.path}/{split}/{seen}\n".encode())
+        said = f"/{source.number}/{source.listed}" if source.listed else ""  # a name says it itself
+        digest.update(f"{source.path}/{split}/{seen}{said}\n".encode())
     return digest.hexdigest()[:12]
 
 

@@ -1,10 +1,10 @@
-"""Pictures of a CCPD folder: which are there, and the HR plate of each.
+"""Pictures of a data folder: which plates they show, by their CCPD names or by a list, and the HR plate of each.
 
 Pictures come from strangers. A file is decoded only if it is a regular file inside the data folder, a
 JPEG or PNG by its content, and declares a size below :data:`MAX_PIXELS`; everything else is skipped with
 its reason. Greyscale, palette and CMYK pictures are converted to RGB; those of more than 8 bits a channel
 are refused, because cutting them to 8 bits would make up a contrast. EXIF orientation is ignored: CCPD
-annotates the pixels as they are stored. A picture that its name's annotation does not fit is refused, too.
+annotates the pixels as they are stored. A picture that its annotation does not fit is refused, too.
 """
 
 from __future__ import annotations
@@ -14,7 +14,6 @@ import re
 import stat
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import dataclass
 from io import BytesIO
 from itertools import islice
 from pathlib import Path
@@ -24,9 +23,11 @@ import numpy as np
 from PIL import Image, UnidentifiedImageError
 
 from benchmark.data.annotation import name_fault, picture_fault
-from benchmark.data.ccpd import PlateName, crop_box, parse_name
-from benchmark.data.folders import Reasons, walk
+from benchmark.data.ccpd import crop_box, parse_name
+from benchmark.data.folders import NOTE, Reasons, walk
+from benchmark.data.manifest import NAME, STRAY, read_manifest
 from benchmark.data.picture_files import TOO_DEEP, UPSCALED, damage, is_deep, is_upscaled
+from benchmark.data.source import Box, Source
 from benchmark.util.errors import UserError, first_line
 
 PICTURES = (".jpg", ".jpeg", ".png")
@@ -39,69 +40,117 @@ CHUNK = 64
 _FORMATS = ("JPEG", "PNG")  # told by content; Pillow's other decoders stay out of reach
 _CONTROL = re.compile(r"[\x00-\x1f\x7f]")
 
-Box = tuple[int, int, int, int]
 Done = TypeVar("Done")
 
 
-@dataclass(frozen=True)
-class Source:
-    """One picture of a CCPD folder: its path below the folder, and what its name says."""
-
-    path: str
-    name: PlateName
-
-
 def scan(folder: Path, follow_links: bool = False) -> tuple[list[Source], Reasons]:
-    """All pictures below ``folder`` with a CCPD name, and (path, reason) of pictures and folders that are left out.
+    """All plates of ``folder``, and (path, reason) of pictures and folders that are left out.
 
-    What is left out as a whole says :mod:`benchmark.data.folders`. Raises UserError if the folder is missing, empty, or
-    holds no picture with a CCPD name. Symbolic links to files outside ``folder`` and to folders are followed with
-    ``follow_links`` alone.
+    Plates are those of the folder's list (:mod:`benchmark.data.manifest`), if it has one, else all pictures below it
+    with a CCPD name. What is left out as a whole says :mod:`benchmark.data.folders`. Raises UserError if the folder is
+    missing, empty, or holds no plate that can be used. Symbolic links to files outside ``folder`` and to folders are
+    followed with ``follow_links`` alone, and so are listed paths out of it.
     """
     if not folder.is_dir():
         raise UserError(f"no folder {folder}")
     base, root = os.fspath(folder), None if follow_links else os.path.realpath(folder)
+    listed = read_manifest(folder, lambda path: _file_fault(root, f"{base}/{path}", path, listed=True))
+    sources, odd = _named(base, root, follow_links) if listed is None else listed
+    if listed is not None:
+        odd += _unlisted(base, follow_links, sources)
+    elif (folder / NAME).is_file():
+        odd.append((NAME, STRAY))
+    odd = [(_shown(path), _shown(reason)) for path, reason in odd]
+    if not sources:
+        raise UserError(_nothing(folder, odd, listed is not None))
+    return sources, odd
+
+
+def _nothing(folder: Path, odd: Reasons, by_list: bool) -> str:
+    """Why there is no plate; for a list, everything that is wrong with it."""
+    faults = [f"{path}: {reason}" for path, reason in odd if not reason.startswith(NOTE)]
+    if by_list:
+        lines = "".join(f"\n  {fault}" for fault in faults)
+        return f"no line of {folder / NAME} can be used{':' if faults else ' (it has none)'}{lines}"
+    reason = f"{len(faults)} files, none that can be used ({faults[0]})" if faults else "no picture in it"
+    return f"{folder} is no CCPD folder, nor has it a {NAME} with columns file and text: {reason}"
+
+
+def _named(base: str, root: str | None, follow_links: bool) -> tuple[list[Source], Reasons]:
+    """The pictures with CCPD names."""
     sources: list[Source] = []
     odd: Reasons = []
     for prefix, files in walk(base, follow_links, odd):
-        for file in files:
-            if file.lower().endswith(PICTURES):
-                source = _source(root, f"{base}/{prefix}{file}", prefix + file)
-                if isinstance(source, Source):
-                    sources.append(source)
-                else:
-                    odd.append((prefix + file, source))
-    odd = [(_shown(path), reason) for path, reason in odd]
-    if not sources:
-        reason = f"{len(odd)} files, none that can be used ({odd[0][0]}: {odd[0][1]})" if odd else "no picture in it"
-        raise UserError(f"{folder} is no CCPD folder: {reason}")
+        for file in filter(is_picture, files):
+            source = _source(root, f"{base}/{prefix}{file}", prefix + file)
+            if isinstance(source, Source):
+                sources.append(source)
+            else:
+                odd.append((prefix + file, source))
     return sources, odd
+
+
+def _unlisted(base: str, follow_links: bool, sources: list[Source]) -> Reasons:
+    """How many pictures of the folder its list does not name, as a note."""
+    named = {path for s in sources if s.listed for path in (s.path, s.listed.lr)}
+    found = [prefix + file for prefix, files in walk(base, follow_links, []) for file in filter(is_picture, files)]
+    others = [path for path in found if path not in named]
+    return (
+        [(NAME, f"{NOTE}{len(others):,} pictures of the folder are not in it, {others[0]} the first")] if others else []
+    )
+
+
+def is_picture(name: str) -> bool:
+    """Whether a file's name is that of a picture."""
+    return name.lower().endswith(PICTURES)
 
 
 def _source(root: str | None, full: str, path: str) -> Source | str:
     """What a picture's path says of it, or the reason why it is not used; a link must stay in ``root``, if given."""
+    if (fault := _path_fault(path)) is not None:
+        return fault
     try:
-        path.encode()
-        if _CONTROL.search(path):  # a carriage return would break the line of every table
-            return "the path has control characters: rename it"
         name = parse_name(path.rsplit("/", 1)[-1])
-        if (fault := name_fault(name)) is not None:
-            return fault
-        mode = os.lstat(full).st_mode
-        if stat.S_ISLNK(mode):
-            real = os.path.realpath(full)
-            if root is not None and os.path.commonpath([root, real]) != root:
-                return "a symbolic link out of the data folder: not followed"
-            mode = os.stat(real).st_mode
-    except UnicodeEncodeError:
-        return "the path is not valid UTF-8"
     except ValueError as error:
         return str(error)
+    fault = name_fault(name) or _file_fault(root, full, path)
+    return Source(path, name) if fault is None else fault
+
+
+def _path_fault(path: str) -> str | None:
+    try:
+        path.encode()
+    except UnicodeEncodeError:
+        return "the path is not valid UTF-8"
+    if _CONTROL.search(path):  # a carriage return would break the line of every table
+        return "the path has control characters: rename it"
+    return None
+
+
+def _file_fault(root: str | None, full: str, path: str, listed: bool = False) -> str | None:
+    """Why a file cannot be a plate's picture, before it is opened; None where it can.
+
+    It must stay in ``root``, if given; a path that was ``listed`` may leave it without being a link.
+    """
+    if (fault := _path_fault(path)) is not None:
+        return fault
+    try:
+        mode = os.lstat(full).st_mode
+        if root is not None and (listed or stat.S_ISLNK(mode)):
+            real = os.path.realpath(full)
+            if os.path.commonpath([root, real]) != root:
+                link = "a symbolic link out of the data folder: not followed"
+                return link if stat.S_ISLNK(mode) else "outside the data folder: --follow-links takes it in"
+        mode = os.stat(full).st_mode
+    except FileNotFoundError:
+        return "there is no such file"
     except OSError as error:
         return f"cannot be read: {error.strerror}"
+    except ValueError as error:
+        return str(error)
     if not stat.S_ISREG(mode):
         return "not a regular file"
-    return UPSCALED if full.lower().endswith(".png") and is_upscaled(full) else Source(path, name)
+    return UPSCALED if full.lower().endswith(".png") and is_upscaled(full) else None
 
 
 def _shown(path: str) -> str:
@@ -128,8 +177,8 @@ def cut(folder: Path, source: Source) -> tuple[Image.Image, Box]:
                 raise ValueError(f"declares {width}×{height} px, more than {MAX_PIXELS // 1_000_000} megapixels")
             if is_deep(image):
                 raise ValueError(TOO_DEEP)
-            box = crop_box(source.name.bbox, width, height)
-            if (fault := picture_fault(source.name, width, height)) is not None:
+            box = crop_box(source.annotation.bbox or (0, 0, width, height), width, height)
+            if (fault := picture_fault(source.annotation, width, height)) is not None:
                 raise ValueError(fault)
             # Cut first: converting pixel by pixel gives the same, and a photograph is thirty times its plate.
             plate = image.crop(box)

@@ -17,7 +17,7 @@ import torch
 from PIL import Image
 from torch import Tensor
 
-from benchmark.data.ccpd import parse_name
+from benchmark.data.ccpd import PROVINCES, PlateName, parse_name
 from benchmark.data.degradation import degrade
 from benchmark.data.patches import PatchSampler
 from benchmark.data.plates import Plates
@@ -79,23 +79,26 @@ def describe(table: pd.DataFrame) -> pd.DataFrame:
 
 
 def _describe(row: dict[Any, Any]) -> dict[str, Any]:
-    name = parse_name(str(row["name"]).rsplit("/", 1)[-1])
+    try:
+        name: PlateName | None = parse_name(str(row["name"]).rsplit("/", 1)[-1])
+    except ValueError:
+        name = None  # of a list of plates, which says nothing of light and focus
     # Not the name's own tilt: its zero and sign differ between releases of the data set.
     bottom_right, bottom_left, top_left, top_right = np.asarray(row["vertices"], dtype=float).reshape(4, 2)
     along = bottom_right - bottom_left + top_right - top_left
     down = bottom_right - top_right + bottom_left - top_left
-    left, top, right, bottom = name.bbox
+    left, top, right, bottom = name.bbox if name else (0, 0, int(row["width"]), int(row["height"]))
     tilt = math.degrees(math.atan2(along[1], along[0]))
     skew = tilt + math.degrees(math.atan2(down[0], down[1]))
     return {
         "name": row["name"],
         "text": row["text"],
-        "brightness": name.brightness,
-        "blur": name.blur,
+        "brightness": name.brightness if name else math.nan,
+        "blur": name.blur if name else math.nan,
         "tilt": tilt,
         "skew": skew,
         "distortion": abs(skew),
-        "area": float(f"0.{name.area}"),
+        "area": float(f"0.{name.area}") if name else math.nan,
         "box_height": bottom - top,
         "box_width": right - left,
         "pixels": (bottom - top) * (right - left),
@@ -112,9 +115,10 @@ def choose(described: pd.DataFrame) -> pd.DataFrame:
     A condition in which all plates are alike is left out.
     """
     ranks = described[["brightness", "blur", "tilt", "skew", "pixels"]].rank(pct=True)
-    green = described["text"].str.len() == 8
-    provinces = described["text"].str[0]
-    counts = provinces[~green].value_counts()
+    chinese = described["text"].str[:1].isin(PROVINCES)
+    green = chinese & (described["text"].str.len() == 8)
+    provinces = described["text"].str[:1]
+    counts = provinces[chinese & ~green].value_counts()
     rarest = ~green & (provinces == (counts.sort_index().idxmin() if len(counts) else ""))
     off_median = (ranks["pixels"] - 0.5).abs()
     candidates: list[tuple[str, pd.Series[Any]]] = [("typical", (ranks - 0.5).abs().sum(axis=1))]
@@ -125,13 +129,14 @@ def choose(described: pd.DataFrame) -> pd.DataFrame:
     for condition, (column, end) in _EXTREMES.items():
         if described[column].nunique() > 1:
             candidates.append((condition, described[column] if end == "least" else -described[column]))
+    plates = described["text"].where(described["text"] != "", described["name"])
     rows: dict[str, Any] = {}
     taken: set[str] = set()
     for condition, least in candidates:
-        free = least[~described["text"].loc[least.index].isin(taken)]
+        free = least[~plates.loc[least.index].isin(taken)]
         if len(free):
             rows[condition] = free.index[int(free.to_numpy().argmin())]
-            taken.add(described["text"].loc[rows[condition]])
+            taken.add(plates.loc[rows[condition]])
     return described.loc[list(rows.values())].assign(condition=list(rows))
 
 

@@ -1,4 +1,4 @@
-"""Facts about a CCPD folder: what is in it, what of it cannot be used, and what its splits know of each other."""
+"""Facts about a data folder: what is in it, what of it cannot be used, and what its splits know of each other."""
 
 from __future__ import annotations
 
@@ -13,13 +13,16 @@ from typing import Any, get_args
 import numpy as np
 
 from benchmark.data.annotation import is_contradiction
-from benchmark.data.ccpd import MINIMUM_SIDE
+from benchmark.data.ccpd import MINIMUM_SIDE, PlateName
 from benchmark.data.duplicates import BITS, METHOD, Pairs, coarse_hashes, near_duplicates, thumbnail
 from benchmark.data.folders import left_out
 from benchmark.data.name_lists import find_lists, read_lists
-from benchmark.data.pictures import Source, cut, in_chunks, load_crop, scan
+from benchmark.data.pack import against_given, is_small, split_sources
+from benchmark.data.pictures import cut, in_chunks, load_crop, scan
 from benchmark.data.plates import BadPack, open_pack
-from benchmark.data.splits import Counts, Protocol, Split, assign, number_leaks
+from benchmark.data.source import Source
+from benchmark.data.splits import Counts, Protocol, Split, number_leaks
+from benchmark.data.texts import alphabets
 from benchmark.util.errors import UserError
 from benchmark.util.terminal import cell
 
@@ -39,12 +42,13 @@ def verify(
 
     Adds the files that cannot be read or whose names do not parse or fit, the folders left out, near-duplicate pictures
     across different names (in the folder, and within and across the splits of each protocol) and byte-identical files.
-    Raises UserError if ``folder`` is no CCPD folder.
+    Raises UserError if there is no plate in ``folder``.
     """
     sources, odd = scan(folder, follow_links)
+    odd += against_given(sources, split_sources(sources, protocols[0], counts, seed)) if _has_given(sources) else []
     folders = [(path, remark) for path, reason in odd if (remark := left_out(reason))]
     coarse, unreadable = _look(folder, sources)
-    readable = np.flatnonzero([source.path not in unreadable for source in sources])
+    readable = np.flatnonzero([source.label not in unreadable for source in sources])
     pairs = near_duplicates(coarse, lambda i: load_crop(folder, sources[i])[0], readable)
     facts = _facts(sources, counts, seed, protocols, pairs)
     return facts | {
@@ -52,9 +56,9 @@ def verify(
         "near_duplicates": {
             "method": METHOD,
             "pairs": pairs.total,
-            "other_number": sum(sources[a].name.text != sources[b].name.text for a, b in _both(pairs)),
+            "other_number": sum(sources[a].annotation.text != sources[b].annotation.text for a, b in _both(pairs)),
             "listed": [
-                {"first": sources[a].path, "second": sources[b].path, "bits_apart": int(distance)}
+                {"first": sources[a].label, "second": sources[b].label, "bits_apart": int(distance)}
                 for (a, b), distance in zip(_both(pairs), pairs.distance)
             ],
         },
@@ -64,6 +68,10 @@ def verify(
         "unparsable": _listed(odd),
         "folders_left_out": _listed(folders),
     }
+
+
+def _has_given(sources: list[Source]) -> bool:
+    return any(source.listed and source.listed.split for source in sources)
 
 
 def _listed(reasons: Sequence[tuple[str, str]]) -> list[dict[str, str]]:
@@ -116,7 +124,7 @@ def _look(folder: Path, sources: list[Source]) -> tuple[np.ndarray, dict[str, st
         return thumbnails
 
     seen = [item for chunk in in_chunks(work, sources, None) for item in chunk]
-    unreadable = {source.path: item for source, item in zip(sources, seen) if isinstance(item, str)}
+    unreadable = {source.label: item for source, item in zip(sources, seen) if isinstance(item, str)}
     coarse = np.zeros((len(sources), BITS), dtype=bool)
     good = [i for i, item in enumerate(seen) if not isinstance(item, str)]
     for start in range(0, len(good), 4096):
@@ -129,7 +137,7 @@ def _identical(folder: Path, sources: list[Source], unreadable: dict[str, str]) 
     """Groups of files with the same bytes; only files of the same size are read."""
     sizes: dict[int, list[str]] = defaultdict(list)
     for source in sources:
-        if source.path not in unreadable:
+        if source.label not in unreadable and source.number == 1:
             sizes[os.stat(f"{folder}/{source.path}").st_size].append(source.path)
     groups: dict[bytes, list[str]] = defaultdict(list)
     for paths in sizes.values():
@@ -141,13 +149,13 @@ def _identical(folder: Path, sources: list[Source], unreadable: dict[str, str]) 
 def _facts(
     sources: list[Source], counts: Counts, seed: int, protocols: Sequence[Protocol], pairs: Pairs | None
 ) -> dict[str, Any]:
-    names, texts = [source.path for source in sources], [source.name.text for source in sources]
+    names, texts = [source.label for source in sources], [source.annotation.text for source in sources]
     files = Counter(name.rsplit("/", 1)[-1] for name in names)
-    repeated = [count for count in Counter(texts).values() if count > 1]
+    repeated = [count for text, count in Counter(texts).items() if text and count > 1]
     splits: dict[str, Any] = {}
     for protocol in protocols:
         try:
-            chosen = assign(names, texts, protocol, counts, seed)
+            chosen = split_sources(sources, protocol, counts, seed)
         except UserError as error:
             splits[protocol] = {"error": str(error)}
             continue
@@ -155,13 +163,14 @@ def _facts(
         if pairs is not None:
             splits[protocol] |= _pair_leaks(pairs, chosen, protocol)
     return {
-        "plates": len(set(texts)),
+        "plates": len(set(texts) - {""}),
         "repeated_plates": len(repeated),
         "images_of_repeated_plates": sum(repeated),
         "images_of_repeated_names": sum(count for count in files.values() if count > 1),
         "subsets": dict(Counter(name.split("/")[0] if "/" in name else "." for name in names)),
-        "styles": dict(Counter(source.name.style for source in sources)),
-        "under_64_px": sum(_is_small(source) for source in sources),
+        "styles": dict(Counter(s.annotation.style for s in sources if isinstance(s.annotation, PlateName))),
+        **({"alphabets": alphabets(texts)} if any(source.listed for source in sources) else {}),
+        "under_64_px": sum(map(is_small, sources)),
         "splits": splits,
     }
 
@@ -209,6 +218,11 @@ def describe(facts: dict[str, Any]) -> str:
     ]
     lines += [f"sub-set              {cell(name)}: {count:,}" for name, count in facts["subsets"].items()]
     lines += [f"names of style       {name}: {count:,}" for name, count in facts["styles"].items()]
+    scripts = facts.get("alphabets", {})
+    mixed = " (MIXED)" if len(scripts) > 1 else ""
+    lines += [f"alphabet             {cell(name)}: {count:,} plates{mixed}" for name, count in scripts.items()]
+    lines += [f"no alphabet in       {name}: {count:,} plates are not read by it" for name, count in
+              facts.get("not_read", {}).items()]  # fmt: skip
     apart = {row["file"] for row in facts.get("folders_left_out", [])}
     for title, key in (("left out", "folders_left_out"), ("unreadable", "unreadable"), ("unparsable", "unparsable")):
         if key in facts:
@@ -266,8 +280,3 @@ def _split_table(splits: dict[str, Any]) -> list[str]:
         row("pictures dropped for them", [c["dropped"] for c in columns])
     width = max(len(title) for title, _ in table)
     return [f"{title:<{width}}" + "".join(f"{value:>16}" for value in values) for title, values in table] + errors
-
-
-def _is_small(source: Source) -> bool:
-    left, top, right, bottom = source.name.bbox
-    return right - left < MINIMUM_SIDE or bottom - top < MINIMUM_SIDE

@@ -20,7 +20,7 @@ from torch import nn
 from torch.nn.utils.fusion import fuse_conv_bn_eval
 
 from benchmark.ocr.crnn_network import Crnn
-from benchmark.ocr.reading import HEIGHT, WIDTH, Reading
+from benchmark.ocr.reading import ALPHABET, HEIGHT, WIDTH, Reading
 from benchmark.ocr.torch_batches import read_in_threads
 from benchmark.util.errors import UserError, first_line
 
@@ -39,6 +39,10 @@ class CrnnEngine:
         self._threads, self._file = threads, weights
         network, self._sha256 = load_reader(weights)
         self._network = _for_reading(network)
+
+    @property
+    def alphabet(self) -> frozenset[str]:
+        return frozenset(ALPHABET)
 
     def read(self, images: Sequence[np.ndarray]) -> list[Reading]:
         """Readings of uint8 48×168×3 RGB pictures, in their order. Raises ValueError for others."""

@@ -50,6 +50,10 @@ class HyperLprEngine:
             raise UserError(f"{model} is not the recognizer of hyperlpr 0.0.2: {_REMEDY}")
         self._network = load_caffe(content)
 
+    @property
+    def alphabet(self) -> frozenset[str]:
+        return frozenset(CLASSES) - {""}
+
     def read(self, images: Sequence[np.ndarray]) -> list[Reading]:
         return read_in_threads(self._read_batch, images, self._threads)
 

@@ -71,6 +71,10 @@ class PaddleEngine:
         self._errors: IO[bytes] | None = None
         self._about: dict[str, Any] = {}
 
+    @property
+    def alphabet(self) -> None:
+        """Models have one each, and do not say it before they have started."""
+
     def read(self, images: Sequence[np.ndarray]) -> list[Reading]:
         check_rectified(images)
         readings: list[Reading] = []

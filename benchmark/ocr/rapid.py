@@ -16,6 +16,7 @@ from typing import Any
 
 import numpy as np
 
+from benchmark.data.texts import normalise
 from benchmark.ocr import ctc
 from benchmark.ocr.reading import HEIGHT, WIDTH, Reading, check_rectified
 from benchmark.util.errors import UserError
@@ -45,7 +46,12 @@ class RapidEngine:
         self._session = InferenceSession(str(self._model), options, providers=["CPUExecutionProvider"])
         characters = self._session.get_modelmeta().custom_metadata_map["character"].splitlines()
         self._classes = ["", *characters, " "]
+        self._alphabet = frozenset(normalise("".join(self._classes)))
         self._pool = ThreadPoolExecutor(threads, thread_name_prefix="rapid")
+
+    @property
+    def alphabet(self) -> frozenset[str]:
+        return self._alphabet
 
     def read(self, images: Sequence[np.ndarray]) -> list[Reading]:
         check_rectified(images)

@@ -6,7 +6,6 @@ scored for where the plate is.
 
 from __future__ import annotations
 
-import unicodedata
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
@@ -35,11 +34,23 @@ class Reading:
 class OcrEngine(Protocol):
     """Reads rectified plates. A reading depends on its own picture only, not on its batch."""
 
+    @property
+    def alphabet(self) -> frozenset[str] | None:
+        """Every letter, digit and sign that it may write, upper case; None where that is not known."""
+
     def read(self, images: Sequence[np.ndarray]) -> list[Reading]:
         """Readings of uint8 48×168×3 RGB pictures, in their order. Raises ValueError for others."""
 
     def describe(self) -> dict[str, Any]:
         """``name``, ``version``, ``model``, ``sha256`` of the model file, ``input`` [width, height]."""
+
+
+def can_write(engine: OcrEngine, text: str) -> bool:
+    """Whether a plate can be scored by reading: its text is known, and of the engine's alphabet.
+
+    Every engine counts as one for Chinese plates: where it lacks a sign of theirs, it misreads it.
+    """
+    return bool(text) and (engine.alphabet is None or set(text) <= engine.alphabet.union(ALPHABET))
 
 
 def check_rectified(images: Sequence[np.ndarray]) -> None:
@@ -70,14 +81,6 @@ def rectify(image: np.ndarray, vertices: np.ndarray) -> np.ndarray:
     return cv2.warpPerspective(
         image, transform, (WIDTH, HEIGHT), flags=cv2.INTER_CUBIC, borderMode=cv2.BORDER_REPLICATE
     )
-
-
-def normalise(text: str) -> str:
-    """Letters, digits and Chinese characters of ``text``, upper case, half width.
-
-    The dot of a plate, spaces and punctuation go; nothing is put in the place of anything else.
-    """
-    return "".join(c for c in unicodedata.normalize("NFKC", text).upper() if c.isalnum())
 
 
 def character_accuracy(read: str, truth: str) -> float:

@@ -74,6 +74,12 @@ def stored(folder: Path, results: Path) -> list[Stored]:
     return [{**packs, **drawn}[path] for path in kinds]
 
 
+def find(run: Path, fingerprint: str) -> Path | None:
+    """The pack of that fingerprint beside the folder of a run; None if there is none."""
+    made = sorted(file.parent for file in (run.absolute().parent / "packs").glob("*/pack.json"))
+    return next((pack for pack in made if claimed_fingerprint(pack) == fingerprint), None)
+
+
 def remove(item: Stored) -> bool:
     """Remove what is unused. False, and nothing happens, where a process has begun to use it."""
     refuse_links(item.folder.parent, item.folder)

@@ -79,8 +79,9 @@ def make(entry: Registration, options: dict[str, Any]) -> Method:
         raise BadWeights(str(error)) from None
 
 
-def read_weights(method: Method, file: Path) -> dict[str, Tensor]:
-    """The weights in a file, if they are what ``method`` takes: same names, shapes and types, all finite.
+def read_weights(method: Method, file: Path, half: bool = False) -> dict[str, Tensor]:
+    """The weights in a file, if they are what ``method`` takes: same names, shapes and types, all finite. With ``half``
+    they may be stored in half precision, and are returned in that of the method.
 
     Only safetensors is read, which can hold nothing that is executed; nothing is loaded before names and shapes
     have been compared. Raises BadWeights.
@@ -104,6 +105,8 @@ def read_weights(method: Method, file: Path) -> dict[str, Tensor]:
     except SafetensorError as error:
         raise BadWeights(f"{file.name} is damaged: {first_line(error)}") from None
     for name, value in weights.items():
+        if half and value.dtype is torch.float16 and wanted[name][1] is torch.float32:
+            weights[name] = value = value.float()
         if value.dtype != wanted[name][1]:
             raise BadWeights(f"{name!r} is {value.dtype} instead of {wanted[name][1]}")
         if value.is_floating_point() and not torch.isfinite(value).all():

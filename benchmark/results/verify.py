@@ -21,6 +21,7 @@ import pandas as pd
 
 import methods
 from benchmark.data.plates import BadPack, open_pack
+from benchmark.results import packs
 from benchmark.results.identity import (
     current_source,
     current_versions,
@@ -28,7 +29,6 @@ from benchmark.results.identity import (
     stored_options,
     stored_versions,
 )
-from benchmark.results.packs import claimed_fingerprint
 from benchmark.results.record import UPPER_BOUND
 from benchmark.results.store import TABLES, WEIGHTS, Key, Result, Run
 from benchmark.results.trained import BadWeights, make, read_weights
@@ -313,11 +313,10 @@ def _one_data_set(results: list[Result]) -> Iterator[Problem]:
 def _pack(run: Run, results: list[Result], problems: list[Problem], notes: list[str]) -> None:
     """The plates, where they are at hand, must be those of the fingerprint."""
     fingerprint = Counter(result.record.data.fingerprint for result in results).most_common(1)[0][0]
-    packs = run.folder.absolute().parent / "packs"
-    made = sorted(file.parent for file in packs.glob("*/pack.json"))
-    stored = next((pack for pack in made if claimed_fingerprint(pack) == fingerprint), None)
+    stored = packs.find(run.folder, fingerprint)
     if stored is None:
-        notes.append(f"plates: not checked, there is no pack with fingerprint {fingerprint[:12]} in {packs}")
+        where = run.folder.absolute().parent / "packs"
+        notes.append(f"plates: not checked, there is no pack with fingerprint {fingerprint[:12]} in {where}")
         return
     try:
         damaged = open_pack(stored).damaged()

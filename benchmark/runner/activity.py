@@ -137,15 +137,20 @@ def jobs_at_work(run: Run) -> dict[Key, JobStatus]:
     computed: dict[Key, JobStatus] = {}
     queued: dict[Key, JobStatus] = {}
     for member in members(run.processes):
-        queue, now = member.state.get("queue"), member.state.get("now")
+        queue, tasks = member.state.get("queue"), member.state.get("tasks")
         for job in queue if isinstance(queue, list) else []:
             if (key := _key(job)) is not None:
                 queued.setdefault(key, JobStatus(member.holder))
-        if isinstance(now, dict) and (key := _key(now.get("job"))) is not None:
+        # Tasks are what other machines compute for this process, and say so themselves.
+        for now in (member.state.get("now"), *(tasks if isinstance(tasks, list) else [])):
+            if not isinstance(now, dict) or (key := _key(now.get("job"))) is None:
+                continue
             iteration, iterations = now.get("iteration"), now.get("iterations")
             begun = type(iteration) is type(iterations) is int
             position = (iteration, iterations) if begun else (None, None)
-            computed[key] = JobStatus(member.holder, str(now.get("since"))[:19], *position)
+            computed[key] = JobStatus(
+                str(now.get("holder", member.holder))[:200], str(now.get("since"))[:19], *position
+            )
     return {**queued, **computed}
 
 

@@ -18,7 +18,7 @@ from PIL import Image
 from benchmark.data.degradation import SCALE
 from benchmark.data.plates import Plates
 from benchmark.data.training_examples import save_training_examples
-from benchmark.ocr.reading import rectify
+from benchmark.ocr.reading import can_write, rectify
 from benchmark.results.identity import current_source, current_versions, scoring_source
 from benchmark.results.provenance import provenance
 from benchmark.results.record import SCHEMA, UPPER_BOUND
@@ -178,9 +178,11 @@ def _abstention(context: RunContext, images: list[np.ndarray]) -> dict[str, Any]
     rectified = [rectify(image, plate.vertices) for image, plate in zip(images, plates, strict=True)]
     for name, engine in (("judge", context.ocr_engine), ("second_judge", context.second_engine)):
         if engine is not None:
-            found = xlpsr.best_threshold(engine.read(rectified), [plate.text for plate in plates])
+            legible = [i for i, plate in enumerate(plates) if can_write(engine, plate.text)]
+            readings = engine.read([rectified[i] for i in legible]) if legible else []
+            found = xlpsr.best_threshold(readings, [plates[i].text for i in legible])
             if found is not None or not plates:
-                thresholds[name] = {"threshold": xlpsr.BREAK_EVEN if found is None else found, "plates": len(plates)}
+                thresholds[name] = {"threshold": xlpsr.BREAK_EVEN if found is None else found, "plates": len(legible)}
     return thresholds
 
 

@@ -41,7 +41,7 @@ from benchmark.runner.context import RunContext, configure_torch, make_ocr_engin
 from benchmark.runner.executors import attempts
 from benchmark.runner.job import common_facts, create, rescore, score_upper_bound, train_and_score, upper_bound_facts
 from benchmark.runner.run_names import refuse_taken_name
-from benchmark.scoring.plausibility import flat_plates, unread_plates
+from benchmark.scoring.plausibility import flat_plates, not_read, unread_plates
 from benchmark.scoring.version import SCORING_VERSION
 from benchmark.training import checkpoint
 from benchmark.training.progress import Progress
@@ -170,6 +170,8 @@ def prepare(
     plates, name = prepare_plates(config, run.folder.parent, say)
     say(f"{overview(plates, name)}; {where}")
     for remark in filter(None, (flat_plates(plates.split(split)) for split in ("val", "test"))):
+        say(remark)
+    for remark in not_read(plates.split("test").table["text"], lambda: make_ocr_engines(config)):
         say(remark)
     if not named:
         refuse_taken_name(run, config, entries, plates)

@@ -11,8 +11,10 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from benchmark.data.ccpd import PROVINCES
 from benchmark.data.plates import Plate
-from benchmark.ocr.reading import OcrEngine, Reading, character_accuracy, normalise, rectify
+from benchmark.data.texts import normalise
+from benchmark.ocr.reading import OcrEngine, Reading, can_write, character_accuracy, rectify
 from benchmark.scoring import xlpsr
 from benchmark.scoring.metrics import LPIPS, METRICS, SECOND
 from benchmark.scoring.upscaling import PlateSequence
@@ -45,10 +47,10 @@ def score_plates(
     ``images[i]``: uint8 H×W×3, the upscaled ``plates[i]``. ``seen`` is 1 where training shows this plate, too (under
     the paper's protocol; 0 for all under the disjoint one). ``read`` is the normalised reading,
     ``confidence`` 0 where nothing was read; ``plate_correct`` and ``tail_correct`` are 0 or 1.
-    A tail is correct whether the province sign before it was misread or missed. PSNR of an exact
-    copy is infinite. Columns of an engine that is None are empty; a column
-    ``lpips`` follows where that is given. Raises ValueError where a picture
-    does not have its plate's size.
+    A tail is correct whether the province sign before it was misread or missed, and empty where a plate has none. PSNR
+    of an exact copy is infinite. Columns of an engine are empty where it is None, and for plates whose text is unknown
+    or of another alphabet than the engine's; a column ``lpips`` follows where that is given. Raises ValueError where a
+    picture does not have its plate's size.
     """
     if len(images) != len(plates):
         raise ValueError(f"{len(images)} pictures for {len(plates)} plates")
@@ -58,10 +60,11 @@ def score_plates(
         if engine is not None or second is not None:
             rectified = list(pool.map(rectify, images, (plate.vertices for plate in originals)))
     for ocr, suffix in ((engine, ""), (second, SECOND)):
-        if ocr is not None:
-            for row, reading in zip(rows, ocr.read(rectified), strict=True):
-                compared = _compare_reading(reading, row["text"])
-                row.update({name + suffix: value for name, value in compared.items()})
+        legible = [i for i, row in enumerate(rows) if ocr is not None and can_write(ocr, row["text"])]
+        if ocr is not None and legible:
+            for i, reading in zip(legible, ocr.read([rectified[i] for i in legible]), strict=True):
+                compared = _compare_reading(reading, rows[i]["text"])
+                rows[i].update({name + suffix: value for name, value in compared.items()})
     frame = pd.DataFrame(rows, columns=list(PLATE_COLUMNS))
     if lpips is not None:
         frame[LPIPS] = [lpips(image, plate.hr) for image, plate in zip(images, originals)]
@@ -90,12 +93,13 @@ def _compare(image: np.ndarray, plate: Plate) -> dict[str, Any]:
 
 def _compare_reading(reading: Reading, truth: str) -> dict[str, Any]:
     read, tail = normalise(reading.text), truth[1:]
+    has_province = truth[0] in PROVINCES[:-1]
     return {
         "read": read,
         "confidence": reading.confidence if read else 0.0,
         "plate_correct": int(read == truth),
         "character_accuracy": character_accuracy(read, truth),
-        "tail_correct": int(tail in (read, read[1:])),
+        "tail_correct": int(tail in (read, read[1:])) if has_province else math.nan,
         CHARACTERS: xlpsr.to_text(xlpsr.confidences(reading)),
     }
 

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
+from benchmark.data.texts import alphabets
+from benchmark.ocr.reading import ALPHABET, OcrEngine, can_write
 from benchmark.scoring.upscaling import PlateSequence
 
 LEAST_READ = 0.5
@@ -24,6 +26,23 @@ def unread_plates(scores: Mapping[str, Any]) -> str | None:
         f"WARNING: the OCR engine reads only {read:.0%} of the HR plates themselves (at least {LEAST_READ:.0%} are"
         " expected): names, pictures and engine do not fit each other, and scores on such data mean nothing"
     )
+
+
+def not_read(texts: Iterable[str], engines: Callable[[], Iterable[OcrEngine | None]]) -> list[str]:
+    """What to say of plates whose text is unknown, or that one of the OCR engines cannot write: a line each, and none
+    on Chinese plates. ``engines`` makes them, if they are needed."""
+    foreign = [text for text in texts if not text or not set(text) <= set(ALPHABET)]
+    known = [text for text in foreign if text]
+    lines = [f"{len(foreign) - len(known)} plates have no text: they are not scored by reading"]
+    lines = lines if len(known) < len(foreign) else []
+    for engine in filter(None, engines() if known else ()):
+        if others := [text for text in known if not can_write(engine, text)]:
+            kinds = ", ".join(alphabets(others))
+            lines.append(
+                f"{len(others)} plates have texts that the OCR engine {engine.describe()['name']} has no alphabet for"
+                f" ({kinds}; {others[0]} the first): they are not scored by its reading"
+            )
+    return lines
 
 
 def flat_plates(plates: PlateSequence) -> str | None:

@@ -12,7 +12,8 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from benchmark.ocr.reading import Reading, normalise
+from benchmark.data.texts import normalise
+from benchmark.ocr.reading import Reading
 
 RIGHT, WRONG = 2, -1
 BREAK_EVEN = 1.0 / 3.0

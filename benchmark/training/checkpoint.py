@@ -90,6 +90,16 @@ def present(folder: Path) -> bool:
     return any((folder / name).is_file() for name in (CURRENT, PREVIOUS, FINISHED))
 
 
+def digest(file: Path) -> str:
+    """The SHA-256 that a checkpoint carries, unverified; "" for a file that cannot be read."""
+    try:
+        with open_plain(file) as opened:
+            opened.seek(-min(_TAIL, os.fstat(opened.fileno()).st_size), os.SEEK_END)
+            return opened.read()[len(_MARK) :].hex()
+    except OSError:
+        return ""
+
+
 def remove(folder: Path) -> None:
     """Remove the checkpoints."""
     for name in (CURRENT, PREVIOUS, FINISHED):

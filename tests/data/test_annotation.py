@@ -93,7 +93,7 @@ def test_real_plates_fit_their_pictures(ccpd_root: Path) -> None:
     sources, odd = pack.scan(ccpd_root)
     assert not odd
     for source in sources:
-        assert picture_fault(source.name, *Image.open(ccpd_root / source.path).size) is None
+        assert picture_fault(source.annotation, *Image.open(ccpd_root / source.path).size) is None
 
 
 def write(folder: Path, name: str, size: tuple[int, int] = (160, 96), kind: str = "JPEG") -> None:

@@ -18,8 +18,9 @@ from benchmark.data.ccpd import LETTERS, crop_box, parse_name
 from benchmark.data.synthetic import generator
 from benchmark.data.synthetic.generator import MANIFEST, plate_pose, plate_text, synthesize
 from benchmark.data.synthetic.plate_face import SIGNS, glyph_mask, plate_font
+from benchmark.data.texts import normalise
 from benchmark.ocr.engines import make_engine
-from benchmark.ocr.reading import normalise, rectify
+from benchmark.ocr.reading import rectify
 from benchmark.util.errors import UserError
 
 PLATES = 200

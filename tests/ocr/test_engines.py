@@ -18,6 +18,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
+from benchmark.data.texts import normalise
 from benchmark.ocr import paddle, rapid
 from benchmark.ocr.crnn import CrnnEngine
 from benchmark.ocr.engines import make_engine
@@ -29,7 +30,6 @@ from benchmark.ocr.reading import (
     Reading,
     character_accuracy,
     edit_distance,
-    normalise,
     rectify,
 )
 from benchmark.util.errors import UserError

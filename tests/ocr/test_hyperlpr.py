@@ -16,12 +16,13 @@ import pytest
 import torch
 
 from benchmark.data.pack import load_crop, scan
+from benchmark.data.texts import normalise
 from benchmark.ocr import hyperlpr
 from benchmark.ocr.engines import make_engine
 from benchmark.ocr.hyperlpr import MODEL, SHA256, HyperLprEngine
 from benchmark.ocr.hyperlpr_network import CLASSES
 from benchmark.ocr.pretraining.dataset import draw_held_out
-from benchmark.ocr.reading import HEIGHT, WIDTH, normalise, rectify
+from benchmark.ocr.reading import HEIGHT, WIDTH, rectify
 from benchmark.util.errors import UserError
 
 
@@ -143,11 +144,11 @@ def test_it_says_what_it_is(engine: HyperLprEngine) -> None:
 def test_real_plates(ccpd_root: Path, engine: HyperLprEngine) -> None:
     sources, _ = scan(ccpd_root)
     chosen = sources[:: max(1, len(sources) // 200)][:200]
-    texts = [source.name.text for source in chosen]
+    texts = [source.annotation.text for source in chosen]
     plates = []
     for source in chosen:
         pixels, box = load_crop(ccpd_root, source)
-        plates.append(rectify(pixels, np.array(source.name.vertices) - box[:2]))
+        plates.append(rectify(pixels, np.array(source.annotation.vertices) - box[:2]))
     read = [normalise(reading.text) for reading in engine.read(plates)]
     assert sum(a == b for a, b in zip(read, texts)) / len(texts) >= 0.94
     assert sum(a[1:] == b[1:] for a, b in zip(read, texts)) / len(texts) >= 0.96

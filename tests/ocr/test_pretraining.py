@@ -20,6 +20,7 @@ from typer.testing import CliRunner
 
 from benchmark.cli.main import app
 from benchmark.data.pack import load_crop, scan
+from benchmark.data.texts import normalise
 from benchmark.ocr import crnn, ctc
 from benchmark.ocr.crnn import CrnnEngine
 from benchmark.ocr.crnn_network import CLASSES, Crnn
@@ -35,7 +36,7 @@ from benchmark.ocr.pretraining.trainer import (
     stored_fingerprint,
     train,
 )
-from benchmark.ocr.reading import ALPHABET, HEIGHT, WIDTH, OcrEngine, Reading, normalise, rectify
+from benchmark.ocr.reading import ALPHABET, HEIGHT, WIDTH, OcrEngine, Reading, rectify
 from benchmark.util.errors import UserError
 
 CPU = torch.device("cpu")
@@ -184,10 +185,10 @@ def test_real_plates(ccpd_root: Path, engine: OcrEngine) -> None:
     chosen = sources[:: max(1, len(sources) // 200)][:200]
     for source in chosen:
         pixels, box = load_crop(ccpd_root, source)
-        plate = rectify(pixels, np.array(source.name.vertices) - box[:2])
+        plate = rectify(pixels, np.array(source.annotation.vertices) - box[:2])
         text = normalise(engine.read([plate])[0].text)
-        right += text == source.name.text
-        tail += text[-len(source.name.text) + 1 :] == source.name.text[1:]
+        right += text == source.annotation.text
+        tail += text[-len(source.annotation.text) + 1 :] == source.annotation.text[1:]
     assert right / len(chosen) >= 0.68
     assert tail / len(chosen) >= 0.84
 

@@ -370,7 +370,7 @@ def test_loss_weights_leave_out_the_ablations_fixed_weights(everything: Results)
     shown = set(drawing.data["method"])
     assert {"pecl", "pecl-printed", "pecl-printed-euclidean-512"} <= shown and len(shown) == 9
     assert not shown & {fake.name for fake in ABLATION}
-    assert len(drawing.figure.axes) == 8  # type: ignore[union-attr]
+    assert len(drawing.figure.axes) == 12  # type: ignore[union-attr]
     assert "The pixel loss has no weight left, first seen at iteration: PECL 1,000;" in drawing.words
 
 

@@ -2,20 +2,29 @@
 
 from __future__ import annotations
 
+import json
+import os
 import signal
+import sys
+import tempfile
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import fake_results
 import pytest
-from executor_bench import ROOT, SLOWLY, Bench, wait_for
+from executor_bench import RECORD_STEPS, ROOT, SLOWLY, Bench, wait_for
 from kill_harness import fingerprint
 
 from benchmark.config import load
 from benchmark.data.synthetic.generator import synthesize
 from benchmark.runner.executors.order import WorkOrder
+from benchmark.runner.executors.ray import Ray
+from benchmark.runner.executors.remote import Remote, pack, receive
+from benchmark.runner.executors.storage import Storage, mirrored
 from benchmark.util.errors import UserError
+from benchmark.util.live_line import LiveLine
 
 
 def order(folder: Path) -> WorkOrder:
@@ -105,3 +114,120 @@ def test_a_task_that_fits_no_node_and_a_cluster_that_is_not_there_are_refused(be
     code, output = bench.run("nowhere", "--executor", "ray")
     assert code == 2 and "no Ray cluster at 127.0.0.1:1" in output, output
     assert not (bench.folder / "nowhere").exists()
+
+
+# -- machines that share no folder ---------------------------------------------------------------------
+
+
+@pytest.mark.slow
+@pytest.mark.ray
+def test_without_a_shared_folder_a_job_goes_on_from_storage_when_its_node_dies(bench: Bench, cluster: Any) -> None:
+    disks = [bench.folder / "disks" / name for name in ("one", "two")]
+    for disk in disks:
+        disk.mkdir(parents=True)
+    nodes = {disk: cluster.add_node(num_cpus=1, env_vars={"TMPDIR": str(disk)}) for disk in disks}
+    (bench.folder / "first").write_text(SLOWLY + RECORD_STEPS)
+    storage = bench.folder / "storage"
+    process = bench.start("cluster", "--executor", "ray", "--set", f"ray.storage=file://{storage}")
+    kept = storage / "r" / "first-seed0"
+    wait_for(lambda: any(kept.glob("*.pt")), 240)
+    rows = json.loads(
+        bench.call("status", "--results", str(bench.folder / "cluster"), "--json").communicate(timeout=60)[0]
+    )
+    assert {"first"} <= {row["method"] for row in rows if row["status"] == "running"}, rows
+    assert not (bench.folder / "cluster" / "r" / "first").exists()
+    (disk,) = (disk for disk in disks if any(disk.glob("*/*/first/seed0/checkpoint.pt")))
+    (bench.folder / "first").write_text(RECORD_STEPS)
+    cluster.remove_node(nodes[disk], allow_graceful=False)
+    output, _ = process.communicate(timeout=300)
+    assert process.returncode == 0, output
+    steps = [line.split() for line in (bench.folder / "first-steps").read_text().splitlines()]
+    pids = list(dict.fromkeys(pid for pid, _ in steps))
+    assert len(pids) == 2
+    assert next(int(iteration) for pid, iteration in steps if pid == pids[1]) > 2, steps
+    assert not kept.exists() and not any(storage.glob("command-*"))
+    bench.environment.clear()
+    (bench.folder / "first").unlink()
+    code, output = bench.run("single", "--workers", "1")
+    assert code == 0 and fingerprint(bench.folder / "cluster") == fingerprint(bench.folder / "single"), output
+
+
+@pytest.mark.parametrize(
+    ("uri", "message"),
+    [
+        ("nonsense://bucket/x", "Protocol not known: nonsense"),
+        ("/proc/nowhere", "cannot write to file:///proc/nowhere"),
+    ],
+)
+def test_storage_that_cannot_be_used_is_refused_before_anything_is_prepared(
+    uri: str, message: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with pytest.raises(UserError, match=message) as refused:
+        Ray().check(load("quick", [f"ray.storage={uri}"]))
+    assert "\n" not in str(refused.value)
+
+
+def test_storage_whose_package_is_missing_is_refused_with_its_name(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "s3fs", None)
+    with pytest.raises(UserError, match="Install s3fs"):
+        Storage("s3://bucket/folder")
+    monkeypatch.setitem(sys.modules, "fsspec.core", None)
+    with pytest.raises(UserError, match=r"pip install 'plate-sr-benchmark\[ray\]'"):
+        Storage("/tmp")
+
+
+def test_storage_keeps_the_last_two_checkpoints_and_gives_them_to_another_machine(tmp_path: Path) -> None:
+    job = Storage(str(tmp_path / "storage")).job("run", ("first", 0))
+    job.fetch(tmp_path / "empty", tmp_path / "empty.json")
+    assert list((tmp_path / "empty").iterdir()) == []
+    (tmp_path / "here").mkdir()
+    said: list[str] = []
+    with mirrored(job, tmp_path / "here", tmp_path / "starts", said.append, lambda: None):
+        for content in ("a", "b", "c"):
+            (tmp_path / "here" / "checkpoint.pt").write_text(content)
+            job.keep(tmp_path / "here" / "checkpoint.pt")
+        (tmp_path / "starts").write_text("1")
+        (tmp_path / "here" / "checkpoint.pt").write_text("d")
+    job.fetch(tmp_path / "there", tmp_path / "there.json")
+    assert (tmp_path / "there" / "checkpoint.pt").read_text() == "d"
+    assert (tmp_path / "there" / "checkpoint.previous.pt").read_text() in ("c", "d")
+    assert (tmp_path / "there.json").read_text() == "1" and said == []
+    job.forget()
+    job.forget()
+    assert not any((tmp_path / "storage" / "run").iterdir())
+
+
+def test_storage_that_fails_is_told_of_once_and_stops_nothing(tmp_path: Path) -> None:
+    job = Storage(str(tmp_path / "storage")).job("run", ("first", 0))
+    (tmp_path / "storage").write_text("a file where a folder should be")
+    said: list[str] = []
+    with mirrored(job, tmp_path, tmp_path / "starts", said.append, lambda: None):
+        (tmp_path / "checkpoint.pt").write_text("a")
+        (tmp_path / "starts").write_text("1")
+    assert len(said) == 1 and "could not be copied" in said[0]
+
+
+def test_what_another_machine_cannot_compute_alike_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path / "machine"))
+    config = load("quick", ["data.train_plates=4", "data.val_plates=2", "data.test_plates=2"])
+    given = WorkOrder.make(config, [], [], tmp_path / "results" / "run", named=True)
+    storage = Storage(str(tmp_path / "storage"))
+    remote = Remote(storage.uri, "0" * 64, None)
+    with pytest.raises(UserError, match="choose a place that all machines reach"):
+        remote.carry_out(given, ("bicubic", 0), {}, LiveLine())
+    storage.place_marker(given.marker.name)
+    with pytest.raises(UserError, match="other plates than the command"):
+        remote.carry_out(given, ("bicubic", 0), {}, LiveLine())
+    assert (tmp_path / "machine" / f"plate-sr-{os.getuid()}" / "packs").is_dir()
+
+
+def test_files_that_arrive_replace_what_is_there_only_when_they_are_complete(tmp_path: Path) -> None:
+    run = fake_results.make_run(tmp_path)
+    key = run.results()[0].method, 0
+    place = run.place(*key)
+    result = pack(place)
+    failure = {"result.json": result["result.json"].replace(b'"status": "complete"', b'"status": "failed"')}
+    receive(run, key, failure)
+    assert pack(place) == failure and pack(place.with_name("replaced-seed0")) == result
+    receive(run, key, result)
+    assert pack(place) == result and sorted(path.name for path in place.parent.iterdir()) == ["seed0"]

@@ -59,6 +59,8 @@ class FakeJudge:
         self.readings = readings
         self.seen: list[tuple[int, ...]] = []
 
+    alphabet = None
+
     def read(self, images: Sequence[np.ndarray]) -> list[Reading]:
         self.seen = [image.shape for image in images]
         return list(self.readings)

@@ -25,11 +25,11 @@ class BrokenOff(RuntimeError):
 
 def begin(run: Run, key: Key, command: str) -> None:
     """Count a start of a job by ``command`` (another one counts anew). Raises BrokenOff where it is one too many."""
-    file, progress = _file(run, key), _progress(run.place(*key))
+    path, progress = file(run, key), _progress(run.place(*key))
     try:
-        stored, count, before = json.loads(file.read_bytes())
+        stored, count, before = json.loads(path.read_bytes())
     except (OSError, ValueError, TypeError):
-        stored, count, before = "", 0, 0
+        stored, count, before = "", 0, ""
     if stored != command or progress != before:
         count = 0
     if count >= LIMIT:
@@ -37,22 +37,23 @@ def begin(run: Run, key: Key, command: str) -> None:
             f"started {count} times and broken off each time with no new checkpoint (out of memory, or a time limit"
             " that is too short?): give it more memory or time, or fewer workers"
         )
-    with writing(file):
-        file.parent.mkdir(parents=True, exist_ok=True)
-    write_bytes(file, json.dumps([command, count + 1, progress]).encode(), durable=False)
+    with writing(path):
+        path.parent.mkdir(parents=True, exist_ok=True)
+    write_bytes(path, json.dumps([command, count + 1, progress]).encode(), durable=False)
 
 
 def end(run: Run, key: Key) -> None:
     """Forget the starts of a job that is complete or has failed."""
-    _file(run, key).unlink(missing_ok=True)
+    file(run, key).unlink(missing_ok=True)
 
 
-def _file(run: Run, key: Key) -> Path:
+def file(run: Run, key: Key) -> Path:
+    """Where the starts of a job are counted."""
     locks = run.folder / LOCKS
     return locks / fit_name(f"attempts-{key[0]}-seed{key[1]}", locks, ".json")
 
 
-def _progress(folder: Path) -> int:
-    """Changes with every checkpoint (nanoseconds of its file; 0: none)."""
+def _progress(folder: Path) -> str:
+    """Changes with every checkpoint, and not with the machine that it is copied to; "": none."""
     files = [folder / name for name in (checkpoint.CURRENT, checkpoint.FINISHED)]
-    return max((file.stat().st_mtime_ns for file in files if file.is_file()), default=0)
+    return " ".join(checkpoint.digest(file) for file in files if file.is_file())

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
 from statistics import mean
 
 from benchmark.results.store import Key
@@ -12,10 +13,13 @@ from benchmark.training.progress import clock
 
 
 class Forecast:
-    """Told which jobs have ended; reads from the locks of the run what is being computed."""
+    """Told which jobs have ended; asks ``at_work`` what is being computed (by default, the locks of the run)."""
 
-    def __init__(self, order: WorkOrder, workers: int) -> None:
+    def __init__(
+        self, order: WorkOrder, workers: int, at_work: Callable[[], dict[Key, JobStatus]] | None = None
+    ) -> None:
         self.run, self.workers = order.run, workers
+        self.at_work = at_work or (lambda: jobs_at_work(self.run))
         self.keys = [job.key for job in order.jobs]
         self.ended: dict[Key, bool] = {}
         self._first: dict[Key, tuple[float, int]] = {}
@@ -32,7 +36,7 @@ class Forecast:
 
     def text(self) -> str:
         """A line: jobs that have ended, the time that is left, and what is being computed."""
-        now = {key: job for key, job in jobs_at_work(self.run).items() if job.since and key not in self.ended}
+        now = {key: job for key, job in self.at_work().items() if job.since and key not in self.ended}
         left = {key: self._left(key, job) for key, job in now.items()}
         seconds = self._remaining({key: value for key, value in left.items() if value is not None})
         shown = [f"{name}{f'/{seed}' if seed else ''} {_share(now[name, seed])}" for name, seed in now]

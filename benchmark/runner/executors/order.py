@@ -99,9 +99,9 @@ class WorkOrder:
     def remove_marker(self) -> None:
         self.marker.unlink(missing_ok=True)
 
-    def prepare(self, where: str) -> None:
-        """Prepare the plates once, before there are workers that would wait for them."""
-        prepare(self.config, self.entries, self.run, say, self.named, where)
+    def prepare(self, where: str) -> str:
+        """Prepare the plates once, before there are workers that would wait for them. Returns their fingerprint."""
+        return prepare(self.config, self.entries, self.run, say, self.named, where)[0].fingerprint
 
     def take(self) -> None:
         """Make sure that this process can carry out the order. Raises UserError where it cannot."""

@@ -1,6 +1,7 @@
 """Jobs as tasks of a Ray cluster: the one that RAY_ADDRESS names, or one on this machine for as long as the command.
 
-All machines share the folder of results. A task whose machine dies is run again on another one, from its checkpoint.
+A task whose machine dies is run again on another one, from its checkpoint. All machines share the folder of results;
+or checkpoints are in ``ray.storage`` and results travel back to the command.
 """
 
 from __future__ import annotations
@@ -10,6 +11,7 @@ import os
 import signal
 import socket
 from collections import Counter
+from contextlib import ExitStack
 from typing import Any
 
 from benchmark.config import Config
@@ -18,6 +20,8 @@ from benchmark.runner.context import resolve_device
 from benchmark.runner.executors.executor import Outcome
 from benchmark.runner.executors.forecast import Forecast
 from benchmark.runner.executors.order import WorkOrder
+from benchmark.runner.executors.ray_folders import Apart, Shared
+from benchmark.runner.executors.storage import Storage
 from benchmark.runner.scheduler import warn_of_unread_plates
 from benchmark.training.session import Interrupted
 from benchmark.util.errors import UserError, first_line
@@ -33,6 +37,8 @@ class Ray:
 
     def check(self, config: Config) -> None:
         """Ray itself would try for minutes to reach a cluster that is not there."""
+        if config.ray.storage is not None:
+            Storage(config.ray.storage).check()
         address = os.environ.get("RAY_ADDRESS", "")
         host, colon, port = address.removeprefix("ray://").rpartition(":")
         if colon and port.isdecimal():
@@ -45,7 +51,10 @@ class Ray:
 
     def describe(self, order: WorkOrder) -> str:
         jobs, where = order.missing(), os.environ.get("RAY_ADDRESS", "a cluster of this machine alone")
+        storage = order.config.ray.storage
         lines = [f"{len(jobs)} tasks on {where}, each with {_in_words(_resources(order.config))}:"]
+        if storage is not None:
+            lines.insert(0, f"checkpoints in {Storage(storage).uri}; no folder is shared")
         return "\n".join([*lines, *(f"  {job.label}" for job in jobs)])
 
     def run(self, order: WorkOrder) -> Outcome:
@@ -67,13 +76,13 @@ class Ray:
             raise UserError(
                 f"no Ray cluster {address} ({first_line(error)}): start one, or set or unset RAY_ADDRESS"
             ) from None
-        order.place_marker()
-        try:
+        storage = order.config.ray.storage
+        folders = Shared(ray, order) if storage is None else Apart(ray, order, Storage(storage))
+        with ExitStack() as ends:
+            ends.callback(ray.shutdown)
             _refuse_impossible(ray.cluster_resources(), resources)
-            return Outcome(_work(ray, order, [job.key for job in jobs], resources))
-        finally:
-            order.remove_marker()
-            ray.shutdown()
+            ends.enter_context(folders.opened())
+            return Outcome(_work(ray, order, folders, [job.key for job in jobs], resources))
 
 
 def _resources(config: Config) -> dict[str, Any]:
@@ -99,21 +108,17 @@ def _refuse_impossible(cluster: dict[str, float], wanted: dict[str, Any]) -> Non
             )
 
 
-def _work(ray: Any, order: WorkOrder, keys: list[Key], resources: dict[str, Any]) -> list[str]:
+def _work(ray: Any, order: WorkOrder, folders: Shared | Apart, keys: list[Key], resources: dict[str, Any]) -> list[str]:
     """Run the tasks. Returns the labels of the jobs that failed."""
     labels = {job.key: job.label for job in order.jobs}
     line, failed = LiveLine(), []
-    try:
-        ray.get(ray.remote(_prepare).options(num_cpus=1).remote(order))
-    except ray.exceptions.RayTaskError as error:
-        raise error.cause from None
+    folders.prepare()
     cluster = Counter(ray.cluster_resources())
     say(f"plates are ready; {len(keys)} tasks on {cluster['CPU']:g} CPU and {cluster['GPU']:g} GPU")
     slots = max(1, int(min(cluster[name] / n for name, n in (("CPU", resources["num_cpus"]),
                                                                ("GPU", resources["num_gpus"])) if n)))  # fmt: skip
-    forecast = Forecast(order, slots)
-    task = ray.remote(_task).options(**resources)
-    waiting = {task.remote(order, key): key for key in keys}
+    forecast = Forecast(order, slots, folders.at_work)
+    waiting = {folders.start(key, resources): key for key in keys}
     with Stop().installed() as stop, stop.between_iterations():
         cancelled = False
         while waiting:
@@ -121,7 +126,7 @@ def _work(ray: Any, order: WorkOrder, keys: list[Key], resources: dict[str, Any]
             for reference in ready:
                 key = waiting.pop(reference)
                 try:
-                    notes, lost = ray.get(reference)
+                    notes, lost = folders.receive(key, ray.get(reference))
                 except (ray.exceptions.TaskCancelledError, ray.exceptions.RayTaskError) as error:
                     if stop():
                         continue
@@ -139,6 +144,7 @@ def _work(ray: Any, order: WorkOrder, keys: list[Key], resources: dict[str, Any]
                 line.note("stopping: every task writes a checkpoint first")
                 for reference in waiting:
                     ray.cancel(reference, force=False)
+            folders.publish(list(waiting.values()))
             if line.due:
                 line.draw(forecast.text())
     line.end()
@@ -146,33 +152,3 @@ def _work(ray: Any, order: WorkOrder, keys: list[Key], resources: dict[str, Any]
         say("stopped; the same command goes on from here")
         raise Interrupted(stop.signal or signal.SIGINT)
     return list(dict.fromkeys([*failed, *(job.label for job in order.missing())]))
-
-
-def _prepare(order: WorkOrder) -> None:
-    """The first task: it prepares the plates."""
-    order.take()
-    order.prepare("one Ray task per method and seed")
-
-
-class _Notes(LiveLine):
-    """A line that keeps what is to stay, for the driver."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.live, self.notes = False, list[str]()
-
-    def draw(self, text: str) -> None:
-        """Progress stands in the locks of the run, where the driver reads it."""
-
-    def note(self, text: str) -> None:
-        self.notes.append(text)
-
-
-def _task(order: WorkOrder, key: Key) -> tuple[list[str], list[str]]:
-    """A task: computes one job. Returns what there is to say, and the job's label if it failed."""
-    line = _Notes()
-    try:
-        failed = order.carry_out(frozenset([key]), lambda: line)
-    except Interrupted:  # cancelled: an exception that ends the process would look like a dead machine to Ray
-        failed = []
-    return line.notes, failed

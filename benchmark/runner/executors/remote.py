@@ -1,0 +1,111 @@
+"""A job on a machine that shares no folder with the command: its files travel, and its checkpoints go to storage."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import socket
+import tempfile
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from benchmark.results.store import LOCKS, Key, Run, drop_replaced, read_result, set_aside
+from benchmark.runner.activity import jobs_at_work
+from benchmark.runner.context import prepare_plates
+from benchmark.runner.executors import attempts
+from benchmark.runner.executors.order import WorkOrder
+from benchmark.runner.executors.storage import Storage, mirrored
+from benchmark.training import checkpoint
+from benchmark.util.errors import UserError, writing
+from benchmark.util.live_line import LiveLine
+from benchmark.util.locks import hold
+
+Parcel = dict[str, bytes]
+"""The files of a job's folder by their path in it."""
+
+
+@dataclass(frozen=True)
+class Remote:
+    """What a machine without the command's folders needs to know to compute a job."""
+
+    storage: str
+    """URI of the checkpoints."""
+    fingerprint: str
+    """Of the command's plates."""
+    board: Any
+    """Ray's handle of the :class:`~benchmark.runner.executors.board.Board`."""
+
+    def carry_out(self, order: WorkOrder, key: Key, parcel: Parcel, line: LiveLine) -> tuple[list[str], Parcel]:
+        """Compute a job of which the command has ``parcel``. Returns its label if it failed, and its files."""
+        host, storage = socket.gethostname(), Storage(self.storage)
+        if not storage.has_marker(order.marker.name):
+            raise UserError(
+                f"{host} does not see what the command wrote to {storage.uri}: choose a place that all machines reach"
+                " with --set ray.storage=URI"
+            )
+        job = storage.job(order.folder.name, key)
+        order = replace(order, folder=_scratch() / order.command)
+        order.place_marker()
+        plates, _ = prepare_plates(order.config, order.folder.parent, lambda text: None)
+        if plates.fingerprint != self.fingerprint:
+            raise UserError(
+                f"{host} has other plates than the command ({plates.fingerprint[:12]}, not {self.fingerprint[:12]}):"
+                f" {order.config.data.folder} must hold the same files on all machines"
+            )
+        place, starts = order.run.place(*key), attempts.file(order.run, key)
+        if not checkpoint.present(place):
+            unpack(parcel, place)
+        job.fetch(place, starts)
+        with mirrored(job, place, starts, line.note, lambda: self._report(order.run, key)):
+            failed = order.carry_out(frozenset([key]), lambda: line)
+        files = pack(place)
+        shutil.rmtree(place, ignore_errors=True)
+        return failed, files
+
+    def _report(self, run: Run, key: Key) -> None:
+        if (status := jobs_at_work(run).get(key)) is not None:
+            self.board.tell.remote(key, vars(status))
+
+
+def pack(place: Path) -> Parcel:
+    """The files of a job's folder, but for the checkpoints of an unfinished training."""
+    paths = [path for path in sorted(place.rglob("*")) if path.is_file() and not path.is_symlink()]
+    left_out = (checkpoint.CURRENT, checkpoint.PREVIOUS)
+    return {path.relative_to(place).as_posix(): path.read_bytes() for path in paths if path.name not in left_out}
+
+
+def unpack(parcel: Parcel, place: Path) -> None:
+    """Write a job's files into its folder, in place of what is there."""
+    with writing(place, need=sum(map(len, parcel.values()))):
+        if place.exists():
+            shutil.rmtree(place)
+        for name, content in parcel.items():
+            (place / name).parent.mkdir(parents=True, exist_ok=True)
+            (place / name).write_bytes(content)
+
+
+def receive(run: Run, key: Key, parcel: Parcel) -> None:
+    """Make a job's files those of the run. A complete result is kept aside until there is another one."""
+    place = run.place(*key)
+    arriving = place.with_name(f"arriving-{place.name}")
+    with hold(run.folder / LOCKS / f"job-{key[0]}-seed{key[1]}", wait=lambda holder: None):
+        unpack(parcel, arriving)
+        present, arrived = read_result(place), read_result(arriving)
+        if present is not None and present.complete:
+            set_aside(place)
+        elif place.exists():
+            shutil.rmtree(place)
+        arriving.rename(place)
+        if arrived is not None and arrived.complete:
+            drop_replaced(place)
+
+
+def _scratch() -> Path:
+    """A folder of this user on this machine. Plates that are prepared there are found again by the next command."""
+    folder = Path(tempfile.gettempdir()) / f"plate-sr-{os.getuid()}"
+    with writing(folder):
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    if folder.is_symlink() or folder.stat().st_uid != os.getuid():
+        raise UserError(f"{folder} belongs to another user: set TMPDIR on {socket.gethostname()}")
+    return folder

@@ -1,0 +1,48 @@
+"""XLPSR points of stored readings: at every abstention threshold, and at the one that validation plates have chosen."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+
+from benchmark.scoring import xlpsr
+from benchmark.scoring.plate_scores import CHARACTERS
+from paper_figures.common import statistics
+from paper_figures.common.confidence import Engine
+from paper_figures.common.results import Results, Row
+from paper_figures.common.statistics import Interval
+
+
+def known(results: Results, row: Row, engine: Engine) -> bool:
+    """Whether the engine said of any plate how sure it was of each character."""
+    return bool(np.isfinite(points(results, row, engine)).any())
+
+
+def points(results: Results, row: Row, engine: Engine) -> np.ndarray:
+    """Points of every plate of a method at every threshold, in the order of ``plates_of``: plates × thresholds, NaN
+    where the engine's confidences of characters are lacking."""
+    plates, nothing = results.plates_of(row), np.full(len(xlpsr.THRESHOLDS), math.nan)
+    columns = ["read" + engine.suffix, CHARACTERS + engine.suffix]
+    if not set(columns) <= set(plates) or plates[columns[1]].isna().all():
+        return np.tile(nothing, (len(plates), 1))
+    rows = [xlpsr.points(*values) for values in zip(plates[columns[0]], plates[columns[1]], plates["text"])]
+    return np.array([nothing if row is None else row for row in rows])
+
+
+def thresholds(results: Results, row: Row, engine: Engine) -> dict[int, float]:
+    """By seed, the threshold that validation plates have chosen (1/3 where there were none)."""
+    name = "second_judge" if engine.suffix else "judge"
+    found = {info["seed"]: (info.get("abstention") or {}).get(name) for info in results.infos
+             if info["method"] == row.name}  # fmt: skip
+    return {seed: float(chosen["threshold"]) for seed, chosen in found.items() if chosen}
+
+
+def score(results: Results, row: Row, engine: Engine) -> Interval:
+    """Mean XLPSR points a plate at the thresholds chosen on validation plates, with its interval."""
+    plates, chosen = results.plates_of(row), thresholds(results, row, engine)
+    at = points(results, row, engine)
+    seeds = plates["seed"] if "seed" in plates else [next(iter(chosen), 0)] * len(plates)
+    columns = [int(np.abs(xlpsr.THRESHOLDS - chosen[seed]).argmin()) if seed in chosen else -1 for seed in seeds]
+    values = [line[column] if column >= 0 else math.nan for line, column in zip(at, columns)]
+    return statistics.interval(plates.assign(points=values), "points")

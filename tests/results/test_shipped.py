@@ -1,0 +1,204 @@
+"""Weights that are handed on: exported with what they score, used without training, refused where they do not fit."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from conftest import write_ccpd
+from PIL import Image
+from safetensors.torch import load_file, save_file
+
+import methods
+from benchmark.cli import main
+from benchmark.results import export, shipped
+from benchmark.results.store import read_result
+
+CPU = torch.device("cpu")
+Call = Callable[..., tuple[int, str, str]]
+
+
+@pytest.fixture
+def call(monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]) -> Call:
+    def run(*arguments: object) -> tuple[int, str, str]:
+        monkeypatch.setattr(sys, "argv", ["benchmark", *map(str, arguments)])
+        code: Any = 0
+        try:
+            main.main()
+        except SystemExit as stop:
+            code = stop.code
+        out, err = capfd.readouterr()
+        return int(code or 0), out, err
+
+    return run
+
+
+@pytest.fixture(scope="module")
+def run_once(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A results folder with a run of a few iterations."""
+    place = tmp_path_factory.mktemp("trained")
+    data = write_ccpd(place / "ccpd")
+    command = ["run", "--run", "tiny", "--methods", "bicubic,espcn", "--data", data, "--results", place / "results",
+               "--iterations", 2, "--set", "data.train_plates=16", "--set", "data.val_plates=4", "--set",
+               "data.test_plates=4", "--ocr", "crnn", "--device", "cpu"]  # fmt: skip
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(sys, "argv", ["benchmark", *map(str, command)])
+        with pytest.raises(SystemExit) as ended:
+            main.main()
+    assert ended.value.code == 0
+    return place / "results"
+
+
+@pytest.fixture
+def trained(run_once: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A copy of it in the working folder, in place of what the project ships."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(shipped, "_CHECKOUT", tmp_path)
+    return shutil.copytree(run_once, tmp_path / "results")
+
+
+def exported(call: Call, *options: object) -> tuple[Path, str]:
+    folder = Path("results/reference/tiny/weights").resolve()
+    code, out, err = call("weights", "export", "--run", "tiny", "--out", folder, "--device", "cpu", *options)
+    assert code == 0, err
+    return folder, out
+
+
+def picture(path: Path) -> Path:
+    Image.fromarray(np.random.default_rng(0).integers(0, 256, (6, 17, 3), dtype=np.uint8)).save(path)
+    return path
+
+
+def edit(folder: Path, **changes: Any) -> None:
+    """Change what the index says of its first method."""
+    index = json.loads((folder / shipped.INDEX).read_text())
+    index["methods"][0] |= changes
+    (folder / shipped.INDEX).write_text(json.dumps(index))
+
+
+def test_exported_weights_upscale_as_those_of_the_result_do(trained: Path, call: Call, tmp_path: Path) -> None:
+    folder, said = exported(call)
+    assert "espcn" in said and "fp16" in said and "median PSNR moved by 0.0" in said
+    assert {value.dtype for value in load_file(folder / "espcn.safetensors").values()} == {torch.float16}
+
+    lr = picture(tmp_path / "lr.png")
+    code, out, err = call("upscale", "--method", "espcn", lr, "--out", tmp_path / "a", "--device", "cpu")
+    assert code == 0 and out == f"{tmp_path}/a/lr.png\n"
+    assert err.startswith("ESPCN, 2 iterations × 2 patches of ccpd, weights in ") and "no evidence: of its test" in err
+    assert call("upscale", trained / "tiny/espcn/seed0", lr, "--out", tmp_path / "b", "--device", "cpu")[0] == 0
+    a, b = (np.asarray(Image.open(tmp_path / side / "lr.png")).astype(int) for side in "ab")
+    assert a.shape == (48, 136, 3) and np.abs(a - b).max() <= 1
+
+
+def test_the_index_says_what_the_weights_are(trained: Path, call: Call) -> None:
+    folder, _ = exported(call)
+    index = shipped.read_index(folder)
+    result = read_result(trained / "tiny" / "espcn" / "seed0")
+    assert result is not None
+    (facts,) = index.methods  # bicubic has none
+    assert (facts.method, facts.version, facts.identity) == ("espcn", 1, result.record.identity)
+    assert facts.scores == result.record.scores.best and facts.data == result.record.data
+    assert facts.file is not None and facts.file.moved_db <= export.MOVED_DB
+    assert facts.trained_sha256 == result.record.files["weights.safetensors"].sha256
+    assert "--methods bicubic,espcn" in facts.command
+
+
+def test_the_model_card_says_what_the_weights_are_not_for(trained: Path, call: Call) -> None:
+    folder, _ = exported(call)
+    card = (folder / "README.md").read_text()
+    assert "**Not for evidence**" in card and "rate of confident mistakes of crnn: ESPCN" in card
+    assert "2 iterations of 2 patches" in card and "| Bicubic, for comparison |" in card
+    assert shipped.read_index(folder).methods[0].file.sha256 in card  # type: ignore[union-attr]
+
+
+def test_what_is_too_large_has_its_hash_and_its_command(trained: Path, call: Call) -> None:
+    folder, said = exported(call, "--limit", 0.1)
+    assert "not shipped: more than 100 kB" in said and not list(folder.glob("*.safetensors"))
+    card = (folder / "README.md").read_text()
+    assert "espcn: not shipped" in card and "benchmark run --run tiny" in card
+    code, _, err = call("upscale", "--method", "espcn", "picture.png")
+    assert code == 2 and "too large to be shipped: train them with `python -m benchmark run" in err
+
+
+def test_without_the_plates_weights_are_exported_as_they_are(trained: Path, call: Call) -> None:
+    (trained / "packs").rename(trained / "elsewhere")
+    folder, said = exported(call)
+    assert "is not beside it: no weights can be tested in half precision" in said
+    assert {value.dtype for value in load_file(folder / "espcn.safetensors").values()} == {torch.float32}
+
+
+def test_half_precision_that_moves_scores_is_not_taken(
+    trained: Path, call: Call, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(export, "_halved", lambda value: (value * 1.5).half())
+    folder, said = exported(call)
+    assert "fp32" in said and "fp16" not in said
+    stored = load_file(trained / "tiny" / "espcn" / "seed0" / "weights.safetensors")
+    for name, value in load_file(folder / "espcn.safetensors").items():
+        assert torch.equal(value, stored[name])
+
+
+def test_weights_that_are_not_at_hand_are_refused_with_both_ways_on(trained: Path, call: Call) -> None:
+    code, _, err = call("upscale", "--method", "srcnn", "picture.png")
+    assert code == 2 and err.count("\n") == 1
+    assert "no weights of srcnn at hand (there are: none): train it (python -m benchmark run --methods srcnn)" in err
+    assert "or fetch the repository's results/reference/NAME/weights" in err
+    assert "did you mean espcn" in call("upscale", "--method", "esspcn", "picture.png")[2]
+
+
+@pytest.mark.parametrize(
+    ("changes", "reason"),
+    [
+        ({"version": 2}, "are of version 2 of the method, and this is version 1: train it"),
+        ({"options": {"depth": 3}}, "option depth: the method has none of that name"),
+        ({"version": "1"}, "is no index of weights: methods.0.version: "),
+        ({"method": "vdsr"}, "unknown to the method"),
+    ],
+)
+def test_weights_that_do_not_fit_are_refused_in_one_line(
+    trained: Path, call: Call, changes: dict[str, Any], reason: str
+) -> None:
+    folder, _ = exported(call)
+    edit(folder, **changes)
+    code, _, err = call("upscale", "--method", changes.get("method", "espcn"), picture(folder / "lr.png"))
+    assert code == 2 and reason in err and err.count("\n") == 1
+
+
+def test_a_file_of_another_hash_is_refused(trained: Path, call: Call) -> None:
+    folder, _ = exported(call)
+    weights = load_file(folder / "espcn.safetensors")
+    save_file({name: value + 1 for name, value in weights.items()}, folder / "espcn.safetensors")
+    code, _, err = call("upscale", "--method", "espcn", picture(folder / "lr.png"))
+    assert code == 2 and "the hash of espcn.safetensors is not the one in weights.json" in err
+    (folder / "espcn.safetensors").unlink()
+    assert "espcn.safetensors is not there" in call("upscale", "--method", "espcn", folder / "lr.png")[2]
+
+
+def test_an_index_that_is_none_is_refused_in_one_line(trained: Path, call: Call) -> None:
+    folder, _ = exported(call)
+    for content in ("{", "[]", "[" * 100_000, '{"schema": 9, "run": "x", "commit": null, "methods": []}'):
+        (folder / shipped.INDEX).write_text(content)
+        code, _, err = call("upscale", "--method", "espcn", picture(folder / "lr.png"))
+        assert code == 2 and "is no index of weights: " in err and err.count("\n") == 1
+
+
+def test_the_reference_trained_longest_on_real_plates_is_taken(trained: Path, call: Call) -> None:
+    folder, _ = exported(call)
+    others = {"long": ("real", 9), "drawn": ("synthetic", 99)}
+    index = json.loads((folder / shipped.INDEX).read_text())
+    for name, (data, iterations) in others.items():
+        place = folder.parents[1] / name / "weights"
+        place.mkdir(parents=True)
+        entry = index["methods"][0]
+        entry |= {"data": {**entry["data"], "name": data}, "iterations": iterations}
+        (place / shipped.INDEX).write_text(json.dumps({**index, "run": name}))
+    assert shipped.find("espcn").run == "long"
+    assert shipped.find("espcn", folder).run == "tiny"
+    assert methods.get("espcn").version == shipped.find("espcn").facts.version
