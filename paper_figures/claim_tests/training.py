@@ -137,6 +137,10 @@ groups = all_of(_iterations, ordered([pair for name in LATE_GROUP for pair in ab
 
 def _curves(results: Results, reading: Reading) -> tuple[Grid, pd.DataFrame]:
     """The ablation and the contrast of all its cells. Raises Undecidable without enough finite validations."""
+    return results.once(("curves", reading.name), lambda: _usable_curves(results, reading))
+
+
+def _usable_curves(results: Results, reading: Reading) -> tuple[Grid, pd.DataFrame]:
     grid = whole_grid(results, reading)
     frames = [contrast.frame(results, [grid], distance) for distance in DISTANCES]
     data = pd.concat([frame for frame in frames if len(frame)] or frames, ignore_index=True)

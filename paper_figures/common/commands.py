@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shlex
 from collections.abc import Iterable
+from functools import cache
 
 from benchmark import config
 from paper_figures.common.results import Results, Row
@@ -54,8 +55,7 @@ def suggest_command(results: Results, rows: Iterable[Row]) -> str:
 
 def larger_budget(results: Results) -> dict[str, str]:
     """Options of the smallest preset with a larger budget than this run's; empty if there is none."""
-    presets = {name: config.load(name).train for name in config.presets()}
-    sizes = {name: train.iterations * train.batch_size for name, train in presets.items()}
+    sizes = {name: train.iterations * train.batch_size for name, train in _budgets().items()}
     larger = [name for name in sorted(sizes, key=lambda name: sizes[name]) if sizes[name] > patches(results) > 0]
     if not larger:
         return {}
@@ -64,9 +64,15 @@ def larger_budget(results: Results) -> dict[str, str]:
 
 def preset(results: Results, name: str) -> dict[str, str]:
     """Options that give a run like this one the budget of a preset, even if its iterations were set by hand."""
-    own = str(results.setting("preset"))
-    by_hand = own in config.presets() and config.load(own).train.iterations != results.setting("train.iterations")
-    return {"--preset": name} | ({"--iterations": str(config.load(name).train.iterations)} if by_hand else {})
+    own = _budgets().get(str(results.setting("preset")))
+    by_hand = own is not None and own.iterations != results.setting("train.iterations")
+    return {"--preset": name} | ({"--iterations": str(_budgets()[name].iterations)} if by_hand else {})
+
+
+@cache
+def _budgets() -> dict[str, config.Train]:
+    """The budget of every preset."""
+    return {name: config.load(name).train for name in config.presets()}
 
 
 def patches(results: Results) -> int:

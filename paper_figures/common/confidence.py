@@ -92,6 +92,9 @@ class Engine:
 
     def readings(self, results: Results, row: Row) -> pd.DataFrame:
         """``confidence``, ``correct`` and ``text`` of the plates that this engine was shown, seeds pooled."""
+        return results.once(("readings", self.suffix, row.name), lambda: self._readings(results, row))
+
+    def _readings(self, results: Results, row: Row) -> pd.DataFrame:
         mine = results.plates[results.plates["method"] == row.name]
         table = pd.DataFrame({
             "confidence": pd.to_numeric(mine["confidence" + self.suffix], errors="coerce").astype(float),

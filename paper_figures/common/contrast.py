@@ -7,6 +7,7 @@ baseline, without a unit. Beside the curves stand what the paper's text says of 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import partial
 
 import numpy as np
 import pandas as pd
@@ -46,13 +47,20 @@ def frame(results: Results, ablations: list[Grid], distance: str) -> pd.DataFram
     """
     parts = [pd.DataFrame(columns=COLUMNS)]
     for grid in ablations:
-        assert grid.mse is not None
-        for dimension, row in _cells(grid, distance).items():
-            for seed in sorted(set(row.seeds) & set(grid.mse.seeds)):
-                lines = contrast(_curve(results, row, seed), _curve(results, grid.mse, seed)).reset_index()
-                keys = {"term": grid.term, "distance": distance, "dimension": dimension, "method": row.name}
-                parts.append(lines.assign(**keys, seed=seed)[COLUMNS])
+        parts += results.once(("contrast", grid.term, distance), partial(_lines, results, grid, distance))
     return pd.concat([part for part in parts if len(part)] or parts, ignore_index=True)
+
+
+def _lines(results: Results, grid: Grid, distance: str) -> list[pd.DataFrame]:
+    """The contrast of every cell and seed of one grid."""
+    assert grid.mse is not None
+    parts = []
+    for dimension, row in _cells(grid, distance).items():
+        for seed in sorted(set(row.seeds) & set(grid.mse.seeds)):
+            lines = contrast(_curve(results, row, seed), _curve(results, grid.mse, seed)).reset_index()
+            keys = {"term": grid.term, "distance": distance, "dimension": dimension, "method": row.name}
+            parts.append(lines.assign(**keys, seed=seed)[COLUMNS])
+    return parts
 
 
 def _cells(grid: Grid, distance: str) -> dict[int, Row]:

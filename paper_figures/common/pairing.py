@@ -16,7 +16,7 @@ from paper_figures.common.statistics import LEVEL, Interval, Statistic, Units, i
 class Pairing:
     """The plates of two methods side by side, matched once for all their scores.
 
-    Frames are as for :func:`statistics.interval`. Lines are matched by seed, index, name and text as far as both
+    Frames are as for :func:`interval`. Lines are matched by seed, index, name and text as far as both
     have them: drop the column ``seed`` of a method that does not depend on it, and it is paired with
     every seed of the other.
     """

@@ -16,6 +16,7 @@ from typing import Any, TypeVar
 
 import numpy as np
 import pandas as pd
+from pandas.api.types import is_numeric_dtype
 
 import methods
 from benchmark.results.identity import is_stale
@@ -301,7 +302,9 @@ def _scored(plates: pd.DataFrame, count: int, file: str) -> pd.DataFrame:
         raise ValueError(f"{file} has {len(plates)} of {count} plates")
     for metric in METRICS:
         column = plates[metric] if metric in plates else pd.Series(np.nan, plates.index)
-        plates[metric] = pd.to_numeric(column.replace({"True": 1, "False": 0}), errors="coerce").astype(float)
+        if not is_numeric_dtype(column):
+            column = pd.to_numeric(column.replace({"True": 1, "False": 0}), errors="coerce")
+        plates[metric] = column.astype(float)
     return plates
 
 

@@ -204,14 +204,12 @@ def _median(values: np.ndarray, seed: np.ndarray, text: np.ndarray, seeds: int, 
     values, seed, text = values[order], seed[order], text[order]
 
     def weighted(of_text: np.ndarray, of_seed: np.ndarray) -> np.ndarray:
-        upto = np.cumsum(of_text[:, text] * of_seed[:, seed], axis=1)
+        upto = np.cumsum(of_text.take(text, axis=1) * of_seed.take(seed, axis=1), axis=1, dtype=np.int32)
         total = upto[:, -1:]
-        lower = (upto <= (total - 1) // 2).sum(1)  # the middle one, or the two middle ones
-        upper = (upto <= total // 2).sum(1)
-        has_weight = total[:, 0] > 0
-        last = len(values) - 1
-        middle = (values[np.minimum(lower, last)] + values[np.minimum(upper, last)]) / 2
-        return np.where(has_weight, middle, np.nan)
+        lower, upper = (
+            (upto > rank).argmax(axis=1) for rank in ((total - 1) // 2, total // 2)
+        )  # the middle one or two
+        return np.where(total[:, 0] > 0, (values[lower] + values[upper]) / 2, np.nan)
 
     return weighted
 
