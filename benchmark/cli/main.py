@@ -389,9 +389,9 @@ def upscale(
         raise UserError("--weights goes with --method, which says whose weights to take from there")
     places = targets(pictures_in(pictures), out)
     if method:
-        found = shipped.find(method, weights)
-        network = shipped.create(found, resolve_device(device))
-        say(shipped.caution(found), error=True)
+        weights_file = shipped.find(method, weights)
+        network = shipped.create(weights_file, resolve_device(device))
+        say(shipped.caution(weights_file), error=True)
     else:
         network = load_method(paths[0], resolve_device(device))
     codes = []

@@ -56,9 +56,9 @@ def verify(
 
 def _table1(run: Run) -> str:
     from paper_figures import table1
-    from paper_figures.common import results, tables
+    from paper_figures.common import loading, tables
 
-    return tables.to_csv(table1.frame(results.load(run, allow_mixed=True)))
+    return tables.to_csv(table1.frame(loading.load(run, allow_mixed=True)))
 
 
 def _show(verified: Verified) -> None:

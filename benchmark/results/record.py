@@ -207,6 +207,11 @@ class Record(Part):
         """Why it failed, in a line; "" where it did not."""
         return self.error.message if self.error else ""
 
+    def mean(self, metric: str) -> float | None:
+        """Mean of a score of the weights that tables show; None if it was not taken or is infinite."""
+        summary = self.scores.best.get(metric)
+        return summary.mean if summary else None
+
     @property
     def is_bound(self) -> bool:
         """Whether the HR plates themselves were scored."""

@@ -163,6 +163,11 @@ class DataFacts(Part):
     leaks: Leaks = Leaks()
     """How far the splits know each other."""
 
+    @property
+    def leaks_counted(self) -> bool:
+        """Whether ``leaks`` was counted: older results do not have it."""
+        return "leaks" in self.model_fields_set
+
 
 # -- what was computed -----------------------------------------------------------------------------
 

@@ -48,12 +48,11 @@ def _storable(value: Any) -> Any:
     return value
 
 
-def read_record(path: Path) -> tuple[Record, dict[str, Any]]:
-    """The record in a ``result.json``, also as plain JSON; texts are such as a terminal shows. Raises Unreadable."""
+def read_record(path: Path) -> Record:
+    """The record in a ``result.json``; texts are such as a terminal shows. Raises Unreadable."""
     try:
         text = read_plain(path, LONGEST_RECORD).decode("utf-8")
-        info = _printable(json.loads(text, parse_constant=_refuse, parse_float=_finite, parse_int=_whole))
-        return parse(info), info
+        return parse(_printable(json.loads(text, parse_constant=_refuse, parse_float=_finite, parse_int=_whole)))
     except OSError as error:
         raise Unreadable(f"{path.name} {error.strerror}") from None
     except RecursionError:

@@ -22,6 +22,7 @@ from benchmark.ocr.reading import can_write, rectify
 from benchmark.results.identity import current_source, current_versions, scoring_source
 from benchmark.results.provenance import provenance
 from benchmark.results.record import SCHEMA, UPPER_BOUND
+from benchmark.results.record_parts import Source
 from benchmark.results.store import Result, clear, write_result
 from benchmark.runner.context import RunContext
 from benchmark.scoring import plate_scores, upscaling, xlpsr
@@ -85,15 +86,16 @@ def rescore(context: RunContext, entry: Registration, identity: str, stored: Res
         raise RuntimeError(f"{damaged[0]} is not as it was stored: move {stored.folder} away to train anew")
     begun = time.perf_counter()
     method = create(context, entry).accelerate(context.config.train.acceleration).to(context.device)
-    clocks = stored.record.clocks
+    clocks, source = stored.record.clocks, stored.record.source
+    trained_with = source.training if isinstance(source, Source) else source or ""  # schema 1 has one hash
     trained = {name: seconds for name, seconds in clocks.items() if name not in ("scoring", "total")}
     earlier = clocks.get("total", sum(clocks.values())) - clocks.get("scoring", 0.0)
-    info = stored.info | {
+    info = stored.record.as_dict() | {
         "schema": SCHEMA,
         "identity": identity,
         "options": asdict(method.options),
         "versions": current_versions(entry.name),
-        "source": {**stored.info["source"], "scoring": scoring_source()},
+        "source": {"training": trained_with, "scoring": scoring_source()},
         "config": context.config.model_dump(mode="json"),
         "judge": context.ocr_facts[0],
         "second_judge": context.ocr_facts[1],
@@ -180,9 +182,10 @@ def _abstention(context: RunContext, images: list[np.ndarray]) -> dict[str, Any]
         if engine is not None:
             legible = [i for i, plate in enumerate(plates) if can_write(engine, plate.text)]
             readings = engine.read([rectified[i] for i in legible]) if legible else []
-            found = xlpsr.best_threshold(readings, [plates[i].text for i in legible])
-            if found is not None or not plates:
-                thresholds[name] = {"threshold": xlpsr.BREAK_EVEN if found is None else found, "plates": len(legible)}
+            threshold = xlpsr.best_threshold(readings, [plates[i].text for i in legible])
+            if threshold is not None or not plates:
+                threshold = xlpsr.BREAK_EVEN if threshold is None else threshold
+                thresholds[name] = {"threshold": threshold, "plates": len(legible)}
     return thresholds
 
 

@@ -181,7 +181,7 @@ def prepare(
 def warn_of_unread_plates(run: Run, say: Callable[[str], None]) -> None:
     """Say at once if the HR plates themselves are hardly read."""
     bound = run.result(UPPER_BOUND, 0)
-    if bound is not None and bound.complete and (remark := unread_plates(bound.info["scores"]["best"])):
+    if bound is not None and bound.complete and (remark := unread_plates(bound.record.mean("plate_correct"))):
         say(remark)
 
 

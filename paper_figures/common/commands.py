@@ -15,11 +15,9 @@ SEEDS = 3
 
 def run_command(results: Results, wanted: Iterable[str], options: dict[str, str] | None = None) -> str:
     """The recorded command of these results with ``--methods`` replaced by ``wanted`` and ``options`` set."""
-    provenance = results.reference.get("provenance")
-    recorded = provenance.get("command") if isinstance(provenance, dict) else None
     start = ["python", "-m", "benchmark", "run"]
     try:
-        words = shlex.split(str(recorded))
+        words = shlex.split(results.reference.provenance.command)
     except ValueError:  # an unbalanced quote: not a command this program recorded
         words = start
     of = {row.name: row.of for row in results.rows if row.of}
@@ -64,8 +62,8 @@ def larger_budget(results: Results) -> dict[str, str]:
 
 def preset(results: Results, name: str) -> dict[str, str]:
     """Options that give a run like this one the budget of a preset, even if its iterations were set by hand."""
-    own = _budgets().get(str(results.setting("preset")))
-    by_hand = own is not None and own.iterations != results.setting("train.iterations")
+    own = _budgets().get(results.config.preset)
+    by_hand = own is not None and own.iterations != results.config.train.iterations
     return {"--preset": name} | ({"--iterations": str(_budgets()[name].iterations)} if by_hand else {})
 
 
@@ -78,5 +76,4 @@ def _budgets() -> dict[str, config.Train]:
 def patches(results: Results) -> int:
     """Patches that a training saw (iterations × batch size); 0 if nothing was trained or the size is not recorded."""
     iterations = max((row.iterations for row in results.rows if row.trained), default=0)
-    batch = results.setting("train.batch_size")
-    return iterations * batch if isinstance(batch, int) else 0
+    return iterations * results.config.train.batch_size

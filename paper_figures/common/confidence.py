@@ -107,10 +107,8 @@ class Engine:
 def engines(results: Results) -> list[Engine]:
     """The OCR engines that read anything in this run, the first one first."""
     present = []
-    for key, suffix in (("judge", ""), ("second_judge", SECOND)):
+    for engine, suffix in ((results.reference.judge, ""), (results.reference.second_judge, SECOND)):
         columns = ["confidence" + suffix, "plate_correct" + suffix]
         if set(columns) <= set(results.plates) and results.plates[columns].notna().all(axis=1).any():
-            info = results.reference.get(key)
-            name = str(info.get("name") or "unnamed") if isinstance(info, dict) else "unnamed"
-            present.append(Engine(suffix, text.one_line(name)))
+            present.append(Engine(suffix, text.one_line(engine.name if engine else "") or "unnamed"))
     return present

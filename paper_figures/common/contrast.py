@@ -158,16 +158,12 @@ def mean_over_seeds(data: pd.DataFrame) -> pd.DataFrame:
     return pd.DataFrame({c: table[c].mean(axis=1, skipna=False) for c in ("difference", "contrast")})
 
 
-def _part(results: Results) -> str:
-    return "test" if results.reference["data"].get("protocol") == "paper" else "validation"
-
-
 def caption(results: Results, ablations: list[Grid], data: pd.DataFrame, distance: str) -> list[str]:
     """What is drawn."""
     seeds = sorted(data["seed"].unique())
     sentences = [
-        f"Contrast of mean PSNR on {_part(results)} plates between PECL with the {distance.capitalize()} distance and "
-        "the same network trained with the pixel loss alone, at equal iterations (log axis, without iteration 0): "
+        f"Contrast of mean PSNR on {results.selected_on} plates between PECL with the {distance.capitalize()} distance "
+        "and the same network trained with the pixel loss alone, at equal iterations (log axis, without iteration 0): "
         "(PSNR PECL − PSNR MSE) / PSNR MSE, the paper's Eq. 20. Above zero PECL is ahead. Beside the curves stands the "
         "difference in dB at the last validation that both have. Black, dotted: the lowest and the highest contrast "
         "that the paper's text gives; hollow diamond: where its curves converge late in training, about "

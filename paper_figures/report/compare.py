@@ -21,7 +21,8 @@ from benchmark.util.errors import UserError
 from benchmark.util.files import write_text
 from paper_figures.common import pairing, statistics, text
 from paper_figures.common.drawing import Drawing
-from paper_figures.common.results import Results, Row, load
+from paper_figures.common.loading import load
+from paper_figures.common.results import Results, Row
 from paper_figures.common.statistics import Interval
 from paper_figures.common.tables import Cell, Column, Table, to_csv
 from paper_figures.report import markdown, terminal
@@ -91,9 +92,8 @@ def compare(a: Run, b: Run, allow_mixed: bool = False) -> Comparison:
 
 def _same_plates(a: Results, b: Results) -> bool:
     """Whether both were scored on the plates of one fingerprint, split alike."""
-    first, second = a.reference["data"], b.reference["data"]
-    has_fingerprint = bool(first.get("fingerprint"))
-    return has_fingerprint and all(first.get(key) == second.get(key) for key in ("fingerprint", "protocol", "test"))
+    first, second = ((data.fingerprint, data.protocol, data.test) for data in (a.data, b.data))
+    return bool(a.data.fingerprint) and first == second
 
 
 def _difference(a: Results, b: Results, name: str, metric: str, together: bool) -> Difference | None:
@@ -131,14 +131,13 @@ def conditions(a: Results, b: Results) -> list[tuple[str, str, str]]:
 
 
 def _conditions(results: Results) -> dict[str, str]:
-    info = results.reference
-    provenance = info.get("provenance")
-    provenance = provenance if isinstance(provenance, dict) else {}
+    record = results.reference.as_dict()
+    provenance = record.get("provenance", {})
     parts: dict[str, Any] = {
-        "data": info["data"],
-        "": info.get("config"),
-        "OCR engine": info.get("judge"),
-        "second OCR engine": info.get("second_judge"),
+        "data": record["data"],
+        "": record["config"],
+        "OCR engine": record.get("judge"),
+        "second OCR engine": record.get("second_judge"),
         "version of": provenance.get("versions"),
         "hardware": provenance.get("hardware"),
         "commit": provenance.get("commit"),
@@ -165,7 +164,7 @@ def _per_method(a: Results, b: Results) -> list[tuple[str, str, str]]:
     """Methods whose source or options differ, in one line each."""
     lines = []
     for key in ("source", "options"):
-        first, second = ({info.get("method"): info.get(key) for info in results.infos} for results in (a, b))
+        first, second = ({record.method: getattr(record, key) for record in each.records} for each in (a, b))
         titles = [row.title for row in a.rows if row.name in second and first.get(row.name) != second[row.name]]
         if titles:
             lines.append((f"{key} of {', '.join(map(text.one_line, titles))}", "one", "another"))

@@ -12,9 +12,9 @@ from fake_results import METHODS, make_run
 
 from paper_figures import comparisons, forest
 from paper_figures.common import paired, statistics
+from paper_figures.common.loading import load
 from paper_figures.common.paired import compare
 from paper_figures.common.pairing import Pairing
-from paper_figures.common.results import load
 from paper_figures.report import latex, markdown
 
 

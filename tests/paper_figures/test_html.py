@@ -27,7 +27,7 @@ from benchmark.cli import main
 from benchmark.results.store import Run
 from paper_figures import claims, convergence, table1, table1_full
 from paper_figures.common.drawing import Drawing
-from paper_figures.common.results import load
+from paper_figures.common.loading import load
 from paper_figures.common.tables import Cell, Column, Table
 from paper_figures.report import builder, headline, html, image_browser
 from paper_figures.report.content import Artefact

@@ -35,7 +35,8 @@ from benchmark.results.store import Run, find_run
 from benchmark.util.errors import UserError
 from paper_figures import convergence, plate_height, table1, table1_full
 from paper_figures.common import paper, statistics, style, tables, text
-from paper_figures.common.results import Results, load
+from paper_figures.common.loading import load
+from paper_figures.common.results import Results
 from paper_figures.report import builder, terminal
 
 BY_NAME = {fake.name: fake for fake in METHODS}
