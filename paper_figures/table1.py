@@ -97,8 +97,12 @@ def _budget(results: Results) -> str:
     """What a training was given, in a few words."""
     if not any(row.trained for row in results.rows):
         return "Nothing here was trained."
-    iterations, batch = f"{results.reference.iterations:,}", results.config.train.batch_size
-    return f"Trained with {iterations} iterations of {batch} patches (the paper: {paper.ITERATIONS:,} iterations)."
+    iterations, train = f"{results.reference.iterations:,}", results.config.train
+    more = ", on top of those of the weights it started from" if train.warm_start == "reference" else ""
+    return (
+        f"Trained with {iterations} iterations of {train.batch_size} patches{more} (the paper: {paper.ITERATIONS:,} "
+        "iterations)."
+    )
 
 
 def _deciding(rows: Sequence[Row], rankings: dict[str, Ranking]) -> str:

@@ -7,6 +7,7 @@ from collections.abc import Iterable
 from functools import cache
 
 from benchmark import config
+from benchmark.results.store import Run
 from paper_figures.common.results import Results, Row
 
 SEEDS = 3
@@ -28,6 +29,12 @@ def run_command(results: Results, wanted: Iterable[str], options: dict[str, str]
     for option, value in (options or {}).items():
         words = _set_option(words, option, value)
     return shlex.join(words)
+
+
+def test_command(run: Run) -> str:
+    """The command that scores a run's weights on other plates."""
+    where = ["--results", str(run.results_folder), "--run", run.folder.name]
+    return shlex.join(["python", "-m", "benchmark", "score", "--test-data", "FOLDER", *where])
 
 
 def _set_option(words: list[str], option: str, value: str) -> list[str]:

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from benchmark.results.record import Record
-from benchmark.results.record_parts import OcrEngineFacts
+from benchmark.results.record_parts import OcrEngineFacts, WarmStart
 
 _BUDGET = ("batch_size", "learning_rate", "warmup", "recipe", "precision")
 
@@ -34,7 +34,7 @@ def refusal(records: Sequence[Record], differs: Sequence[tuple[str, ...]]) -> st
 
 def _conditions(record: Record) -> dict[str, Any]:
     """What must be equal for two results to be compared. A budget only matters where something is trained."""
-    data, config = record.data, record.config
+    data, config = record.scored_data, record.config
     conditions = {
         "data": data.fingerprint,
         "protocol": data.protocol,
@@ -45,12 +45,22 @@ def _conditions(record: Record) -> dict[str, Any]:
     }
     if record.parameters:
         budget = {field: getattr(config.train, field) for field in _BUDGET}
-        conditions |= {"training plates": data.train, "iterations": record.iterations, **budget}
+        conditions |= {
+            "training plates": record.data.train,
+            "iterations": record.iterations,
+            "start": _start(record.warm_start),
+            **budget,
+        }
     return conditions
 
 
 def _engine(engine: OcrEngineFacts | None) -> tuple[str, ...]:
     return (engine.name, engine.version, engine.sha256) if engine else ()
+
+
+def _start(warm: WarmStart | None) -> Any:
+    """What training started from: weights with a budget of their own are no equal start."""
+    return "random" if warm is None else ("warm", f"{warm.iterations}×{warm.batch_size}", warm.reference)
 
 
 def _short(value: Any) -> str:

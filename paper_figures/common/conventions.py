@@ -117,6 +117,10 @@ def budget(results: Results) -> str:
     else:
         start = f" after a warm-up of {train.warmup} iterations" if train.warmup else ""
         parts.append(f"one recipe for all (Adam, learning rate {train.learning_rate}, cosine{start})")
+    if train.warm_start == "reference":
+        parts.append(
+            "on top of that of the weights they started from, so not comparable with trainings from random ones"
+        )
     preset = results.config.preset
     whose = "all but the rows marked ‡" if any(row.differs for row in rows) else "all"
     return f"Budget, equal for {whose}: {', '.join(parts)}" + (f" (preset {preset})." if preset else ".")

@@ -23,21 +23,14 @@ from benchmark.results.store import Run
 from benchmark.util.errors import UserError, first_line
 from benchmark.util.files import refuse_links, write_bytes
 from paper_figures.common import style, tables, text
-from paper_figures.common.commands import run_command
-from paper_figures.common.drawing import Drawing, NothingToDraw
+from paper_figures.common.commands import run_command, test_command
+from paper_figures.common.drawing import Drawing, NotAskedFor, NothingToDraw
 from paper_figures.common.loading import load
 from paper_figures.report import html, latex, markdown
 from paper_figures.report.content import BROWSER, FOLDER, HTML, PAGE, Artefact, Report
 from paper_figures.report.missing import Missing, missing_methods
+from paper_figures.report.themes import ORDER
 
-# First things first; a file that is not named here follows in alphabetical order.
-_ORDER = (
-    "claims", "table1", "table1_full", "comparisons", "forest", "paper_comparison", "left_open", "convergence",
-    "qualitative", "ablation", "ablation_psnr", "ablation_reading", "contrast_euclidean", "contrast_manhattan",
-    "qualitative_ablation", "distortion_maps", "distortion_scores", "readings", "weight_sweep", "loss_weights",
-    "calibration", "calibration_table", "abstention", "plate_height", "inference", "leaks", "cost", "training_plates",
-    "patches",
-)  # fmt: skip
 _TRACE = "error.txt"
 _SUFFIXES = ("csv", "md", "tex", "pdf", "png", "html", _TRACE)
 
@@ -49,7 +42,7 @@ def _modules() -> dict[str, ModuleType]:
         module = importlib.import_module(f"paper_figures.{info.name}")
         if hasattr(module, "NAME") and hasattr(module, "draw"):
             modules[module.NAME] = module
-    place = {name: i for i, name in enumerate(_ORDER)}
+    place = {name: i for i, name in enumerate(ORDER)}
     return dict(sorted(modules.items(), key=lambda item: (place.get(item[0], len(place)), item[0])))
 
 
@@ -98,6 +91,9 @@ def build(
                 drawing = module.draw(results)
             contents[name] = _encode(drawing, name, module.TITLE)
             drawings[name] = drawing
+        except NotAskedFor as reason:
+            if only:
+                missing.append(Missing(f"{module.TITLE}: {reason}", test_command(run)))
         except NothingToDraw as reason:
             missing.append(Missing(f"{module.TITLE}: {reason}", run_command(results, methods.names(module.NEEDS))))
         except Exception as error:  # a fault in one figure must not cost the reader the others

@@ -112,6 +112,12 @@ class Album:
         right = "pecl" if "pecl" in keys else keys[-1]
         return left, right
 
+    def typical(self) -> PlatePictures:
+        """The plate of median size, of those with the most pictures: what methods made of it has no part in it."""
+        most = max(sum(bool(picture.source) for picture in plate.pictures) for plate in self.plates)
+        whole = [plate for plate in self.plates if sum(bool(p.source) for p in plate.pictures) == most]
+        return sorted(whole, key=lambda plate: plate.width * plate.height)[len(whole) // 2]
+
 
 def album(results: Results) -> Album:
     """The pictures of as many test plates as a page can hold."""

@@ -23,6 +23,7 @@ from paper_figures.common.evidence import EARLY, FAILS, HOLDS, OPEN
 from paper_figures.common.loading import load
 from paper_figures.common.results import Results
 from paper_figures.report import latex, markdown
+from paper_figures.report.themes import ORDER
 
 
 @pytest.fixture(autouse=True)
@@ -498,7 +499,7 @@ def test_the_table_says_everything() -> None:
 def test_every_figure_a_claim_names_is_one_of_the_report() -> None:
     from paper_figures.report import builder
 
-    assert {name for claim in CLAIMS for name in claim.figures} <= {*builder.names(), *builder._ORDER}
+    assert {name for claim in CLAIMS for name in claim.figures} <= {*builder.names(), *ORDER}
 
 
 def test_from_the_papers_budget_on_nothing_is_said_of_how_far_it_is() -> None:

@@ -29,12 +29,12 @@ from paper_figures import claims, convergence, table1, table1_full
 from paper_figures.common.drawing import Drawing
 from paper_figures.common.loading import load
 from paper_figures.common.tables import Cell, Column, Table
-from paper_figures.report import builder, headline, html, image_browser
+from paper_figures.report import builder, headline, html, image_browser, sections, themes
 from paper_figures.report.content import Artefact
 from paper_figures.report.image_browser import Letter, Picture
 
 BY_NAME = {fake.name: fake for fake in METHODS}
-FIGURES = {module.NAME: module for module in (claims, table1, table1_full, convergence)}
+FIGURES = {module.NAME: module for module in (table1, convergence, claims, table1_full)}
 """Enough of the report for a page; all of it is drawn in test_report."""
 
 
@@ -212,6 +212,32 @@ def test_places_have_endings() -> None:
     ]
 
 
+# -- order -----------------------------------------------------------------------------------------
+
+
+def test_the_page_opens_with_what_people_came_for(source: str) -> None:
+    shown = re.findall(r'<section id="(\w+)"', source)
+    assert shown[:6] == ["table1", "glance", "convergence", "claims", "table1_full", "plates"]
+    assert shown[-1] == "provenance"
+    titles = re.findall(r'<h2 class="part" id="[\w-]+">([\w ]+)</h2>', source)
+    assert titles == ["Scores compared", "Pictures", "About this report"]
+    contents = source.split('<nav aria-label="Contents">')[1].split("</nav>")[0]
+    assert re.findall(r'href="#(\w+)"', contents) == shown
+
+
+def test_every_table_and_figure_has_one_place() -> None:
+    named = [name for names in themes.THEMES.values() for name in names]
+    assert len(set(named) | set(themes.FIRST)) == len(named) + len(themes.FIRST)
+    assert themes.theme("of_a_plugin") == themes.OTHERS and themes.theme("table1") == ""
+
+
+def test_one_row_shows_a_plate_of_median_size_by_every_method(source: str) -> None:
+    row = source.split('<section id="glance"')[1].split("</section>")[0]
+    assert re.findall(r'data-key="([\w/-]+)"', row) == ["/lr", *(m.name for m in METHODS[1:-1]), "hr"]
+    assert set(re.findall(r'href="#plate-(\d+)"', row)) == {"3"}
+    assert row.count('class="letters"') <= row.count("<figure") and '<small class="engine">' not in row
+
+
 # -- sections --------------------------------------------------------------------------------------
 
 
@@ -356,7 +382,7 @@ def test_figures_of_plates_can_be_left_out(tmp_path: Path, monkeypatch: pytest.M
 def shown(table: Table) -> str:
     """A drawing of this table as the page has it."""
     drawing = Drawing(pd.DataFrame(), ["A caption."], tables=[table])
-    section = html._section(Artefact("t", "Title", []), drawing, {}, {})
+    section = sections.drawn(Artefact("t", "Title", []), drawing, {}, {})
     return html._environment().get_template("drawing.html.jinja").render(section=section)
 
 

@@ -26,7 +26,7 @@ def file(tmp_path_factory: pytest.TempPathFactory) -> Path:
     for path in (run.folder / "swinir/seed0/samples").iterdir():
         path.unlink()  # one method without pictures
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(builder, "_modules", lambda: {m.NAME: m for m in (claims, table1, table1_full, convergence)})
+        patch.setattr(builder, "_modules", lambda: {m.NAME: m for m in (table1, convergence, claims, table1_full)})
         built = builder.build(run)
     assert built.html is not None
     return built.html

@@ -38,6 +38,7 @@ from paper_figures.common import paper, statistics, style, tables, text
 from paper_figures.common.loading import load
 from paper_figures.common.results import Results
 from paper_figures.report import builder, terminal
+from paper_figures.report.themes import ORDER
 
 BY_NAME = {fake.name: fake for fake in METHODS}
 
@@ -105,7 +106,8 @@ def test_nothing_is_broken_and_nothing_is_missing(whole: builder.Report) -> None
         raise error
     assert (whole.missing, whole.stale, whole.problems, whole.left_out) == ([], [], [], [])
     assert [artefact.name for artefact in whole.artefacts] == builder.names()
-    assert builder.names()[:3] == ["claims", "table1", "table1_full"] and set(builder._ORDER) == set(builder.names())
+    assert builder.names()[:4] == ["table1", "convergence", "claims", "table1_full"]
+    assert set(ORDER) == set(builder.names())
 
 
 def test_every_artefact_has_its_files_and_nothing_else_is_written(whole: builder.Report) -> None:

@@ -170,7 +170,7 @@
     addEventListener("hashchange", byAddress);
   }
 
-  // -- contents: closed on narrow screens, marks where one is; print opens what is folded ----------
+  // -- contents: closed on narrow screens; the theme where one is stands open; print opens what is folded ----
 
   const contents = one(".contents");
   const wide = matchMedia("(min-width: 72rem)");
@@ -183,13 +183,13 @@
   const watcher = new IntersectionObserver((entries) => {
     for (const entry of entries) visible[entry.isIntersecting ? "add" : "delete"](entry.target.id);
     const current = [...links.keys()].find((id) => visible.has(id));
-    links.forEach((link, id) => {
-      if (id !== current) link.removeAttribute("aria-current");
-      else if (!link.hasAttribute("aria-current")) {
-        link.setAttribute("aria-current", "true");
-        contents.scrollTop = link.offsetTop - contents.clientHeight / 2;
-      }
-    });
+    if (links.get(current)?.hasAttribute("aria-current")) return;
+    links.forEach((link) => link.removeAttribute("aria-current"));
+    const link = links.get(current);
+    if (!link) return;
+    link.setAttribute("aria-current", "true");
+    all(".theme", contents).forEach((theme) => { theme.open = theme.contains(link); });
+    contents.scrollTop = link.offsetTop - contents.clientHeight / 2;
   }, { rootMargin: "-10% 0px -60% 0px" });
   all("main > section").forEach((section) => watcher.observe(section));
   addEventListener("beforeprint", () => all("details").forEach((part) => { part.open = true; }));
