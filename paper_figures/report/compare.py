@@ -77,7 +77,7 @@ def find(results: Path, word: str) -> Run:
 def compare(a: Run, b: Run, allow_mixed: bool = False) -> Comparison:
     """Set run ``b`` against run ``a``.
 
-    Raises UserError as :func:`paper_figures.common.results.load` does, and for one run twice.
+    Raises UserError as :func:`paper_figures.common.loading.load` does, and for one run twice.
     """
     if a.folder.resolve() == b.folder.resolve():
         raise UserError(f"{a.folder} and {b.folder} are the same run; name two")
