@@ -506,7 +506,7 @@ def test_a_broken_method_file_is_named(tmp_path: Path, monkeypatch: pytest.Monke
 
 def test_stale_rows_get_a_dagger(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     run = make_run(tmp_path)
-    monkeypatch.setattr("paper_figures.common.results.is_stale", lambda record: record.method == "esrgan")
+    monkeypatch.setattr("paper_figures.common.loading.is_stale", lambda record: record.method == "esrgan")
     built = build(run)
     markdown = (tmp_path / "report" / "table1_full.md").read_text(encoding="utf-8")
     assert built.stale == ["ESRGAN"] and cells(markdown, "ESRGAN")[0] == "ESRGAN<sup>1,†</sup>"

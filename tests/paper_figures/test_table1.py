@@ -97,7 +97,7 @@ def test_a_line_of_notes_says_what_the_marks_mean(tmp_path: Path, monkeypatch: p
     assert list(table1.draw(results).conditions) == []
     file = tmp_path / "msrn/seed0/plates.csv"
     pd.read_csv(file).assign(psnr=[math.nan] + [20.0] * (PLATES - 1)).to_csv(file, index=False)
-    monkeypatch.setattr("paper_figures.common.results.is_stale", lambda info: True)
+    monkeypatch.setattr("paper_figures.common.loading.is_stale", lambda info: True)
     (note,) = table1.draw(load(Run(tmp_path))).conditions
     assert note == "† made by another version; * some plates have no number."
 
