@@ -83,6 +83,9 @@ class Train(_Section):
     """Iterations over which the rate of the common recipe rises from 0; 0: none (the paper mentions none)."""
     recipe: Literal["common", "native"] = "common"
     """common: this section's Adam for all methods; native: each method's published optimiser settings."""
+    warm_start: Literal["none", "reference"] = "none"
+    """none: training starts from random weights; reference: from those that the project ships. The budget comes on top
+    of theirs then, and the results are not compared with others."""
     seeds: Annotated[int, Field(ge=1, le=10_000)] = 1
     """Number of trainings per method, with seeds 0, 1, and so on."""
     device: str = "auto"

@@ -42,7 +42,7 @@ __all__ = [
 ]
 
 # Files of this folder that hold shared code instead of methods.
-_SHARED = {"adversarial", "base", "contract", "network", "options", "registration"}
+_SHARED = {"adversarial", "base", "contract", "extra_losses", "network", "options", "registration"}
 
 _LONGEST_REASON = 300
 

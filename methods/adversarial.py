@@ -19,7 +19,6 @@ from methods.blocks.critics import at_least, cross_entropy, relativistic
 from methods.blocks.pretrained import plates_weights_hash, resnet18_plates_features
 from methods.engine.acceleration import load_optimizer
 from methods.network import NetworkMethod
-from methods.options import MethodOptions
 
 
 class AdversarialMethod(NetworkMethod):
@@ -40,7 +39,7 @@ class AdversarialMethod(NetworkMethod):
     """Where the second phase departs from the publication."""
 
     @dataclass(frozen=True)
-    class Options(MethodOptions):
+    class Options(NetworkMethod.Options):
         gan_share: float = 2 / 7
         """Share of the budget spent on the second phase; 0 trains for pixels only."""
         perceptual: Literal["imagenet", "plates", "random", "none"] = "imagenet"
@@ -48,6 +47,7 @@ class AdversarialMethod(NetworkMethod):
         plates (``python -m benchmark data embedder``), random VGG-19, or no such loss."""
 
         def __post_init__(self) -> None:
+            super().__post_init__()
             if not 0.0 <= self.gan_share <= 1.0:
                 raise ValueError(f"gan_share must lie in [0, 1], not {self.gan_share}")
 
@@ -103,7 +103,7 @@ class AdversarialMethod(NetworkMethod):
 
     @property
     def _without(self) -> str:
-        return f"--set {self.family or self.name}.perceptual=random (or none)"
+        return f"--set {self.section}.perceptual=random (or none)"
 
     @classmethod
     def selected_as(cls, options: Any, best: int, iterations: int) -> str:
@@ -117,7 +117,8 @@ class AdversarialMethod(NetworkMethod):
 
     def external_weights(self) -> dict[str, str]:
         needed = self.options.perceptual == "plates" and self.options.gan_share > 0.0
-        return {"perceptual": plates_weights_hash(self._without)} if needed else {}
+        own = {"perceptual": plates_weights_hash(self._without)} if needed else {}
+        return {**super().external_weights(), **own}
 
     def imagenet_networks(self) -> dict[str, str]:
         needed = self.options.perceptual == "imagenet" and self.options.gan_share > 0.0
@@ -139,7 +140,7 @@ class AdversarialMethod(NetworkMethod):
         critic, real = self.critic_loss(sr.detach(), batch.hr)
         self.discriminator_optimizer.zero_grad(set_to_none=True)
         critic.backward()
-        losses = self.adversarial_losses(sr, batch.hr, real)
+        losses = self.with_extra_losses(self.adversarial_losses(sr, batch.hr, real), sr, batch.hr)
         session.check({**losses, "discriminator": critic.detach()})
         self.optimizer_step(losses["total"])
         self.discriminator_optimizer.step()

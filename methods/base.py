@@ -177,6 +177,15 @@ class Method(ABC):
         """Sentences for the report's footnotes: every choice that departs from the publication."""
         return []
 
+    def footnotes(self) -> list[str]:
+        """:meth:`notes`, and what options that every method has change."""
+        return self.notes()
+
+    @property
+    def section(self) -> str:
+        """Configuration section of the options."""
+        return self.family or self.name
+
     @classmethod
     def selected_as(cls, options: Any, best: int, iterations: int) -> str:
         """What the weights selected at iteration ``best`` are where the last ones are the method as published: a word

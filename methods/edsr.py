@@ -12,7 +12,6 @@ from methods import register
 from methods.base import Batch, Losses, Recipe
 from methods.blocks.layers import EDSRFrame, ResidualBlock
 from methods.network import NetworkMethod
-from methods.options import MethodOptions
 
 
 def edsr_network(channels: int, blocks: int, scale: float) -> EDSRFrame:
@@ -33,7 +32,7 @@ class EDSR(NetworkMethod):
     halo = 72  # the large network reaches 68
 
     @dataclass(frozen=True)
-    class Options(MethodOptions):
+    class Options(NetworkMethod.Options):
         size: Literal["baseline", "large"] = "baseline"
         """16 blocks of 64 channels, or 32 of 256 with residuals scaled by 0.1."""
 

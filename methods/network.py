@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from abc import abstractmethod
+from dataclasses import dataclass
 from functools import partial
 from typing import Any, ClassVar
 
@@ -14,6 +15,7 @@ from methods.base import SCALE, Batch, Losses, Method, Phase, Recipe, Session, c
 from methods.engine.acceleration import Runner, load_optimizer
 from methods.engine.average import MovingAverage
 from methods.engine.tiles import Forward, blend_tiles, forward_in_tiles, pad_to_multiple
+from methods.extra_losses import ExtraLosses, LossOptions, external_weights, notes, weights
 
 TILE = 160
 """Side in LR pixels of the square that is upscaled at a time; larger pictures go in tiles. Bounds memory: 64
@@ -38,6 +40,10 @@ class NetworkMethod(Method):
     half of :data:`TILE`. If the network reaches no farther (the default is the reach of 30 3×3 convolutions), the
     result is that of one pass."""
 
+    @dataclass(frozen=True)
+    class Options(LossOptions):
+        """A network's own inherit these. One whose options do not cannot be trained with further losses."""
+
     def __init_subclass__(cls) -> None:
         super().__init_subclass__()
         max_side = 1 if cls.max_side is None else cls.max_side
@@ -56,6 +62,7 @@ class NetworkMethod(Method):
         self.average: MovingAverage | None = None
         self.phase: Phase = (0.0, 1.0)
         """The part of the budget in which ``optimizer`` steps."""
+        self.extra_losses: ExtraLosses | None = None  # training needs them, upscaling does not
         self._runners: dict[nn.Module, Runner] = {}
 
     @abstractmethod
@@ -81,6 +88,17 @@ class NetworkMethod(Method):
 
     def num_parameters(self) -> int:
         return sum(p.numel() for p in self.network.parameters() if p.requires_grad)
+
+    def external_weights(self) -> dict[str, str]:
+        """Adds nothing unless the options ask for losses that need a reader."""
+        return external_weights(self.options, self.section) if isinstance(self.options, LossOptions) else {}
+
+    def footnotes(self) -> list[str]:
+        own = self.notes()
+        if not isinstance(self.options, LossOptions):
+            return own
+        files = external_weights(self.options, self.section)
+        return [*own, *notes(self.title, self.options, self.Options(), files)]
 
     # -- training ------------------------------------------------------------------------------
 
@@ -116,6 +134,8 @@ class NetworkMethod(Method):
         self.optimizer = session.optimizer(self.parameter_groups(), self.recipe, self.phase)
         if self.recipe.ema is not None:
             self.average = MovingAverage(self.network, self.recipe.ema)
+        if isinstance(self.options, LossOptions) and weights(self.options):
+            self.extra_losses = ExtraLosses(self.options, self.section, self.to_device)
 
     def parameter_groups(self) -> list[dict[str, Any]]:
         """Adam's parameter groups; a group may carry ``lr_scale``."""
@@ -127,9 +147,14 @@ class NetworkMethod(Method):
 
     def step(self, batch: Batch, session: Session) -> None:
         """One optimiser iteration."""
-        losses = self.loss(self.forward_padded(partial(self.run, self.network), batch.lr), batch)
+        sr = self.forward_padded(partial(self.run, self.network), batch.lr)
+        losses = self.with_extra_losses(self.loss(sr, batch), sr, batch.hr)
         session.check(losses)
         self.optimizer_step(losses["total"])
+
+    def with_extra_losses(self, losses: Losses, sr: Tensor, hr: Tensor) -> Losses:
+        """The losses of a step, and those that the options add to them."""
+        return losses if self.extra_losses is None else self.extra_losses.add(losses, sr, hr, self.run)
 
     def optimizer_step(self, total: Tensor) -> None:
         """Backward pass, gradient clipping, optimiser step, moving average."""

@@ -12,7 +12,7 @@ class MethodOptions:
 
     def __new__(cls, *values: Any, **named: Any) -> MethodOptions:
         options = super().__new__(cls)
-        positional = [field.name for field in fields(cls)][: len(values)] if values else []
+        positional = [field.name for field in fields(cls) if not field.kw_only][: len(values)] if values else []
         object.__setattr__(options, "_given", frozenset([*positional, *named]))
         return options
 

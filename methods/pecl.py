@@ -34,7 +34,6 @@ from methods.base import Batch, Losses, Session
 from methods.blocks.pecl_networks import paper_network, release_network
 from methods.blocks.pretrained import ImageNetNormalise, plates_weights_hash, resnet18
 from methods.network import NetworkMethod
-from methods.options import MethodOptions
 
 Distance = Literal["manhattan", "euclidean"]
 Dimension = Literal[64, 128, 256, 512]
@@ -89,7 +88,7 @@ class Pecl(NetworkMethod):
     # The publication's recipe (Adam 1e-4, cosine) is the benchmark's common one: Recipe's defaults.
 
     @dataclass(frozen=True)
-    class Options(MethodOptions):
+    class Options(NetworkMethod.Options):
         network: Literal["paper", "release"] = "paper"
         """The network that the publication's text describes, or the one its authors published."""
         term: Literal["attract", "printed", "none"] = "attract"
@@ -118,6 +117,7 @@ class Pecl(NetworkMethod):
         plates (``python -m benchmark data embedder``), or random ones."""
 
         def __post_init__(self) -> None:
+            super().__post_init__()
             if not 0.0 <= self.w_contrastive <= 1.0:
                 raise ValueError(f"w_contrastive must lie in [0, 1], not {self.w_contrastive}")
 
@@ -135,9 +135,10 @@ class Pecl(NetworkMethod):
         return paper_network() if self.options.network == "paper" else release_network()
 
     def external_weights(self) -> dict[str, str]:
-        if self.options.term == "none" or self.options.embedder_init != "plates":
-            return {}
-        return {"embedder": plates_weights_hash("--set pecl.embedder_init=random")}
+        external = super().external_weights()
+        if self.options.term != "none" and self.options.embedder_init == "plates":
+            external["embedder"] = plates_weights_hash("--set pecl.embedder_init=random")
+        return external
 
     def imagenet_networks(self) -> dict[str, str]:
         needed = self.options.term != "none" and self.options.embedder_init == "imagenet"

@@ -13,7 +13,6 @@ from methods import register
 from methods.base import Batch, Losses, Recipe
 from methods.blocks.layers import EDSRFrame
 from methods.network import NetworkMethod
-from methods.options import MethodOptions
 
 
 class ResidualDenseBlock(nn.Module):
@@ -62,7 +61,7 @@ class RDN(NetworkMethod):
     halo = 72  # it reaches farther, with weights that fade
 
     @dataclass(frozen=True)
-    class Options(MethodOptions):
+    class Options(NetworkMethod.Options):
         size: Literal["A", "B"] = "B"
         """A: 20 blocks of 6 layers, growth 32. B, the publication's main one: 16 blocks of 8 layers, growth 64."""
 

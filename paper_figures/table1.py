@@ -98,7 +98,11 @@ def _budget(results: Results) -> str:
     if not any(row.trained for row in results.rows):
         return "Nothing here was trained."
     iterations, batch = f"{results.reference['iterations']:,}", results.setting("train.batch_size")
-    return f"Trained with {iterations} iterations of {batch} patches (the paper: {paper.ITERATIONS:,} iterations)."
+    warm = results.setting("train.warm_start") == "reference"
+    more = ", on top of those of the weights it started from" if warm else ""
+    return (
+        f"Trained with {iterations} iterations of {batch} patches{more} (the paper: {paper.ITERATIONS:,} iterations)."
+    )
 
 
 def _deciding(rows: Sequence[Row], rankings: dict[str, Ranking]) -> str:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import shutil
+import sys
 
 if "PYTEST_XDIST_WORKER" in os.environ:
     # Before anything imports torch: several processes of one thread are faster than as many that share the cores.
@@ -11,12 +13,15 @@ os.environ.setdefault("PLATE_SR_WORKERS", "1")  # runs in the process of the tes
 
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 from PIL import Image
 
+from benchmark.cli import main
 from benchmark.data.ccpd import PlateName, format_name
+from benchmark.results import shipped
 
 
 @pytest.fixture(scope="session")
@@ -53,3 +58,56 @@ def write_ccpd(folder: Path, count: int = 24, size: tuple[int, int] = (128, 64),
 def make_ccpd(tmp_path: Path) -> Callable[..., Path]:
     """Returns a function that writes such a folder, of a ``name`` below the test's."""
     return lambda count=24, name="ccpd", **options: write_ccpd(tmp_path / name, count, **options)
+
+
+# -- trained weights ------------------------------------------------------------------------------
+
+Call = Callable[..., tuple[int, str, str]]
+
+
+@pytest.fixture
+def call(monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]) -> Call:
+    """Returns a function that runs a command in this process: (exit code, output, errors)."""
+
+    def run(*arguments: object) -> tuple[int, str, str]:
+        monkeypatch.setattr(sys, "argv", ["benchmark", *map(str, arguments)])
+        code: Any = 0
+        try:
+            main.main()
+        except SystemExit as stop:
+            code = stop.code
+        out, err = capfd.readouterr()
+        return int(code or 0), out, err
+
+    return run
+
+
+@pytest.fixture(scope="module")
+def run_once(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A results folder with a run of a few iterations."""
+    place = tmp_path_factory.mktemp("trained")
+    data = write_ccpd(place / "ccpd")
+    command = ["run", "--run", "tiny", "--methods", "bicubic,espcn", "--data", data, "--results", place / "results",
+               "--iterations", 2, "--set", "data.train_plates=16", "--set", "data.val_plates=4", "--set",
+               "data.test_plates=4", "--ocr", "crnn", "--device", "cpu"]  # fmt: skip
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(sys, "argv", ["benchmark", *map(str, command)])
+        with pytest.raises(SystemExit) as ended:
+            main.main()
+    assert ended.value.code == 0
+    return place / "results"
+
+
+@pytest.fixture
+def trained(run_once: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A copy of it in the working folder, in place of what the project ships."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(shipped, "_CHECKOUT", tmp_path)
+    return shutil.copytree(run_once, tmp_path / "results")
+
+
+def exported(call: Call, *options: object) -> tuple[Path, str]:
+    folder = Path("results/reference/tiny/weights").resolve()
+    code, out, err = call("weights", "export", "--run", "tiny", "--out", folder, "--device", "cpu", *options)
+    assert code == 0, err
+    return folder, out

@@ -39,6 +39,7 @@ from benchmark.cli.options import (
 )
 from benchmark.cli.perf import perf
 from benchmark.cli.report import report
+from benchmark.cli.score import score
 from benchmark.cli.verify import verify
 from benchmark.cli.weights import weights_app
 from benchmark.util.errors import CannotWrite, UserError, exit_code, fault_of_place, first_line
@@ -101,6 +102,12 @@ def run(
     seeds: Annotated[Optional[int], typer.Option(help="Trainings per method, with seeds 0, 1, ….")] = None,
     iterations: Annotated[Optional[int], typer.Option(help="Optimiser iterations of every method.")] = None,
     batch_size: Annotated[Optional[int], typer.Option(help="Patches per iteration.")] = None,
+    warm_start: Annotated[
+        Optional[str],
+        typer.Option(
+            metavar="reference", help="Start from the weights that the project ships, on top of their budget."
+        ),
+    ] = None,
     device: Device = "auto",
     ocr: Annotated[Optional[str], typer.Option(help="OCR engine: rapid, hyperlpr, paddle, crnn or none.")] = None,
     results: Results = Path("results"),
@@ -133,6 +140,7 @@ def run(
         "train.seeds": seeds,
         "train.iterations": iterations,
         "train.batch_size": batch_size,
+        "train.warm_start": warm_start,
         "train.device": device,
         "scoring.ocr": ocr,
     }
@@ -196,6 +204,9 @@ def cancel(results: Results = Path("results"), run_name: RunName = None) -> None
 
     ended = slurm_queue.cancel(find_run(results, run_name))
     say(f"cancelled: {', '.join(ended)}" if ended else "no job of this run waits or runs")
+
+
+app.command()(score)
 
 
 app.command()(verify)

@@ -122,7 +122,7 @@ def as_assignments(options: dict[str, Any], assignments: list[str] | None) -> li
 
 
 def default_run_name(config: Config, results: Path, before: str = "") -> str:
-    """Default name of a run: preset, data and, if it is not the preset's, protocol.
+    """Default name of a run: preset, data and, if it is not the preset's, protocol; and whether it starts warm.
 
     What cannot be printed of the data folder's name is written as ``%B3``; a name that is too long is cut.
     """
@@ -132,4 +132,5 @@ def default_run_name(config: Config, results: Path, before: str = "") -> str:
     shown = "".join(c if c.isprintable() else "".join(f"%{byte:02X}" for byte in os.fsencode(c)) for c in data)
     usual = load(config.preset).data.protocol
     protocol = "" if config.data.protocol == usual else f"-{config.data.protocol}"
-    return fit_name(f"{before}{config.preset}-{shown}", results, protocol)
+    warm = "" if config.train.warm_start == "none" else "-warm"
+    return fit_name(f"{before}{config.preset}-{shown}", results, protocol + warm)

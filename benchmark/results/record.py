@@ -31,8 +31,10 @@ from benchmark.results.record_parts import (
     Source,
     StoredConfig,
     StoredFile,
+    TestData,
     Text,
     Versions,
+    WarmStart,
 )
 
 SCHEMA = 4
@@ -52,17 +54,22 @@ class _Rule:
     status: str | None = None
     since: int = 1
     trained: bool = False
+    own: bool = False
+    """Only where the run's own test plates were scored."""
 
     def missing(self, record: Record) -> list[str]:
         if self.status not in (None, record.status) or record.schema_ < self.since:
             return []
-        return [] if self.trained and record.method == UPPER_BOUND else [f for f in self.fields if not _has(record, f)]
+        if (self.trained and record.method == UPPER_BOUND) or (self.own and record.test_data is not None):
+            return []
+        return [field for field in self.fields if not _has(record, field)]
 
     def json_schema(self) -> dict[str, Any]:
         """The same for the published schema."""
         conditions: dict[str, Any] = {"schema": {"minimum": self.since}} if self.since > 1 else {}
         conditions |= {"status": {"const": self.status}} if self.status else {}
         conditions |= {"method": {"not": {"const": UPPER_BOUND}}} if self.trained else {}
+        conditions |= {"test_data": {"type": "null"}} if self.own else {}
         return {"if": {"properties": conditions}, "then": _required(self.fields)}
 
 
@@ -95,8 +102,9 @@ _RULES = (
     _Rule(("versions",), status="complete", since=4),
     _Rule(
         ("family", "citation", "options", "parameters", "paper_parameters", "iterations", "best_iteration", "identity",
-         "ingredients", "cost", "scores.last"), status="complete", since=3, trained=True,
+         "ingredients", "cost"), status="complete", since=3, trained=True,
     ),
+    _Rule(("scores.last",), status="complete", since=3, trained=True, own=True),
 )  # fmt: skip
 
 
@@ -155,6 +163,8 @@ class Record(Part):
     """Hash of everything that scores depend on beside the weights: plates, OCR engines, version."""
     ingredients: dict[str, Text] = Field(default_factory=dict)
     """External weights: SHA-256 of files from elsewhere that training depends on, by purpose."""
+    warm_start: WarmStart | None = None
+    """What training started from, if not from random weights."""
     versions: Versions | None = None
     """Declared versions of what computed the result."""
     source: Source | Text | None = None
@@ -167,6 +177,8 @@ class Record(Part):
     """The whole configuration of the run."""
     data: DataFacts = DataFacts(name="", fingerprint="", test=0)
     """The plates."""
+    test_data: TestData | None = None
+    """The plates that were scored, where they are not the test plates of data."""
     judge: OcrEngineFacts | None = None
     """The OCR engine; null: nobody read."""
     second_judge: OcrEngineFacts | None = None
@@ -206,6 +218,11 @@ class Record(Part):
     def reason(self) -> str:
         """Why it failed, in a line; "" where it did not."""
         return self.error.message if self.error else ""
+
+    @property
+    def scored_data(self) -> DataFacts:
+        """The plates that were scored."""
+        return self.test_data or self.data
 
     @property
     def is_bound(self) -> bool:

@@ -68,6 +68,8 @@ class ConfigTrain(Part):
     """Iterations over which the rate rises."""
     recipe: Text = ""
     """common or native."""
+    warm_start: Text = ""
+    """none, or reference: training started from weights that the project ships."""
     seeds: Count = 0
     """Trainings per method."""
     device: Text = ""
@@ -162,6 +164,15 @@ class DataFacts(Part):
     """Of those, pictures that their name's annotation does not fit."""
     leaks: Leaks = Leaks()
     """How far the splits know each other."""
+
+
+class TestData(DataFacts):
+    """Other plates than the run's own, on which its stored weights were scored."""
+
+    task: Text = "restore"
+    """restore: HR plates were degraded and upscaled again; read: LR pictures without originals, upscaled and read."""
+    seen_unknown: bool = False
+    """Whether it could not be told which of them training had shown (the pack of the training plates was gone)."""
 
 
 # -- what was computed -----------------------------------------------------------------------------
@@ -262,6 +273,23 @@ class Scores(Part):
     """As best, on the test plates that training has not seen; there only where it has seen some."""
     last_unseen: ScoreSet = {}
     """As last, on those plates."""
+
+
+class WarmStart(Part):
+    """The weights that a training started from."""
+
+    reference: Text
+    """Run that trained them."""
+    sha256: Sha256
+    """SHA-256 of their file."""
+    iterations: Count
+    """Iterations they were trained for."""
+    batch_size: Count
+    """Patches per iteration."""
+    data: Text
+    """Name of the plates they were trained on."""
+    fingerprint: Text
+    """Of those plates."""
 
 
 class Abstention(Part):

@@ -13,6 +13,7 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+import torch
 from PIL import Image
 
 from benchmark.data.degradation import SCALE
@@ -23,7 +24,8 @@ from benchmark.results.identity import current_source, current_versions, scoring
 from benchmark.results.provenance import provenance
 from benchmark.results.record import SCHEMA, UPPER_BOUND
 from benchmark.results.store import Result, clear, write_result
-from benchmark.runner.context import RunContext
+from benchmark.runner import warm_start
+from benchmark.runner.context import RunContext, ScoringContext
 from benchmark.scoring import plate_scores, upscaling, xlpsr
 from benchmark.scoring.cost import macs
 from benchmark.training import checkpoint, trainer
@@ -47,8 +49,8 @@ class Scored:
 
 
 def create(context: RunContext, entry: Registration) -> Method:
-    """A new method as configured."""
-    return entry.create(context.config.options_for(entry))
+    """A new method as configured, with the weights that its training starts from."""
+    return warm_start.create(context.config, entry)
 
 
 def train_and_score(
@@ -151,10 +153,10 @@ def store_scores(
     return info
 
 
-def score(context: RunContext, method: Method) -> Scored:
+def score(context: ScoringContext, method: Method) -> Scored:
     """Upscale the test plates and score them."""
     batches = context.test_batches  # before the clock starts: made on first use
-    with _memory_for_scoring(context):
+    with memory_for_scoring(context.device):
         start = time.perf_counter()
         images = upscaling.upscale_plates(method.upscale, batches)
         milliseconds = 1000.0 * (time.perf_counter() - start) / len(images)
@@ -164,9 +166,16 @@ def score(context: RunContext, method: Method) -> Scored:
     return Scored(images, frame, milliseconds)
 
 
+def score_originals(context: ScoringContext) -> Scored:
+    """Score the test plates themselves."""
+    hr = [plate.hr for plate in context.test]
+    frame = plate_scores.score_plates(hr, context.test, context.ocr_engine, context.second_engine, context.lpips)
+    return Scored(hr, frame, 0.0)
+
+
 def _score_in_patches(context: RunContext, method: Method) -> pd.DataFrame:
     """The same upscaling patch by patch, read by the first OCR engine alone."""
-    with _memory_for_scoring(context):
+    with memory_for_scoring(context.device):
         images = upscaling.upscale_plates(upscaling.in_patches(method.upscale), context.test_batches)
         return plate_scores.score_plates(images, context.test, context.ocr_engine)
 
@@ -214,13 +223,13 @@ def _memory_for_training(context: RunContext) -> Iterator[None]:
 
 
 @contextmanager
-def _memory_for_scoring(context: RunContext) -> Iterator[None]:
+def memory_for_scoring(device: torch.device) -> Iterator[None]:
     try:
         yield
     except Exception as error:
         if not out_of_memory(error):
             raise
-        way = "free some" if context.device.type == "cpu" else "add --device cpu, or free some"
+        way = "free some" if device.type == "cpu" else "add --device cpu, or free some"
         raise OutOfMemory(
             f"out of memory in scoring; the weights are kept: {way}, and the same command scores them"
         ) from error
@@ -233,9 +242,8 @@ def score_upper_bound(context: RunContext) -> dict[str, Any]:
     """
     folder = context.run.place(UPPER_BOUND, 0)
     start = time.perf_counter()
-    with _memory_for_scoring(context):
-        hr = [plate.hr for plate in context.test]
-        frame = plate_scores.score_plates(hr, context.test, context.ocr_engine, context.second_engine, context.lpips)
+    with memory_for_scoring(context.device):
+        frame = score_originals(context).frame
     clear(folder)  # only now: what was there is kept where scoring fails
     write_text(folder / "plates.csv", frame.to_csv(index=False))
     with writing(folder / "exhibits"):
@@ -262,6 +270,7 @@ def upper_bound_facts() -> dict[str, Any]:
 
 def describe(context: RunContext, entry: Registration, seed: int, identity: str, method: Method) -> dict[str, Any]:
     """The part of ``result.json`` that is known before training."""
+    start = warm_start.describe(context.config, entry, context.plates.fingerprint)
     return common_facts(context) | {
         "method": entry.name,
         "title": entry.title,
@@ -273,11 +282,12 @@ def describe(context: RunContext, entry: Registration, seed: int, identity: str,
         "parameters": method.num_parameters(),
         "paper_parameters": entry.method.paper_parameters,
         "identity": identity,
-        "ingredients": method.external_weights(),
+        "ingredients": warm_start.external_weights(context.config, entry),
         "versions": current_versions(entry.name),
         "source": current_source(entry.name),
         "facts": method.facts,
-        "notes": method.notes(),
+        **start,
+        "notes": [*method.footnotes(), *start.get("notes", [])],
     }
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import torch
 
+from benchmark.runner import warm_start
 from benchmark.runner.context import make_ocr_engines
 from benchmark.runner.executors.order import WorkOrder
 from benchmark.util.errors import UserError
@@ -29,6 +30,7 @@ def check(order: WorkOrder, here: bool = True) -> None:
         if engine is not None:
             engine.describe()
     _check_weights(order, entries)
+    _check_warm_start(order, entries)
 
 
 def _check_device(order: WorkOrder) -> None:
@@ -68,6 +70,23 @@ def _check_weights(order: WorkOrder, entries: list[Registration]) -> None:
             missing.append(f"{_few(list(alternatives))}: {error}")
     if missing:
         raise UserError("; ".join(dict.fromkeys(missing)))
+
+
+def _check_warm_start(order: WorkOrder, entries: list[Registration]) -> None:
+    """Refuse a warm start of methods without weights that fit, naming the methods that have some."""
+    if order.config.train.warm_start == "none":
+        return
+    refused: dict[str, str] = {}
+    for entry in entries:
+        try:
+            warm_start.create(order.config, entry)
+        except UserError as error:
+            refused[entry.name] = str(error)
+    if refused:
+        reason = next(iter(refused.values()))
+        rest = [entry.name for entry in order.entries if entry.name not in refused]
+        way_on = f"; take the others with --methods {','.join(rest)}" if rest else ""
+        raise UserError(f"no warm start of {_few(list(refused))}: {reason}{way_on}")
 
 
 def _few(names: list[str]) -> str:

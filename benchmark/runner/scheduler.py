@@ -36,10 +36,11 @@ from benchmark.results.store import (
     take_back,
     write_result,
 )
+from benchmark.runner import warm_start
 from benchmark.runner.activity import Activity, working
 from benchmark.runner.context import RunContext, configure_torch, make_ocr_engines, prepare_plates, resolve_device
 from benchmark.runner.executors import attempts
-from benchmark.runner.job import common_facts, create, rescore, score_upper_bound, train_and_score, upper_bound_facts
+from benchmark.runner.job import common_facts, rescore, score_upper_bound, train_and_score, upper_bound_facts
 from benchmark.runner.run_names import refuse_taken_name
 from benchmark.scoring.plausibility import flat_plates, not_read, unread_plates
 from benchmark.scoring.version import SCORING_VERSION
@@ -137,7 +138,7 @@ def run_jobs(
                     plates, name = prepare_plates(config, run.folder.parent, lambda text: None)
                     started = share.since
                 engines = make_ocr_engines(config)
-                context = RunContext(config, run, device, plates, name, *engines, stop, started, activity)
+                context = RunContext(config, device, plates, name, *engines, run, stop, started, activity)
                 _ = context.lpips  # what it lacks is said before anything is trained
                 queue = list(todo)
                 for number, job in enumerate(queue, 1):  # grows: what another process holds comes again at the end
@@ -285,7 +286,7 @@ def _identity(context: RunContext, job: Job) -> str:
     """The identity of a method's training; "" for the upper bound."""
     if job.entry is None:
         return ""
-    external_weights = create(context, job.entry).external_weights()
+    external_weights = warm_start.external_weights(context.config, job.entry)
     return training_identity(job.entry, job.seed, context.config, context.plates.fingerprint, external_weights)
 
 

@@ -18,6 +18,7 @@ from benchmark.config import Config, load
 from benchmark.data.plates import Plates
 from benchmark.results.identity import training_identity
 from benchmark.results.provenance import provenance
+from benchmark.runner import warm_start
 from benchmark.runner.context import configure_torch, prepare_plates, resolve_device
 from benchmark.scoring import upscaling
 from benchmark.training import checkpoint, trainer
@@ -106,7 +107,7 @@ def _outcome(
 
     A training's folder is named after its identity, so that a wider search finds it again.
     """
-    external_weights = entry.create(config.options_for(entry)).external_weights()
+    external_weights = warm_start.external_weights(config, entry)
     identity = training_identity(entry, seed, config, plates.fingerprint, external_weights)
     place = folder / "trainings" / identity[:16]
     done = place / "outcome.json"
@@ -116,7 +117,7 @@ def _outcome(
     progress = Progress(f"{entry.name} {identity[:6]} seed {seed}")
     with stop.between_iterations():
         _, session = trainer.train(
-            lambda: entry.create(config.options_for(entry)),
+            lambda: warm_start.create(config, entry),
             config.train,
             plates.split("train"),
             validation,

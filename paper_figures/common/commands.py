@@ -7,6 +7,7 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from benchmark import config
+from benchmark.results.store import Run
 from benchmark.util.files import without_home
 from paper_figures.common.results import Results, Row
 
@@ -45,6 +46,12 @@ def _short(path: Path) -> str:
     """Relative where it lies below the working folder, else whole, the home directory as ``~``."""
     whole, here = path.absolute(), Path.cwd()
     return whole.relative_to(here).as_posix() if whole.is_relative_to(here) else without_home(whole.as_posix())
+
+
+def test_command(run: Run) -> str:
+    """The command that scores a run's weights on other plates."""
+    where = ["--results", str(run.results_folder), "--run", run.folder.name]
+    return shlex.join(["python", "-m", "benchmark", "score", "--test-data", "FOLDER", *where])
 
 
 def _set_option(words: list[str], option: str, value: str) -> list[str]:

@@ -39,7 +39,11 @@ def refusal(infos: Sequence[dict[str, Any]], differs: Sequence[tuple[str, ...]])
 
 def _conditions(info: dict[str, Any]) -> dict[str, Any]:
     """What must be equal for two results to be compared. A budget only matters where something is trained."""
-    data, engine, second = info["data"], info.get("judge") or {}, info.get("second_judge") or {}
+    data, engine, second = (
+        info.get("test_data") or info["data"],
+        info.get("judge") or {},
+        info.get("second_judge") or {},
+    )
     conditions = {
         "data": data.get("fingerprint"),
         "protocol": data.get("protocol"),
@@ -52,9 +56,18 @@ def _conditions(info: dict[str, Any]) -> dict[str, Any]:
         conditions |= {
             "training plates": data.get("train"),
             "iterations": info.get("iterations"),
+            "start": _start(info),
             **{field.split(".")[1]: setting(info, field) for field in _BUDGET},
         }
     return conditions
+
+
+def _start(info: dict[str, Any]) -> Any:
+    """What training started from: weights with a budget of their own are no equal start."""
+    warm = info.get("warm_start")
+    if not isinstance(warm, dict):
+        return "random"
+    return "warm", f"{warm.get('iterations')}×{warm.get('batch_size')}", warm.get("reference")
 
 
 def _short(value: Any) -> str:

@@ -122,6 +122,10 @@ def budget(results: Results) -> str:
         parts.append(
             f"one recipe for all (Adam, learning rate {results.setting('train.learning_rate')}, cosine{start})"
         )
+    if results.setting("train.warm_start") == "reference":
+        parts.append(
+            "on top of that of the weights they started from, so not comparable with trainings from random ones"
+        )
     preset = results.setting("preset")
     whose = "all but the rows marked ‡" if any(row.differs for row in rows) else "all"
     return f"Budget, equal for {whose}: {', '.join(parts)}" + (f" (preset {preset})." if preset else ".")

@@ -42,3 +42,7 @@ class Drawing:
 
 class NothingToDraw(Exception):
     """The results at hand hold nothing for this table or figure; the message says what is lacking."""
+
+
+class NotAskedFor(NothingToDraw):
+    """It is of something that a run need not have: a whole report is not said to lack it."""

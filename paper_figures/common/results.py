@@ -261,7 +261,7 @@ class _Entry:
             if key not in record.model_fields_set:
                 raise ValueError(f"result.json has no usable {key!r}")
         keys: dict[str, Any] = {"method": name, "seed": seed}
-        plates = _scored(result.plates(), record.data.test, "plates.csv")
+        plates = _scored(result.plates(), record.scored_data.test, "plates.csv")
         last = result.plates_last()
         if len(last):
             last = _scored(last, record.data.test, "plates_last.csv").assign(**keys)
@@ -349,7 +349,7 @@ def _split(entries: list[_Entry]) -> list[list[_Entry]]:
 
 
 def _title(entries: list[_Entry]) -> str:
-    title = entries[0].record.title
+    title = entries[0].record.title + (", warm start" if entries[0].record.warm_start else "")
     kinds = {entry.record.selected_as for entry in entries}
     return f"{title} ({kinds.pop() if len(kinds) == 1 else 'selected'})" if entries[0].of else title
 

@@ -3,72 +3,19 @@
 from __future__ import annotations
 
 import json
-import shutil
-import sys
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 import torch
-from conftest import write_ccpd
+from conftest import Call, exported
 from PIL import Image
 from safetensors.torch import load_file, save_file
 
 import methods
-from benchmark.cli import main
 from benchmark.results import export, shipped
 from benchmark.results.store import read_result
-
-CPU = torch.device("cpu")
-Call = Callable[..., tuple[int, str, str]]
-
-
-@pytest.fixture
-def call(monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]) -> Call:
-    def run(*arguments: object) -> tuple[int, str, str]:
-        monkeypatch.setattr(sys, "argv", ["benchmark", *map(str, arguments)])
-        code: Any = 0
-        try:
-            main.main()
-        except SystemExit as stop:
-            code = stop.code
-        out, err = capfd.readouterr()
-        return int(code or 0), out, err
-
-    return run
-
-
-@pytest.fixture(scope="module")
-def run_once(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A results folder with a run of a few iterations."""
-    place = tmp_path_factory.mktemp("trained")
-    data = write_ccpd(place / "ccpd")
-    command = ["run", "--run", "tiny", "--methods", "bicubic,espcn", "--data", data, "--results", place / "results",
-               "--iterations", 2, "--set", "data.train_plates=16", "--set", "data.val_plates=4", "--set",
-               "data.test_plates=4", "--ocr", "crnn", "--device", "cpu"]  # fmt: skip
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(sys, "argv", ["benchmark", *map(str, command)])
-        with pytest.raises(SystemExit) as ended:
-            main.main()
-    assert ended.value.code == 0
-    return place / "results"
-
-
-@pytest.fixture
-def trained(run_once: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A copy of it in the working folder, in place of what the project ships."""
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(shipped, "_CHECKOUT", tmp_path)
-    return shutil.copytree(run_once, tmp_path / "results")
-
-
-def exported(call: Call, *options: object) -> tuple[Path, str]:
-    folder = Path("results/reference/tiny/weights").resolve()
-    code, out, err = call("weights", "export", "--run", "tiny", "--out", folder, "--device", "cpu", *options)
-    assert code == 0, err
-    return folder, out
 
 
 def picture(path: Path) -> Path:
