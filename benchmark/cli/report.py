@@ -1,4 +1,4 @@
-"""The command that draws the tables and figures of a run."""
+"""``python -m benchmark report``: tables, figures and the page of a run, or one run against another."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Annotated, Optional
 
 import typer
 
-from benchmark.cli.options import Results, RunName
+from benchmark.cli.options import Results, RunName, path_option
 from benchmark.util.errors import UserError
 from benchmark.util.terminal import say
 
@@ -24,9 +24,15 @@ def report(
         Optional[tuple[str, str]],
         typer.Option(metavar="RUN_A RUN_B", help="Instead, set one run against another (names or folders)."),
     ] = None,
-    out: Annotated[Optional[Path], typer.Option(help="Folder to write to, instead of report in the run.")] = None,
+    out: Annotated[
+        Optional[Path],
+        typer.Option(parser=path_option, metavar="<path>", help="Folder to write to, instead of report in the run."),
+    ] = None,
+    open_page: Annotated[bool, typer.Option("--open", help="Open the page in the browser.")] = False,
 ) -> None:
     """Draw Table 1, the figures and the page of a run."""
+    if open_page and (list_names or compare or only):
+        raise UserError("--open shows the page of a whole report: leave out --only, --compare and --list")
     if list_names:
         from paper_figures.report.builder import titles
 
@@ -40,11 +46,17 @@ def report(
         comparison = two_runs.compare(first, second, allow_mixed)
         two_runs.show(comparison, two_runs.write(comparison, out))
     else:
-        _draw_report(results, run_name, only.split(",") if only else None, allow_mixed, pictures, out)
+        _draw(results, run_name, only.split(",") if only else None, allow_mixed, pictures, out, open_page)
 
 
-def _draw_report(
-    results: Path, run_name: str | None, only: list[str] | None, allow_mixed: bool, pictures: bool, out: Path | None
+def _draw(
+    results: Path,
+    run_name: str | None,
+    only: list[str] | None,
+    allow_mixed: bool,
+    pictures: bool,
+    out: Path | None,
+    open_page: bool,
 ) -> None:
     from rich.console import Console
     from rich.text import Text
@@ -58,5 +70,18 @@ def _draw_report(
         run = find_run(results, run_name)
         built = pages.build(run, only, allow_mixed, pictures, out, begin=lambda step: line.update(Text(step)))
     terminal.show(built)
+    if open_page and built.html is not None:
+        _open(built.html)
     if built.broken:
         sys.exit(1)
+
+
+def _open(page: Path) -> None:
+    import webbrowser
+
+    try:
+        opened = webbrowser.get().open(page.resolve().as_uri())
+    except webbrowser.Error:
+        opened = False
+    if not opened:
+        say(f"there is no browser here: the page lies at {page.resolve()}")
