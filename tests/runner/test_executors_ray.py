@@ -84,7 +84,7 @@ def test_a_job_whose_node_dies_goes_on_elsewhere_and_gives_the_numbers_of_one_pr
     (bench.folder / "first").write_text(SLOWLY)
     process = bench.start("cluster", "--executor", "ray")
     at_work, place = bench.folder / "first-at-work", bench.folder / "cluster" / "r" / "first" / "seed0"
-    wait_for(lambda: at_work.exists() and (place / "checkpoint.pt").is_file(), 240)
+    wait_for(lambda: at_work.exists() and (place / "checkpoint.pt").is_file(), 600)
     raylet = Path(f"/proc/{at_work.read_text()}/stat").read_text().rpartition(")")[2].split()[1]
     (bench.folder / "first").unlink()
     node = next(
@@ -92,7 +92,7 @@ def test_a_job_whose_node_dies_goes_on_elsewhere_and_gives_the_numbers_of_one_pr
         if any(str(info.process.pid) == raylet for infos in node.all_processes.values() for info in infos)
     )  # fmt: skip
     cluster.remove_node(node, allow_graceful=False)
-    output, _ = process.communicate(timeout=300)
+    output, _ = process.communicate(timeout=900)
     assert process.returncode == 0, output
     bench.environment.clear()
     code, output = bench.run("single", "--workers", "1")
@@ -105,9 +105,9 @@ def test_ctrl_c_stops_the_tasks_with_checkpoints(bench: Bench) -> None:
     for name in ("first", "second"):
         (bench.folder / name).write_text(SLOWLY)
     process = bench.start("stop", "--executor", "ray", "--set", "train.checkpoint_iterations=1000")
-    wait_for((bench.folder / "first-at-work").exists, 240)
+    wait_for((bench.folder / "first-at-work").exists, 600)
     process.send_signal(signal.SIGINT)
-    output, _ = process.communicate(timeout=120)
+    output, _ = process.communicate(timeout=600)
     assert process.returncode == 130, output
     assert (bench.folder / "stop" / "r" / "first" / "seed0" / "checkpoint.pt").is_file(), output
 
@@ -137,16 +137,16 @@ def test_without_a_shared_folder_a_job_goes_on_from_storage_when_its_node_dies(b
     storage = bench.folder / "storage"
     process = bench.start("cluster", "--executor", "ray", "--set", f"ray.storage=file://{storage}")
     kept = storage / "r" / "first-seed0"
-    wait_for(lambda: any(kept.glob("*.pt")), 240)
+    wait_for(lambda: any(kept.glob("*.pt")), 600)
     rows = json.loads(
-        bench.call("status", "--results", str(bench.folder / "cluster"), "--json").communicate(timeout=60)[0]
+        bench.call("status", "--results", str(bench.folder / "cluster"), "--json").communicate(timeout=600)[0]
     )
     assert {"first"} <= {row["method"] for row in rows if row["status"] == "running"}, rows
     assert not (bench.folder / "cluster" / "r" / "first").exists()
     (disk,) = (disk for disk in disks if any(disk.glob("*/*/first/seed0/checkpoint.pt")))
     (bench.folder / "first").write_text(RECORD_STEPS)
     cluster.remove_node(nodes[disk], allow_graceful=False)
-    output, _ = process.communicate(timeout=300)
+    output, _ = process.communicate(timeout=900)
     assert process.returncode == 0, output
     steps = [line.split() for line in (bench.folder / "first-steps").read_text().splitlines()]
     pids = list(dict.fromkeys(pid for pid, _ in steps))
