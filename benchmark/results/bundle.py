@@ -199,7 +199,7 @@ def number_texts(plates: pd.DataFrame) -> pd.DataFrame:
         return plates.drop(columns="name", errors="ignore")
     numbers: dict[str, str] = {}
     texts = [_number(text, numbers) if isinstance(text, str) else None for text in plates["text"]]
-    return plates.assign(text=texts).drop(columns="name", errors="ignore")
+    return plates.assign(text=pd.Series(texts, plates.index, dtype=object)).drop(columns="name", errors="ignore")
 
 
 def _checksum(content: bytes) -> dict[str, Any]:
