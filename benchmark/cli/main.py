@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Annotated, Optional
 
 import typer
 
+from benchmark.cli.bundle import bundle, leaderboard
 from benchmark.cli.config import config
 from benchmark.cli.data import data_app
 from benchmark.cli.methods import list_methods, validate
@@ -173,6 +174,12 @@ def run(
 
 
 app.command()(report)
+
+
+app.command()(bundle)
+
+
+app.command()(leaderboard)
 
 
 @app.command()
