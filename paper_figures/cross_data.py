@@ -17,6 +17,7 @@ TITLE = "The same weights on other plates"
 NEEDS = "table1"
 
 _SHOWN = ("psnr", "plate_correct")
+_LEFT_OUT = "* Plates whose text is not known, or not of the OCR engine's alphabet, are left out."
 
 
 def draw(results: Results) -> Drawing:
@@ -76,5 +77,5 @@ def caption(results: Results, sets: Sequence[Results], titles: Sequence[str]) ->
         f"Own plates: {int(results.reference['data']['test']):,}.",
         *(line for scores, title in zip(sets, titles, strict=True) for line in
           test_sets.remarks(results, scores, text.one_line(title))),
-        "* Plates without a number are left out: those whose text is not known, or not of the OCR engine's alphabet.",
+        *([_LEFT_OUT] if any(columns.mark(row, "plate_correct") for part in (results, *sets) for row in part.rows) else []),
     ]  # fmt: skip
