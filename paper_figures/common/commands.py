@@ -6,6 +6,7 @@ import shlex
 from collections.abc import Iterable
 
 from benchmark import config
+from benchmark.results.provenance import set_option
 from paper_figures.common.results import Results, Row
 
 SEEDS = 3
@@ -23,23 +24,12 @@ def run_command(results: Results, wanted: Iterable[str], options: dict[str, str]
         words = start
     of = {row.name: row.of for row in results.rows if row.of}
     named = dict.fromkeys(of.get(name, name) for name in wanted)
-    words = _set_option(words if words[:4] == start else start, "--methods", ",".join(named))
+    words = set_option(words if words[:4] == start else start, "--methods", ",".join(named))
     if max(results.seeds) > 0:
-        words = _set_option(words, "--seeds", str(max(results.seeds) + 1))
+        words = set_option(words, "--seeds", str(max(results.seeds) + 1))
     for option, value in (options or {}).items():
-        words = _set_option(words, option, value)
+        words = set_option(words, option, value)
     return shlex.join(words)
-
-
-def _set_option(words: list[str], option: str, value: str) -> list[str]:
-    """The command with ``option value`` right behind ``run`` and nowhere else."""
-    kept, skip = [], False
-    for word in words:
-        if skip or word == option:
-            skip = not skip
-        elif not word.startswith(option + "="):
-            kept.append(word)
-    return [*kept[:4], option, value, *kept[4:]]
 
 
 def suggest_command(results: Results, rows: Iterable[Row]) -> str:
