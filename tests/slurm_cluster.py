@@ -1,4 +1,7 @@
-"""A Slurm cluster of one node on this machine: munge, slurmctld and slurmd, in a folder of their own."""
+"""A Slurm cluster on this machine: munge, slurmctld and two slurmd, in a folder of their own.
+
+Two partitions share the nodes: ``main``, and ``urgent``, whose jobs take those of ``main`` off their nodes.
+"""
 
 from __future__ import annotations
 
@@ -12,21 +15,22 @@ from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
+NODES = ("one", "two")
 _PROGRAMS = ("munged", "slurmctld", "slurmd", "sbatch")
 _CONF = """
 ClusterName=test
 SlurmctldHost={host}
-SlurmctldPort={port}
-SlurmdPort={port2}
+SlurmctldPort={ports[0]}
 SlurmUser=root
 AuthType=auth/munge
 AuthInfo=socket={folder}/munge.socket,cred_expire=5
 StateSaveLocation={folder}/state
-SlurmdSpoolDir={folder}/spool
+SlurmdSpoolDir={folder}/spool-%n
 SlurmctldPidFile={folder}/slurmctld.pid
-SlurmdPidFile={folder}/slurmd.pid
+SlurmdPidFile={folder}/slurmd-%n.pid
 SlurmctldLogFile={folder}/slurmctld.log
-SlurmdLogFile={folder}/slurmd.log
+SlurmdLogFile={folder}/slurmd-%n.log
+SlurmdParameters=config_overrides
 ProctrackType=proctrack/pgid
 TaskPlugin=task/none
 SelectType=select/cons_tres
@@ -36,10 +40,16 @@ SwitchType=switch/none
 MpiDefault=none
 ReturnToService=2
 SchedulerParameters=sched_interval=2,bf_interval=2,batch_sched_delay=1
+PreemptType=preempt/partition_prio
+PreemptMode=REQUEUE
 SlurmdTimeout=300
 KillWait=10
-NodeName={host} NodeAddr=127.0.0.1 CPUs=2 RealMemory=8000 State=UNKNOWN
-PartitionName=main Nodes=ALL Default=YES MaxTime=INFINITE State=UP
+MaxArraySize=20001
+MaxJobCount=20000
+NodeName={nodes[0]} NodeHostname={host} NodeAddr=127.0.0.1 Port={ports[1]} CPUs=1 RealMemory=4000 State=UNKNOWN
+NodeName={nodes[1]} NodeHostname={host} NodeAddr=127.0.0.1 Port={ports[2]} CPUs=1 RealMemory=4000 State=UNKNOWN
+PartitionName=main Nodes=ALL Default=YES MaxTime=INFINITE State=UP PriorityTier=1 GraceTime=60
+PartitionName=urgent Nodes=ALL MaxTime=INFINITE State=UP PriorityTier=10 PreemptMode=OFF
 """
 
 
@@ -55,20 +65,22 @@ def _path() -> str:
     return f"{os.environ['PATH']}:/usr/sbin"
 
 
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("", 0))
-        return probe.getsockname()[1]
+def _free_ports(count: int) -> list[int]:
+    with ExitStack() as opened:
+        probes = [opened.enter_context(socket.socket()) for _ in range(count)]
+        for probe in probes:
+            probe.bind(("", 0))
+        return [probe.getsockname()[1] for probe in probes]
 
 
 @contextmanager
 def cluster(folder: Path) -> Iterator[dict[str, str]]:
     """Start the cluster; yields the environment in which Slurm's commands mean it. Stopped at the end."""
     host = socket.gethostname().partition(".")[0]
-    for name in ("state", "spool"):
+    for name in ("state", *(f"spool-{node}" for node in NODES)):
         (folder / name).mkdir(parents=True)
     folder.chmod(0o755)
-    text = _CONF.format(folder=folder, host=host, port=_free_port(), port2=_free_port())
+    text = _CONF.format(folder=folder, host=host, ports=_free_ports(3), nodes=NODES)
     (folder / "slurm.conf").write_text(text)
     key = folder / "munge.key"
     key.write_bytes(secrets.token_bytes(1024))
@@ -87,11 +99,12 @@ def cluster(folder: Path) -> Iterator[dict[str, str]]:
         start(*munge)
         _wait(lambda: (folder / "munge.socket").exists(), folder)
         start("slurmctld", "-D")
-        start("slurmd", "-D", "-N", host)
+        for node in NODES:
+            start("slurmd", "-D", "-N", node)
 
         def idle() -> bool:
             states = subprocess.run(["sinfo", "-h", "-o", "%T"], env=environment, capture_output=True, text=True)
-            return states.stdout.strip() == "idle"
+            return set(states.stdout.split()) == {"idle"}
 
         _wait(idle, folder)
         yield environment

@@ -27,6 +27,8 @@ if TYPE_CHECKING:
     from benchmark.config import Config
     from benchmark.ocr.pretraining.trainer import Kind
 
+_LISTED = 20
+
 data_app = typer.Typer(no_args_is_help=True, help="Look at, prepare and draw plates; list packs; train readers.")
 
 
@@ -104,6 +106,35 @@ def _verify_pack(folder: Path, as_json: bool) -> None:
         say("\n".join(problems) or f"{folder}: all plates are those of its fingerprint")
     if problems:
         raise typer.Exit(1)
+
+
+@data_app.command("convert")
+def data_convert(
+    folder: Annotated[Path, typer.Argument(help="The folder of a public data set.", parser=path_option)],
+    out: Annotated[Path, typer.Option(help="Folder for the list: plates.csv.", parser=path_option, metavar="FOLDER")],
+    name: Annotated[
+        Optional[str],
+        typer.Option("--format", help="pku, ufpr-sr, rodosol, lrlpr-26, rlpr, xlpsr or ccpd-green. Default: told."),
+    ] = None,
+    copy: Annotated[bool, typer.Option("--copy", help="Copy the pictures there, too.")] = False,
+    as_json: AsJson = False,
+) -> None:
+    """Write the list of plates of a public data set. Its pictures stay where they are."""
+    from benchmark.data.public.convert import choose, convert
+
+    reader = choose(folder, name)
+    plates, odd = convert(folder, reader, out, copy)
+    if as_json:
+        rows = [{"file": path, "reason": reason} for path, reason in odd]
+        say(json.dumps({"format": reader.NAME, "plates": len(plates), "left_out": rows}, indent=1, ensure_ascii=False))
+        return
+    say(f"{reader.TITLE}: {len(plates):,} plates in {cell(out / 'plates.csv')}; {len(odd):,} left out")
+    for path, reason in odd[:_LISTED]:
+        say(f"  {cell(path)}: {cell(reason)}")
+    if len(odd) > _LISTED:
+        say(f"  … and {len(odd) - _LISTED:,} more (--json lists all)")
+    if any(source.path.startswith("../") for source in plates):
+        say(f"the pictures lie outside {cell(out)}: name it with --follow-links")
 
 
 @data_app.command("packs")

@@ -38,6 +38,8 @@ from benchmark.cli.options import (
     select_methods,
 )
 from benchmark.cli.perf import perf
+from benchmark.cli.report import report
+from benchmark.cli.score import score
 from benchmark.cli.verify import verify
 from benchmark.cli.weights import weights_app
 from benchmark.util.errors import CannotWrite, UserError, exit_code, fault_of_place, first_line
@@ -170,54 +172,7 @@ def run(
         sys.exit(1)
 
 
-@app.command()
-def report(
-    results: Results = Path("results"),
-    run_name: RunName = None,
-    only: Annotated[Optional[str], typer.Option(help="Names of tables and figures, separated by commas.")] = None,
-    list_names: Annotated[bool, typer.Option("--list", help="List what can be drawn.")] = False,
-    allow_mixed: Annotated[bool, typer.Option(help="Show results of different budgets or data together.")] = False,
-    pictures: Annotated[bool, typer.Option("--pictures/--no-pictures", help="Show plates of the data set.")] = True,
-    compare: Annotated[
-        Optional[tuple[str, str]],
-        typer.Option(metavar="RUN_A RUN_B", help="Instead, set one run against another (names or folders)."),
-    ] = None,
-    out: Annotated[Optional[Path], typer.Option(help="Folder to write to, instead of report in the run.")] = None,
-) -> None:
-    """Draw Table 1, the figures and the page of a run."""
-    if list_names:
-        from paper_figures.report.builder import titles
-
-        say("\n".join(f"{name:<22}{title}" for name, title in titles().items()))
-    elif compare:
-        if run_name or only:
-            raise UserError("--compare names its two runs itself and takes neither --run nor --only")
-        from paper_figures.report import compare as two_runs
-
-        first, second = (two_runs.find(results, name) for name in compare)
-        comparison = two_runs.compare(first, second, allow_mixed)
-        two_runs.show(comparison, two_runs.write(comparison, out))
-    else:
-        _draw_report(results, run_name, only.split(",") if only else None, allow_mixed, pictures, out)
-
-
-def _draw_report(
-    results: Path, run_name: str | None, only: list[str] | None, allow_mixed: bool, pictures: bool, out: Path | None
-) -> None:
-    from rich.console import Console
-    from rich.text import Text
-
-    # On a terminal a line says what is being done; elsewhere nobody waits for it.
-    with Console(stderr=True).status("loading what draws", spinner="line") as line:
-        from benchmark.results.store import find_run
-        from paper_figures.report import builder as pages
-        from paper_figures.report import terminal
-
-        run = find_run(results, run_name)
-        built = pages.build(run, only, allow_mixed, pictures, out, begin=lambda step: line.update(Text(step)))
-    terminal.show(built)
-    if built.broken:
-        sys.exit(1)
+app.command()(report)
 
 
 @app.command()
@@ -249,6 +204,9 @@ def cancel(results: Results = Path("results"), run_name: RunName = None) -> None
 
     ended = slurm_queue.cancel(find_run(results, run_name))
     say(f"cancelled: {', '.join(ended)}" if ended else "no job of this run waits or runs")
+
+
+app.command()(score)
 
 
 app.command()(verify)

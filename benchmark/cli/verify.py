@@ -44,7 +44,10 @@ def verify(
     from benchmark.results.verify import verify_run
     from benchmark.runner.status import running
 
-    outcomes = [verify_run(run, complete, _table1, running(run)) for run in find_runs(folder or results, run_name)]
+    outcomes = []
+    for run in find_runs(folder or results, run_name):
+        outcomes.append(verify_run(run, complete, _table1, running(run)))
+        outcomes += [verify_run(part, complete) for part in run.test_sets()]
     if as_json:
         say(json.dumps([verified.as_dict() for verified in outcomes], indent=1, ensure_ascii=False))
     else:

@@ -74,6 +74,50 @@ def prepare(
         say(remark)
     chosen = split_sources(sources, protocol, counts, seed)
     odd += against_given(sources, chosen)
+    return _opened(folder, cache, sources, odd, chosen, protocol, workers, say)
+
+
+def prepare_test(
+    folder: Path,
+    cache: Path,
+    *,
+    limit: int | None = None,
+    workers: int | None = None,
+    follow_links: bool = False,
+    say: Callable[[str], None] = print,
+) -> Plates:
+    """The pack of ``folder`` in which every plate is a test plate, opened or made as by :func:`prepare`.
+
+    Where a list gives splits, only its test plates are taken; of more than ``limit`` those that chance, by their names,
+    puts first.
+    """
+    sources, odd = scan(folder, follow_links)
+    for remark in remarks(odd):
+        say(remark)
+    tested = test_sources(sources, limit)
+    return _opened(folder, cache, tested, odd, dict.fromkeys(range(len(tested)), "test"), "paper", workers, say)
+
+
+def test_sources(sources: list[Source], limit: int | None) -> list[Source]:
+    """The plates of a folder to test on. Raises UserError where its list has splits and none of them is test."""
+    given = [source for source in sources if source.listed and source.listed.split]
+    tested = [source for source in given if source.listed and source.listed.split == "test"] if given else sources
+    if not tested:
+        raise UserError("no plate to test on: the column split says test of none")
+    return sorted(tested, key=lambda source: hashlib.sha256(source.label.encode()).digest())[:limit]
+
+
+def _opened(
+    folder: Path,
+    cache: Path,
+    sources: list[Source],
+    odd: list[tuple[str, str]],
+    chosen: dict[int, Split],
+    protocol: Protocol,
+    workers: int | None,
+    say: Callable[[str], None],
+) -> Plates:
+    """The pack of plates whose splits are ``chosen``, opened if it is there, made or completed if not."""
     picked = sorted(chosen, key=lambda i: (_ORDER.index(chosen[i]), sources[i].label))
     jobs = [(sources[i], chosen[i]) for i in picked]
     target = cache / fit_name(_slug(folder), cache, f"-{_key(folder, jobs, protocol)}")

@@ -169,7 +169,22 @@ def load_crop(folder: Path, source: Source) -> tuple[np.ndarray, Box]:
 
 def cut(folder: Path, source: Source) -> tuple[Image.Image, Box]:
     """As :func:`load_crop`, as a Pillow image."""
-    content = _read(folder, source)
+
+    def box_of(width: int, height: int) -> Box:
+        box = crop_box(source.annotation.bbox or (0, 0, width, height), width, height)
+        if (fault := picture_fault(source.annotation, width, height)) is not None:
+            raise ValueError(fault)
+        return box
+
+    return open_part(folder, source.path, box_of)
+
+
+def open_part(folder: Path, path: str, box_of: Callable[[int, int], Box]) -> tuple[Image.Image, Box]:
+    """Decode a picture of a data folder as RGB and cut out what ``box_of`` gives for its width and height.
+
+    Raises ValueError, with the reason, if the picture cannot be used, and UserError if the data folder went away.
+    """
+    content = _read(folder, path)
     try:
         with Image.open(content, formats=_FORMATS) as image:
             width, height = image.size
@@ -177,9 +192,7 @@ def cut(folder: Path, source: Source) -> tuple[Image.Image, Box]:
                 raise ValueError(f"declares {width}×{height} px, more than {MAX_PIXELS // 1_000_000} megapixels")
             if is_deep(image):
                 raise ValueError(TOO_DEEP)
-            box = crop_box(source.annotation.bbox or (0, 0, width, height), width, height)
-            if (fault := picture_fault(source.annotation, width, height)) is not None:
-                raise ValueError(fault)
+            box = box_of(width, height)
             # Cut first: converting pixel by pixel gives the same, and a photograph is thirty times its plate.
             plate = image.crop(box)
             if image.format != "PNG" and (warning := damage(content.getvalue())) is not None:
@@ -193,16 +206,16 @@ def cut(folder: Path, source: Source) -> tuple[Image.Image, Box]:
         raise ValueError(first_line(error)) from None
 
 
-def _read(folder: Path, source: Source) -> BytesIO:
+def _read(folder: Path, path: str) -> BytesIO:
     try:
-        with open(f"{folder}/{source.path}", "rb", buffering=0) as file:
+        with open(f"{folder}/{path}", "rb", buffering=0) as file:
             size = os.fstat(file.fileno()).st_size
             if not 0 < size <= MAX_BYTES:
                 raise ValueError(f"a file of {size} bytes" if size else "an empty file")
             return BytesIO(file.read())
     except OSError as error:
         try:
-            readable = any(os.scandir((folder / source.path).parent))
+            readable = any(os.scandir((folder / path).parent))
         except OSError:
             readable = False
         if not readable:

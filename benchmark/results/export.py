@@ -117,7 +117,7 @@ def _moved(result: Result, method: Method, stored: dict[str, Tensor], device: to
 
 def _test_plates(result: Result) -> Plates | None:
     """The plates that the result was scored on, where their pack lies beside the run."""
-    place = packs.find(result.folder.parent.parent, result.record.data.fingerprint)
+    place = packs.find(Run(result.folder.parent.parent), result.record.data.fingerprint)
     try:
         return None if place is None else open_pack(place).split("test")
     except BadPack as error:

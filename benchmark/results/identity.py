@@ -189,20 +189,36 @@ def stored_training_identity(record: Record) -> str:
     """
     versions = stored_versions(record)
     try:
-        entry = methods.get(record.method)
         if versions is None or not record.identity:
             return ""
-        config = record.config.as_dict()
-        for section, defaults in Config().model_dump(mode="json").items():
-            if isinstance(defaults, dict):
-                config[section] = {**defaults, **config.get(section, {})}
-        options = {**entry.effective_options(entry.fixed), **record.options}
         return _training_hash(
-            record.method, options, record.seed, config, record.data.fingerprint, record.ingredients,
+            record.method,
+            filled_options(record),
+            record.seed,
+            filled_config(record),
+            record.data.fingerprint,
+            record.ingredients,
             _of_training(versions),
-        )  # fmt: skip
+        )
     except (methods.UnknownMethod, LookupError, TypeError, ValueError):  # a stranger's, or of a plug-in not named
         return ""
+
+
+def filled_config(record: Record) -> dict[str, Any]:
+    """The stored configuration, with the defaults of fields that it lacks."""
+    config = record.config.as_dict()
+    for section, defaults in Config().model_dump(mode="json").items():
+        if isinstance(defaults, dict):
+            config[section] = {**defaults, **config.get(section, {})}
+    return config
+
+
+def filled_options(record: Record) -> dict[str, Any]:
+    """The stored options of a method, with the defaults of those that it lacks; none of the upper bound's."""
+    if record.is_bound:
+        return {}
+    entry = methods.get(record.method)
+    return {**entry.effective_options(entry.fixed), **record.options}
 
 
 def _of_training(versions: Versions) -> dict[str, Any]:
@@ -216,7 +232,7 @@ def stored_scoring_identity(record: Record) -> str:
         return ""
     try:
         settings = scoring_settings(record.config.as_dict())
-        return scoring_identity(record.data.fingerprint, stored_engines(record), settings, versions.scoring)
+        return scoring_identity(record.scored_data.fingerprint, stored_engines(record), settings, versions.scoring)
     except ValueError:  # nested too deeply
         return ""
 
@@ -237,7 +253,8 @@ def recorded_identities(record: Record) -> tuple[str, str]:
     bound) and scoring. Those of schema 3 are hashes over requested options and the hashes of its source."""
     content, fingerprint, engines = record.config.as_dict(), record.data.fingerprint, stored_engines(record)
     if record.versions is not None:
-        scoring = scoring_identity(fingerprint, engines, scoring_settings(content), record.versions.scoring)
+        scored = record.scored_data.fingerprint
+        scoring = scoring_identity(scored, engines, scoring_settings(content), record.versions.scoring)
         if record.is_bound:
             return "", scoring
         training = _training_hash(

@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from benchmark.data.folders import MANIFEST
-from benchmark.results.store import runs
+from benchmark.results.store import Run, runs
 from benchmark.util.errors import UserError
 from benchmark.util.files import read_plain, refuse_links
 from benchmark.util.locks import LockHeld, held_by, hold, in_use
@@ -74,9 +74,9 @@ def stored(folder: Path, results: Path) -> list[Stored]:
     return [{**packs, **drawn}[path] for path in kinds]
 
 
-def find(run: Path, fingerprint: str) -> Path | None:
-    """The pack of that fingerprint beside the folder of a run; None if there is none."""
-    made = sorted(file.parent for file in (run.absolute().parent / "packs").glob("*/pack.json"))
+def find(run: Run, fingerprint: str) -> Path | None:
+    """The pack of that fingerprint beside a run; None if there is none."""
+    made = sorted(file.parent for file in (run.results_folder / "packs").glob("*/pack.json"))
     return next((pack for pack in made if claimed_fingerprint(pack) == fingerprint), None)
 
 
@@ -97,8 +97,8 @@ def _users(results: Path) -> dict[str, dict[str, int]]:
     """How many results of which run refer to a fingerprint."""
     users: dict[str, Counter[str]] = {}
     for run in runs(results):
-        for result in run.results():
-            users.setdefault(result.record.data.fingerprint, Counter())[run.folder.name] += 1
+        for result in [result for part in (run, *run.test_sets()) for result in part.results()]:
+            users.setdefault(result.record.scored_data.fingerprint, Counter())[run.folder.name] += 1
     return {fingerprint: dict(counts) for fingerprint, counts in users.items()}
 
 

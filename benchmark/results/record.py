@@ -31,6 +31,7 @@ from benchmark.results.record_parts import (
     Source,
     StoredConfig,
     StoredFile,
+    TestData,
     Text,
     Versions,
     WarmStart,
@@ -53,17 +54,22 @@ class _Rule:
     status: str | None = None
     since: int = 1
     trained: bool = False
+    own: bool = False
+    """Only where the run's own test plates were scored."""
 
     def missing(self, record: Record) -> list[str]:
         if self.status not in (None, record.status) or record.schema_ < self.since:
             return []
-        return [] if self.trained and record.method == UPPER_BOUND else [f for f in self.fields if not _has(record, f)]
+        if (self.trained and record.method == UPPER_BOUND) or (self.own and record.test_data is not None):
+            return []
+        return [field for field in self.fields if not _has(record, field)]
 
     def json_schema(self) -> dict[str, Any]:
         """The same for the published schema."""
         conditions: dict[str, Any] = {"schema": {"minimum": self.since}} if self.since > 1 else {}
         conditions |= {"status": {"const": self.status}} if self.status else {}
         conditions |= {"method": {"not": {"const": UPPER_BOUND}}} if self.trained else {}
+        conditions |= {"test_data": {"type": "null"}} if self.own else {}
         return {"if": {"properties": conditions}, "then": _required(self.fields)}
 
 
@@ -96,8 +102,9 @@ _RULES = (
     _Rule(("versions",), status="complete", since=4),
     _Rule(
         ("family", "citation", "options", "parameters", "paper_parameters", "iterations", "best_iteration", "identity",
-         "ingredients", "cost", "scores.last"), status="complete", since=3, trained=True,
+         "ingredients", "cost"), status="complete", since=3, trained=True,
     ),
+    _Rule(("scores.last",), status="complete", since=3, trained=True, own=True),
 )  # fmt: skip
 
 
@@ -170,6 +177,8 @@ class Record(Part):
     """The whole configuration of the run."""
     data: DataFacts = DataFacts(name="", fingerprint="", test=0)
     """The plates."""
+    test_data: TestData | None = None
+    """The plates that were scored, where they are not the test plates of data."""
     judge: OcrEngineFacts | None = None
     """The OCR engine; null: nobody read."""
     second_judge: OcrEngineFacts | None = None
@@ -209,6 +218,11 @@ class Record(Part):
     def reason(self) -> str:
         """Why it failed, in a line; "" where it did not."""
         return self.error.message if self.error else ""
+
+    @property
+    def scored_data(self) -> DataFacts:
+        """The plates that were scored."""
+        return self.test_data or self.data
 
     @property
     def is_bound(self) -> bool:

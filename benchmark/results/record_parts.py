@@ -166,6 +166,15 @@ class DataFacts(Part):
     """How far the splits know each other."""
 
 
+class TestData(DataFacts):
+    """Other plates than the run's own, on which its stored weights were scored."""
+
+    task: Text = "restore"
+    """restore: HR plates were degraded and upscaled again; read: LR pictures without originals, upscaled and read."""
+    seen_unknown: bool = False
+    """Whether it could not be told which of them training had shown (the pack of the training plates was gone)."""
+
+
 # -- what was computed -----------------------------------------------------------------------------
 
 

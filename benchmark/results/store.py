@@ -26,7 +26,9 @@ from benchmark.util.errors import UserError
 from benchmark.util.files import checksum, refuse_links, write_text
 from benchmark.util.locks import members
 
-RESERVED = {"packs", "report"}
+TEST_DATA = "test-data"
+"""Folder in a run with one folder a set of other plates that its weights were scored on, each laid out as a run."""
+RESERVED = {"packs", "report", TEST_DATA}
 """Folders in a results folder that are no runs, or in a run that are no methods."""
 TABLES = ("history.csv", "plates.csv", "plates_last.csv")
 WEIGHTS = ("weights.safetensors", "last.safetensors")
@@ -115,6 +117,17 @@ class Run:
     def processes(self) -> Path:
         """Folder of the locks of the processes that are working in the run."""
         return self.folder / LOCKS / "processes"
+
+    @property
+    def results_folder(self) -> Path:
+        """The folder of runs that this one, or the run that it was scored for, lies in."""
+        above = self.folder.absolute().parent
+        return above.parent.parent if above.name == TEST_DATA else above
+
+    def test_sets(self) -> list[Run]:
+        """What the run's weights scored on other plates, by the name of their set."""
+        folders = sorted((self.folder / TEST_DATA).glob("*"))
+        return [Run(folder) for folder in folders if not linked(folder) and next(folder.glob("*/seed*/"), None)]
 
     def place(self, method: str, seed: int) -> Path:
         """Folder of one method and seed."""

@@ -20,7 +20,7 @@ from torch import Tensor
 import methods
 from benchmark.data.picture_files import TOO_DEEP, is_deep, upscaled_mark
 from benchmark.results.record import UPPER_BOUND
-from benchmark.results.store import Result, read_result
+from benchmark.results.store import WEIGHTS, Result, read_result
 from benchmark.util.errors import UserError, first_line, out_of_memory
 from benchmark.util.files import open_plain, write_bytes
 from benchmark.util.names import fit_name
@@ -46,11 +46,13 @@ def load_method(folder: Path, device: torch.device) -> Method:
     return load_result(result, device)
 
 
-def load_result(result: Result, device: torch.device) -> Method:
-    """The method of a stored result. Raises UserError if its class or its weights do not fit."""
+def load_result(result: Result, device: torch.device, published: bool = False) -> Method:
+    """The method of a stored result with its best weights; if ``published``, with those that are the method as it was
+    published, which for some are the last. Raises UserError if its class or its weights do not fit."""
     if result.method == UPPER_BOUND:
         raise UserError(f"{result.folder} holds the HR plates' own scores, not a method: name the folder of a method")
-    file = result.folder / "weights.safetensors"
+    best, last = WEIGHTS
+    file = result.folder / (last if published and result.record.selected_as else best)
     try:
         entry = methods.get(result.method)
         if file.exists() and result.changed(file.name):

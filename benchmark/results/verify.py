@@ -161,6 +161,8 @@ def _files(result: Result, absent: list[str], complete: bool) -> Faults:
 
 
 def _wanted(result: Result, name: str) -> bool:
+    if name != "plates.csv" and result.record.test_data is not None:
+        return False  # what training left behind stands beside the run's own scores
     if name == "plates_last.csv":
         return bool(result.record.selected_as)
     return name == "plates.csv" or bool(result.record.iterations)
@@ -221,7 +223,7 @@ def _scores(result: Result) -> Faults:
     """The stored scores must be what ``plates.csv`` gives."""
     if not (result.folder / "plates.csv").exists():
         return  # what must be there has been asked for already
-    frame, stored, test = result.plates(), result.record.scores, result.record.data.test
+    frame, stored, test = result.plates(), result.record.scores, result.record.scored_data.test
     if not len(frame):
         yield "plates.csv cannot be read", _RESTORE
         return
@@ -279,7 +281,7 @@ def _history(result: Result) -> Faults:
 def _clocks(result: Result) -> Faults:
     """Every part must have been timed, and the parts must lie within the whole."""
     clocks = result.record.clocks
-    wanted = CLOCKS if result.method != UPPER_BOUND else ("scoring",)
+    wanted = CLOCKS if result.method != UPPER_BOUND and result.record.test_data is None else ("scoring",)
     if absent := [name for name in wanted if name not in clocks]:
         yield f"clocks lack {', '.join(absent)}", _ANEW
         return
@@ -302,7 +304,7 @@ _CHECKS: tuple[Callable[[Result], Faults], ...] = (_weights, _identity, _scores,
 
 def _one_data_set(results: list[Result]) -> Iterator[Problem]:
     """All results of a run must be of the same plates."""
-    prints = [result.record.data.fingerprint for result in results]
+    prints = [result.record.scored_data.fingerprint for result in results]
     usual = Counter(prints).most_common(1)
     for result, fingerprint in zip(results, prints):
         if fingerprint != usual[0][0]:
@@ -312,10 +314,10 @@ def _one_data_set(results: list[Result]) -> Iterator[Problem]:
 
 def _pack(run: Run, results: list[Result], problems: list[Problem], notes: list[str]) -> None:
     """The plates, where they are at hand, must be those of the fingerprint."""
-    fingerprint = Counter(result.record.data.fingerprint for result in results).most_common(1)[0][0]
-    stored = packs.find(run.folder, fingerprint)
+    fingerprint = Counter(result.record.scored_data.fingerprint for result in results).most_common(1)[0][0]
+    stored = packs.find(run, fingerprint)
     if stored is None:
-        where = run.folder.absolute().parent / "packs"
+        where = run.results_folder / "packs"
         notes.append(f"plates: not checked, there is no pack with fingerprint {fingerprint[:12]} in {where}")
         return
     try:

@@ -33,20 +33,15 @@ ABSTENTION_PLATES = 200
 
 
 @dataclass
-class RunContext:
-    """What all jobs of a run share: configuration, folder, plates and OCR engines."""
+class ScoringContext:
+    """What scoring needs beside a method: configuration, plates and OCR engines."""
 
     config: Config
-    run: Run
     device: torch.device
     plates: Plates
     data_name: str
     ocr_engine: OcrEngine | None
     second_engine: OcrEngine | None
-    stop: Stop
-    started: int
-    """When this process began, by the clock of the file system (nanoseconds)."""
-    activity: Activity
 
     @cached_property
     def ocr_facts(self) -> list[dict[str, Any] | None]:
@@ -76,6 +71,17 @@ class RunContext:
     def test_batches(self) -> upscaling.PlateBatches:
         """The same on the device, degraded once for all methods."""
         return upscaling.PlateBatches(self.test, self.device, self.in_patches)
+
+
+@dataclass
+class RunContext(ScoringContext):
+    """What all jobs of a run share: what scoring needs, their folder, and what is going on."""
+
+    run: Run
+    stop: Stop
+    started: int
+    """When this process began, by the clock of the file system (nanoseconds)."""
+    activity: Activity
 
     @cached_property
     def validation_batches(self) -> upscaling.PlateBatches:

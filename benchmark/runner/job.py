@@ -13,6 +13,7 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+import torch
 from PIL import Image
 
 from benchmark.data.degradation import SCALE
@@ -24,7 +25,7 @@ from benchmark.results.provenance import provenance
 from benchmark.results.record import SCHEMA, UPPER_BOUND
 from benchmark.results.store import Result, clear, write_result
 from benchmark.runner import warm_start
-from benchmark.runner.context import RunContext
+from benchmark.runner.context import RunContext, ScoringContext
 from benchmark.scoring import plate_scores, upscaling, xlpsr
 from benchmark.scoring.cost import macs
 from benchmark.training import checkpoint, trainer
@@ -152,10 +153,10 @@ def store_scores(
     return info
 
 
-def score(context: RunContext, method: Method) -> Scored:
+def score(context: ScoringContext, method: Method) -> Scored:
     """Upscale the test plates and score them."""
     batches = context.test_batches  # before the clock starts: made on first use
-    with _memory_for_scoring(context):
+    with memory_for_scoring(context.device):
         start = time.perf_counter()
         images = upscaling.upscale_plates(method.upscale, batches)
         milliseconds = 1000.0 * (time.perf_counter() - start) / len(images)
@@ -165,9 +166,16 @@ def score(context: RunContext, method: Method) -> Scored:
     return Scored(images, frame, milliseconds)
 
 
+def score_originals(context: ScoringContext) -> Scored:
+    """Score the test plates themselves."""
+    hr = [plate.hr for plate in context.test]
+    frame = plate_scores.score_plates(hr, context.test, context.ocr_engine, context.second_engine, context.lpips)
+    return Scored(hr, frame, 0.0)
+
+
 def _score_in_patches(context: RunContext, method: Method) -> pd.DataFrame:
     """The same upscaling patch by patch, read by the first OCR engine alone."""
-    with _memory_for_scoring(context):
+    with memory_for_scoring(context.device):
         images = upscaling.upscale_plates(upscaling.in_patches(method.upscale), context.test_batches)
         return plate_scores.score_plates(images, context.test, context.ocr_engine)
 
@@ -215,13 +223,13 @@ def _memory_for_training(context: RunContext) -> Iterator[None]:
 
 
 @contextmanager
-def _memory_for_scoring(context: RunContext) -> Iterator[None]:
+def memory_for_scoring(device: torch.device) -> Iterator[None]:
     try:
         yield
     except Exception as error:
         if not out_of_memory(error):
             raise
-        way = "free some" if context.device.type == "cpu" else "add --device cpu, or free some"
+        way = "free some" if device.type == "cpu" else "add --device cpu, or free some"
         raise OutOfMemory(
             f"out of memory in scoring; the weights are kept: {way}, and the same command scores them"
         ) from error
@@ -234,9 +242,8 @@ def score_upper_bound(context: RunContext) -> dict[str, Any]:
     """
     folder = context.run.place(UPPER_BOUND, 0)
     start = time.perf_counter()
-    with _memory_for_scoring(context):
-        hr = [plate.hr for plate in context.test]
-        frame = plate_scores.score_plates(hr, context.test, context.ocr_engine, context.second_engine, context.lpips)
+    with memory_for_scoring(context.device):
+        frame = score_originals(context).frame
     clear(folder)  # only now: what was there is kept where scoring fails
     write_text(folder / "plates.csv", frame.to_csv(index=False))
     with writing(folder / "exhibits"):

@@ -138,7 +138,7 @@ def run_jobs(
                     plates, name = prepare_plates(config, run.folder.parent, lambda text: None)
                     started = share.since
                 engines = make_ocr_engines(config)
-                context = RunContext(config, run, device, plates, name, *engines, stop, started, activity)
+                context = RunContext(config, device, plates, name, *engines, run, stop, started, activity)
                 _ = context.lpips  # what it lacks is said before anything is trained
                 queue = list(todo)
                 for number, job in enumerate(queue, 1):  # grows: what another process holds comes again at the end

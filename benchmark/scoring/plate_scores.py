@@ -12,6 +12,7 @@ import numpy as np
 import pandas as pd
 
 from benchmark.data.ccpd import PROVINCES
+from benchmark.data.low_resolution import LrPlate
 from benchmark.data.plates import Plate
 from benchmark.data.texts import normalise
 from benchmark.ocr.reading import OcrEngine, Reading, can_write, character_accuracy, rectify
@@ -57,18 +58,52 @@ def score_plates(
     originals = [plates[index] for index in range(len(plates))]
     with ThreadPoolExecutor(os.cpu_count()) as pool:
         rows = list(pool.map(_compare, images, originals))
-        if engine is not None or second is not None:
-            rectified = list(pool.map(rectify, images, (plate.vertices for plate in originals)))
+    frame = _with_readings(rows, images, [plate.vertices for plate in originals], engine, second)
+    if lpips is not None:
+        frame[LPIPS] = [lpips(image, plate.hr) for image, plate in zip(images, originals)]
+    return frame
+
+
+def read_plates(
+    images: Sequence[np.ndarray],
+    plates: Sequence[LrPlate],
+    engine: OcrEngine | None,
+    second: OcrEngine | None = None,
+) -> pd.DataFrame:
+    """What is read of upscaled LR pictures that have no originals: as :func:`score_plates`, with no score but those of
+    reading. ``height`` and ``width`` are those of ``images[i]``, the upscaled ``plates[i]``."""
+    rows = [
+        {
+            "index": i,
+            "name": plate.name,
+            "text": plate.text,
+            "seen": 0,
+            "height": image.shape[0],
+            "width": image.shape[1],
+        }
+        for i, (image, plate) in enumerate(zip(images, plates, strict=True))
+    ]
+    return _with_readings(rows, images, [plate.vertices for plate in plates], engine, second)
+
+
+def _with_readings(
+    rows: list[dict[str, Any]],
+    images: Sequence[np.ndarray],
+    vertices: Sequence[np.ndarray],
+    engine: OcrEngine | None,
+    second: OcrEngine | None,
+) -> pd.DataFrame:
+    """The rows of plates with what both engines read of them."""
+    if engine is not None or second is not None:
+        with ThreadPoolExecutor(os.cpu_count()) as pool:
+            rectified = list(pool.map(rectify, images, vertices))
     for ocr, suffix in ((engine, ""), (second, SECOND)):
         legible = [i for i, row in enumerate(rows) if ocr is not None and can_write(ocr, row["text"])]
         if ocr is not None and legible:
             for i, reading in zip(legible, ocr.read([rectified[i] for i in legible]), strict=True):
                 compared = _compare_reading(reading, rows[i]["text"])
                 rows[i].update({name + suffix: value for name, value in compared.items()})
-    frame = pd.DataFrame(rows, columns=list(PLATE_COLUMNS))
-    if lpips is not None:
-        frame[LPIPS] = [lpips(image, plate.hr) for image, plate in zip(images, originals)]
-    return frame
+    return pd.DataFrame(rows, columns=list(PLATE_COLUMNS))
 
 
 def beside(frame: pd.DataFrame, patches: pd.DataFrame) -> pd.DataFrame:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -72,21 +72,48 @@ class PlateBatches:
         Raises RuntimeError if ``upscale`` breaks its contract: wrong shape, or (after the last batch, so as to wait
         for the device once) values that are not finite.
         """
-        if self.patches:
-            upscale = in_patches(upscale)
-        finite: list[Tensor] = []
-        for batch in self.batches:
-            with torch.inference_mode():
-                sr = upscale(batch.lr.float().div_(255.0))
-                if sr.shape != batch.hr.shape:
-                    raise RuntimeError(
-                        f"upscale made {tuple(sr.shape)} of {tuple(batch.lr.shape)}: it must enlarge ×{SCALE}"
-                    )
-                finite.append(torch.isfinite(sr).all())
-                rounded = sr.float().mul(255.0).round_().clamp_(0.0, 255.0).to(torch.uint8)
-            yield batch, rounded
-        if finite and not torch.stack(finite).all():
-            raise RuntimeError("upscale returned values that are not finite")
+        rounded = _upscaled(in_patches(upscale) if self.patches else upscale, (batch.lr for batch in self.batches))
+        for sr, batch in zip(rounded, self.batches):  # in this order: the check behind the last batch must run
+            yield batch, sr
+
+
+def _upscaled(upscale: Upscale, batches: Iterable[Tensor]) -> Iterator[Tensor]:
+    """Every batch, uint8 N×3×h×w, upscaled: uint8 N×3×8h×8w. Raises as :meth:`PlateBatches.upscaled` does."""
+    finite: list[Tensor] = []
+    for lr in batches:
+        with torch.inference_mode():
+            sr = upscale(lr.float().div_(255.0))
+            count, channels, height, width = lr.shape
+            if sr.shape != (count, channels, SCALE * height, SCALE * width):
+                raise RuntimeError(f"upscale made {tuple(sr.shape)} of {tuple(lr.shape)}: it must enlarge ×{SCALE}")
+            finite.append(torch.isfinite(sr).all())
+            rounded = sr.float().mul(255.0).round_().clamp_(0.0, 255.0).to(torch.uint8)
+        yield rounded
+    if finite and not torch.stack(finite).all():
+        raise RuntimeError("upscale returned values that are not finite")
+
+
+def upscale_pictures(
+    upscale: Upscale, pictures: Sequence[np.ndarray], device: torch.device | str, patches: bool = False
+) -> list[np.ndarray]:
+    """Upscale LR pictures, uint8 h×w×3 of any sizes: uint8 8h×8w×3, in their order. Raises as above."""
+    order = sorted(range(len(pictures)), key=lambda i: pictures[i].shape)  # sizes together, and each batch of one size
+    limit = MAX_PIXELS.get(torch.device(device).type, MAX_PIXELS["cpu"])
+    groups: list[list[int]] = []
+    for i in order:
+        height, width = pictures[i].shape[:2]
+        most = max(1, limit // (height * width * SCALE**2))
+        if groups and pictures[groups[-1][0]].shape == pictures[i].shape and len(groups[-1]) < most:
+            groups[-1].append(i)
+        else:
+            groups.append([i])
+    stacks = (np.stack([pictures[i] for i in group]) for group in groups)
+    batches = (torch.from_numpy(stack).to(device).permute(0, 3, 1, 2).contiguous() for stack in stacks)
+    images: list[np.ndarray] = [np.empty(0, np.uint8)] * len(pictures)
+    for sr, group in zip(_upscaled(in_patches(upscale) if patches else upscale, batches), groups):
+        for i, image in zip(group, sr.permute(0, 2, 3, 1).contiguous().cpu().numpy()):
+            images[i] = image
+    return images
 
 
 def in_patches(upscale: Upscale) -> Upscale:

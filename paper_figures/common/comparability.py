@@ -39,7 +39,11 @@ def refusal(infos: Sequence[dict[str, Any]], differs: Sequence[tuple[str, ...]])
 
 def _conditions(info: dict[str, Any]) -> dict[str, Any]:
     """What must be equal for two results to be compared. A budget only matters where something is trained."""
-    data, engine, second = info["data"], info.get("judge") or {}, info.get("second_judge") or {}
+    data, engine, second = (
+        info.get("test_data") or info["data"],
+        info.get("judge") or {},
+        info.get("second_judge") or {},
+    )
     conditions = {
         "data": data.get("fingerprint"),
         "protocol": data.get("protocol"),

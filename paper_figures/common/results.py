@@ -261,7 +261,7 @@ class _Entry:
             if key not in record.model_fields_set:
                 raise ValueError(f"result.json has no usable {key!r}")
         keys: dict[str, Any] = {"method": name, "seed": seed}
-        plates = _scored(result.plates(), record.data.test, "plates.csv")
+        plates = _scored(result.plates(), record.scored_data.test, "plates.csv")
         last = result.plates_last()
         if len(last):
             last = _scored(last, record.data.test, "plates_last.csv").assign(**keys)

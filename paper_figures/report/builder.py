@@ -23,8 +23,8 @@ from benchmark.results.store import Run
 from benchmark.util.errors import UserError, first_line
 from benchmark.util.files import refuse_links, write_bytes
 from paper_figures.common import style, tables, text
-from paper_figures.common.commands import run_command
-from paper_figures.common.drawing import Drawing, NothingToDraw
+from paper_figures.common.commands import report_command, run_command, test_command
+from paper_figures.common.drawing import Drawing, NotAskedFor, NothingToDraw
 from paper_figures.common.results import load
 from paper_figures.report import html, latex, markdown
 from paper_figures.report.content import BROWSER, FOLDER, HTML, PAGE, Artefact, Report
@@ -91,6 +91,9 @@ def build(
                 drawing = module.draw(results)
             contents[name] = _encode(drawing, name, module.TITLE)
             drawings[name] = drawing
+        except NotAskedFor as reason:
+            if only:
+                missing.append(Missing(f"{module.TITLE}: {reason}", test_command(run)))
         except NothingToDraw as reason:
             missing.append(Missing(f"{module.TITLE}: {reason}", run_command(results, methods.names(module.NEEDS))))
         except Exception as error:  # a fault in one figure must not cost the reader the others
@@ -105,6 +108,7 @@ def build(
         missing=missing,
         stale=[row.title for row in results.rows if row.stale],
         problems=problems,
+        command=report_command(run.folder, out, allow_mixed),
         broken=broken,
         left_out=[modules[name].TITLE for name in left_out] + [BROWSER] * (not pictures and only is None),
     )

@@ -40,7 +40,7 @@ def page(report: Report, drawings: dict[str, Drawing], figures: dict[str, bytes]
     """
     results = report.results
     album = image_browser.album(results) if pictures else Album([], 0, 0)
-    css, script = Markup(_style()), Markup((PARTS / "page.js").read_text(encoding="utf-8"))
+    css, script = Markup(_style()), Markup(_script("tables", "plates", "page"))
     return _environment().get_template("page.html.jinja").render(
         name=text.one_line(results.folder.resolve().name),
         summary=headline.sentence(results, drawings.get(claims.NAME)),
@@ -104,6 +104,10 @@ def _style() -> str:
     source = f"data:font/otf;base64,{base64.b64encode(font).decode('ascii')}"
     face = f'@font-face {{ font-family: "Plate letters"; src: url({source}) format("opentype"); }}\n'
     return face + (PARTS / "page.css").read_text(encoding="utf-8")
+
+
+def _script(*names: str) -> str:
+    return "\n".join((PARTS / f"{name}.js").read_text(encoding="utf-8") for name in names)
 
 
 def _hash(content: str) -> str:

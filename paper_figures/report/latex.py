@@ -10,7 +10,7 @@ from paper_figures.common.drawing import Drawing
 from paper_figures.common.tables import Cell, Column, Table
 
 _NEEDS = r"% needs \usepackage{array,booktabs,xcolor}, and \usepackage[T1]{fontenc} with pdflatex"
-_CHARACTERS = 122
+_CHARACTERS = 146
 """Of \\scriptsize, about so many stand in a line across both columns of a page, two for each gap included."""
 
 
@@ -87,11 +87,13 @@ def _kinds(shown: Table) -> list[str]:
     """How each column is set: columns of sentences share what the others leave of the line, by their length."""
     left = max(0.3, 0.97 - _natural_width(shown) / _CHARACTERS - 0.013 * len(shown.columns))
     weights = [sum(len(cell.text) for cell in column.cells) ** 0.5 * _is_broken(column) for column in shown.columns]
+    total = sum(weights) or 1.0
+    shares = [max(w / total, 0.1) * _is_broken(column) for w, column in zip(weights, shown.columns, strict=True)]
     return [
-        rf">{{\raggedright\arraybackslash}}p{{{left * max(weight / sum(weights), 0.1):.3f}\linewidth}}"
+        rf">{{\raggedright\arraybackslash}}p{{{left * share / sum(shares):.3f}\linewidth}}"
         if _is_broken(column)
         else "l" if i == 0 else "r"
-        for i, (column, weight) in enumerate(zip(shown.columns, weights, strict=True))
+        for i, (column, share) in enumerate(zip(shown.columns, shares, strict=True))
     ]  # fmt: skip
 
 

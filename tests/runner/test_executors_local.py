@@ -10,7 +10,12 @@ import pytest
 from executor_bench import KILL, KILL_ONCE, SLOWLY, Bench, wait_for
 from kill_harness import fingerprint
 
+import methods
+from benchmark.config import load
 from benchmark.data.synthetic.generator import synthesize
+from benchmark.runner.activity import JobStatus
+from benchmark.runner.executors import forecast, local
+from benchmark.runner.executors.order import WorkOrder
 
 
 @pytest.fixture(scope="module")
@@ -112,4 +117,40 @@ def test_what_no_executor_can_do_is_refused_before_anything_is_made(
 def test_a_dry_run_says_what_would_be_started_and_makes_nothing(bench: Bench) -> None:
     code, output = bench.run("dry", "--workers", "2", "--dry-run")
     assert code == 0 and output == "2 workers on cpu with 1 CPU threads\n"
+    code, output = bench.run("dry", "--workers", "2", "--dry-run", "--device", "auto")
+    assert code == 0 and "auto" not in output, output
     assert not (bench.folder / "dry").exists() and os.listdir(bench.folder) == ["workers_plugin.py"]
+
+
+@pytest.mark.parametrize(("usual", "wanted"), [(None, "PASSIVE"), ("ACTIVE", "ACTIVE")])
+def test_a_worker_has_its_share_of_threads_which_wait_asleep_unless_the_user_says_otherwise(
+    usual: str | None, wanted: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("OMP_WAIT_POLICY", raising=False)
+    monkeypatch.setenv("OMP_NUM_THREADS", "7")
+    if usual:
+        monkeypatch.setenv("OMP_WAIT_POLICY", usual)
+    with local._environment(2):
+        assert (os.environ["OMP_NUM_THREADS"], os.environ["OMP_WAIT_POLICY"]) == ("2", wanted)
+    assert (os.environ["OMP_NUM_THREADS"], os.environ.get("OMP_WAIT_POLICY")) == ("7", usual)
+
+
+def test_one_line_shows_all_workers_and_when_everything_will_be_done(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    config = load("quick", ["train.seeds=2"])
+    order = WorkOrder.make(config, [methods.get("srcnn"), methods.get("espcn")], [], tmp_path, named=True)
+    now, at_work = [0.0], {}
+    monkeypatch.setattr(forecast.time, "monotonic", lambda: now[0])
+    progress = forecast.Forecast(order, workers=2, at_work=lambda: at_work)
+    assert progress.text() == "0 of 5 jobs  ETA unknown  "
+    progress.end(("hr", 0), True)
+    for iteration in (100, 200):  # a tenth in ten seconds: eighty seconds left
+        at_work = {
+            ("srcnn", 0): JobStatus("a", "s", iteration, 1000),
+            ("espcn", 0): JobStatus("b", "s", iteration, 1000),
+        }
+        line = progress.text()
+        now[0] += 10.0
+    # Two trainings of 80 s, and two more that have not begun, on two workers.
+    assert line == "1 of 5 jobs  ETA about 0:02:40  srcnn 20%  espcn 20%"

@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 import os
 import signal
+import socket
+import subprocess
 import sys
 import tempfile
 from collections.abc import Iterator
@@ -19,12 +21,17 @@ from kill_harness import fingerprint
 
 from benchmark.config import load
 from benchmark.data.synthetic.generator import synthesize
+from benchmark.runner.activity import JobStatus
 from benchmark.runner.executors.order import WorkOrder
 from benchmark.runner.executors.ray import Ray
+from benchmark.runner.executors.ray_folders import Apart
 from benchmark.runner.executors.remote import Remote, pack, receive
 from benchmark.runner.executors.storage import Storage, mirrored
+from benchmark.runner.status import status_rows
 from benchmark.util.errors import UserError
 from benchmark.util.live_line import LiveLine
+
+HOST = socket.gethostname()
 
 
 def order(folder: Path) -> WorkOrder:
@@ -77,7 +84,7 @@ def test_a_job_whose_node_dies_goes_on_elsewhere_and_gives_the_numbers_of_one_pr
     (bench.folder / "first").write_text(SLOWLY)
     process = bench.start("cluster", "--executor", "ray")
     at_work, place = bench.folder / "first-at-work", bench.folder / "cluster" / "r" / "first" / "seed0"
-    wait_for(lambda: at_work.exists() and (place / "checkpoint.pt").is_file(), 240)
+    wait_for(lambda: at_work.exists() and (place / "checkpoint.pt").is_file(), 600)
     raylet = Path(f"/proc/{at_work.read_text()}/stat").read_text().rpartition(")")[2].split()[1]
     (bench.folder / "first").unlink()
     node = next(
@@ -85,7 +92,7 @@ def test_a_job_whose_node_dies_goes_on_elsewhere_and_gives_the_numbers_of_one_pr
         if any(str(info.process.pid) == raylet for infos in node.all_processes.values() for info in infos)
     )  # fmt: skip
     cluster.remove_node(node, allow_graceful=False)
-    output, _ = process.communicate(timeout=300)
+    output, _ = process.communicate(timeout=900)
     assert process.returncode == 0, output
     bench.environment.clear()
     code, output = bench.run("single", "--workers", "1")
@@ -98,9 +105,9 @@ def test_ctrl_c_stops_the_tasks_with_checkpoints(bench: Bench) -> None:
     for name in ("first", "second"):
         (bench.folder / name).write_text(SLOWLY)
     process = bench.start("stop", "--executor", "ray", "--set", "train.checkpoint_iterations=1000")
-    wait_for((bench.folder / "first-at-work").exists, 240)
+    wait_for((bench.folder / "first-at-work").exists, 600)
     process.send_signal(signal.SIGINT)
-    output, _ = process.communicate(timeout=120)
+    output, _ = process.communicate(timeout=600)
     assert process.returncode == 130, output
     assert (bench.folder / "stop" / "r" / "first" / "seed0" / "checkpoint.pt").is_file(), output
 
@@ -130,16 +137,16 @@ def test_without_a_shared_folder_a_job_goes_on_from_storage_when_its_node_dies(b
     storage = bench.folder / "storage"
     process = bench.start("cluster", "--executor", "ray", "--set", f"ray.storage=file://{storage}")
     kept = storage / "r" / "first-seed0"
-    wait_for(lambda: any(kept.glob("*.pt")), 240)
+    wait_for(lambda: any(kept.glob("*.pt")), 600)
     rows = json.loads(
-        bench.call("status", "--results", str(bench.folder / "cluster"), "--json").communicate(timeout=60)[0]
+        bench.call("status", "--results", str(bench.folder / "cluster"), "--json").communicate(timeout=600)[0]
     )
     assert {"first"} <= {row["method"] for row in rows if row["status"] == "running"}, rows
     assert not (bench.folder / "cluster" / "r" / "first").exists()
     (disk,) = (disk for disk in disks if any(disk.glob("*/*/first/seed0/checkpoint.pt")))
     (bench.folder / "first").write_text(RECORD_STEPS)
     cluster.remove_node(nodes[disk], allow_graceful=False)
-    output, _ = process.communicate(timeout=300)
+    output, _ = process.communicate(timeout=900)
     assert process.returncode == 0, output
     steps = [line.split() for line in (bench.folder / "first-steps").read_text().splitlines()]
     pids = list(dict.fromkeys(pid for pid, _ in steps))
@@ -150,6 +157,47 @@ def test_without_a_shared_folder_a_job_goes_on_from_storage_when_its_node_dies(b
     (bench.folder / "first").unlink()
     code, output = bench.run("single", "--workers", "1")
     assert code == 0 and fingerprint(bench.folder / "cluster") == fingerprint(bench.folder / "single"), output
+
+
+@pytest.mark.slow
+@pytest.mark.ray
+def test_a_node_without_room_is_named_and_costs_its_jobs_alone(bench: Bench, cluster: Any) -> None:
+    disk = bench.folder / "disk"
+    disk.mkdir()
+    if subprocess.run(["mount", "-t", "tmpfs", "-o", "size=64k", "none", str(disk)], check=False).returncode:
+        pytest.skip("not allowed to mount a small disk")
+    try:
+        cluster.add_node(num_cpus=1, env_vars={"TMPDIR": str(disk)})
+        storage = ["--set", f"ray.storage={bench.folder / 'storage'}", "--set", "ray.retries=0"]
+        code, output = bench.run("full", "--executor", "ray", *storage)
+    finally:
+        subprocess.run(["umount", "--lazy", str(disk)], check=False)
+    assert (
+        code == 1
+        and f"make room, and the same command goes on; or choose another place with TMPDIR on {HOST}" in output
+    )
+    assert "first seed 0: lost by the cluster" in output and "second seed 0: lost by the cluster" in output
+
+
+def test_a_second_command_in_a_run_is_refused(tmp_path: Path) -> None:
+    given, storage = order(tmp_path / "results" / "run"), Storage(str(tmp_path / "storage"))
+    with Apart(None, given, storage).opened():
+        assert storage.has_marker(given.marker.name)
+        with pytest.raises(UserError, match="being written by another process"), Apart(None, given, storage).opened():
+            pass
+    assert not storage.has_marker(given.marker.name)
+
+
+def test_status_knows_what_tasks_elsewhere_compute(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    given = order(tmp_path / "results" / "run")
+    driver = Apart(None, given, Storage(str(tmp_path / "storage")))
+    told = {("first", 0): JobStatus("pid 7 on node2 since now", "2026-01-02 03:04:05", 3, 12)}
+    monkeypatch.setattr(driver, "at_work", lambda: told)
+    with driver.opened():
+        driver.publish([("first", 0), ("second", 0)])
+        rows = {row["method"]: row for row in status_rows(given.run)}
+    assert rows["first"]["status"] == "running" and rows["first"]["host"] == "node2"
+    assert "iteration 3 of 12" in rows["first"]["detail"] and rows["second"]["status"] == "pending"
 
 
 @pytest.mark.parametrize(

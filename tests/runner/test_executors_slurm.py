@@ -4,21 +4,22 @@ from __future__ import annotations
 
 import json
 import os
-import signal
+import re
+import shutil
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 import slurm_cluster
-from executor_bench import SLOWLY, Bench, wait_for
+from executor_bench import RECORD_STEPS, SLOWLY, Bench, wait_for
 from kill_harness import fingerprint
 
 from benchmark.config import load
 from benchmark.data.synthetic.generator import synthesize
 from benchmark.results.store import Run
 from benchmark.runner.executors import engines, slurm_queue
-from benchmark.runner.executors.slurm import directives
+from benchmark.runner.executors.slurm import Slurm, directives
 from benchmark.runner.status import status_rows
 from benchmark.util.errors import UserError
 
@@ -77,6 +78,13 @@ def test_extra_directives_are_pairs() -> None:
         directives(load("quick", ["slurm.directives=exclusive"]).slurm)
 
 
+def test_a_time_limit_that_leaves_no_time_to_train_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(shutil, "which", lambda name: "/usr/bin/sbatch")
+    with pytest.raises(UserError, match="leaves no time to train"):
+        Slurm(False).check(load("quick", ["slurm.minutes=3"]))
+    Slurm(False).check(load("quick", ["slurm.minutes=4"]))
+
+
 def test_settings_of_slurm_are_no_part_of_a_result() -> None:
     assert "slurm" not in load("quick", ["slurm.partition=gpu"]).model_dump(mode="json")
 
@@ -106,52 +114,149 @@ def environment(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, 
         yield environment
 
 
+class Cluster:
+    """A run of the bench's jobs on a cluster, and what one process leaves of the same."""
+
+    def __init__(self, bench: Bench, environment: dict[str, str], expected: dict[str, str]) -> None:
+        self.bench, self.expected = bench, expected
+        self.bench.environment = environment
+        self.folder = bench.folder / "cluster" / "r"
+        self.place = self.folder / "first" / "seed0"
+
+    def script(self, text: str) -> None:
+        """What ``first`` does before each step."""
+        (self.bench.folder / "first").write_text(RECORD_STEPS + text)
+
+    def submit(self, *more: str) -> tuple[int, str]:
+        return self.bench.run("cluster", "--executor", "slurm", *SMALL, *more)
+
+    def call(self, *command: str) -> str:
+        done = subprocess.run(command, env=self.bench.environment, capture_output=True, text=True)
+        return done.stdout + done.stderr
+
+    def shows(self, key: str, job: str = "first/seed0") -> str:
+        """What Slurm says of a job."""
+        number = json.loads((self.folder / "slurm" / "jobs.json").read_text())["jobs"][job]
+        return re.findall(rf"\b{key}=(\S*)", self.call("scontrol", "show", "job", number))[0]
+
+    def wait_for_work(self) -> None:
+        """Until ``first`` trains and has a checkpoint."""
+        wait_for(
+            lambda: (self.bench.folder / "first-at-work").exists() and (self.place / "checkpoint.pt").exists(), 600
+        )
+
+    def wait_for_restart(self, count: int = 1) -> None:
+        """Until ``first`` is back in the queue; it does not stay there for two minutes, as is usual."""
+        wait_for(lambda: self.shows("Restarts") == str(count) and self.shows("JobState") == "PENDING", 600)
+        self.call("scontrol", "update", f"jobid={self.shows('JobId')}", "StartTime=now")
+
+    def wait_for_end(self) -> None:
+        wait_for(lambda: not self.call("squeue", "-h").strip(), 600)
+
+    def starts(self) -> list[list[int]]:
+        """The iterations of ``first`` by the process that computed them."""
+        lines = [line.split() for line in (self.bench.folder / "first-steps").read_text().splitlines()]
+        pids = list(dict.fromkeys(pid for pid, _ in lines))
+        return [[int(iteration) for pid, iteration in lines if pid == process] for process in pids]
+
+    def equals_one_process(self) -> bool:
+        return fingerprint(self.folder.parent) == self.expected
+
+
+@pytest.fixture(scope="module")
+def expected(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, dict[str, str]]:
+    """Plates, and what one process leaves of them."""
+    folder = tmp_path_factory.mktemp("single")
+    synthesize(folder / "plates", 24, seed=5, workers=1)
+    code, output = Bench(folder, folder / "plates").run("single", "--workers", "1")
+    assert code == 0, output
+    return folder / "plates", fingerprint(folder / "single")
+
+
+@pytest.fixture
+def cluster(environment: dict[str, str], tmp_path: Path, expected: tuple[Path, dict[str, str]]) -> Cluster:
+    return Cluster(Bench(tmp_path, expected[0]), environment, expected[1])
+
+
 @pytest.mark.slow
 @pytest.mark.slurm
-def test_a_job_put_back_in_the_queue_goes_on_and_gives_the_numbers_of_one_process(
-    environment: dict[str, str], tmp_path: Path
-) -> None:
-    synthesize(tmp_path / "plates", 24, seed=5, workers=1)
-    bench = Bench(tmp_path, tmp_path / "plates")
-    code, output = bench.run("single", "--workers", "1")
-    assert code == 0, output
-    bench.environment = environment
-    (tmp_path / "first").write_text(SLOWLY)
-    code, output = bench.run("cluster", "--executor", "slurm", *SMALL)
+def test_a_job_near_its_time_limit_goes_back_to_the_queue_and_goes_on(cluster: Cluster) -> None:
+    cluster.script(SLOWLY.replace("0.5", "15"))
+    code, output = cluster.submit("--set", "slurm.minutes=3", "--set", "slurm.signal_seconds=60")
     assert code == 0 and "prepares the plates, then 4 jobs run" in output, output
-    folder = tmp_path / "cluster" / "r"
-    again = bench.run("cluster", "--executor", "slurm", *SMALL)
+    again = cluster.submit()
     assert again[0] == 2 and "in Slurm's queue already" in again[1], again
-    wait_for((tmp_path / "first-at-work").exists, 240)
-    number = json.loads((folder / "slurm" / "jobs.json").read_text())["jobs"]["first/seed0"]
-    # What Slurm sends before a time limit. (`scancel --signal` repeats it, and hits the next start.)
-    os.kill(int((tmp_path / "first-at-work").read_text()), signal.SIGUSR2)
-
-    def state(key: str) -> str:
-        shown = subprocess.run(["scontrol", "show", "job", number], env=environment, capture_output=True, text=True)
-        return shown.stdout.partition(f"{key}=")[2].split()[0]
-
-    wait_for(lambda: state("Restarts") == "1")
-    assert (folder / "first" / "seed0" / "checkpoint.pt").is_file()
-    (tmp_path / "first").unlink()
-
-    def ended() -> bool:
-        queue = subprocess.run(["squeue", "-h"], env=environment, capture_output=True, text=True)
-        return not queue.stdout.strip()
-
-    wait_for(ended, 240)
-    assert fingerprint(tmp_path / "cluster") == fingerprint(tmp_path / "single"), status_rows(Run(folder))
+    cluster.wait_for_restart()
+    assert (cluster.place / "checkpoint.pt").is_file()
+    cluster.script("")
+    cluster.wait_for_end()
+    first, second = cluster.starts()
+    assert second[0] == first[-1] + 1, (first, second)
+    assert cluster.equals_one_process(), status_rows(Run(cluster.folder))
 
 
 @pytest.mark.slow
 @pytest.mark.slurm
-def test_a_cancelled_array_is_named_job_by_job(environment: dict[str, str], tmp_path: Path) -> None:
-    synthesize(tmp_path / "plates", 24, seed=5, workers=1)
-    bench = Bench(tmp_path, tmp_path / "plates")
-    bench.environment = environment
-    code, output = bench.run("cancelled", "--executor", "slurm", *SMALL, "--set", "slurm.directives=begin=now+1hour")
+def test_a_preempted_job_writes_a_checkpoint_and_goes_on_when_there_is_room(cluster: Cluster) -> None:
+    cluster.script(SLOWLY)
+    code, output = cluster.submit("--set", "train.checkpoint_iterations=1000")
     assert code == 0, output
-    arguments = ["--results", str(tmp_path / "cancelled"), "--run", "r"]
-    assert bench.call("cancel", *arguments).communicate()[0].startswith("cancelled: ")
-    rows, _ = bench.call("status", *arguments).communicate()
+    wait_for((cluster.bench.folder / "first-at-work").exists, 600)
+    assert not (cluster.place / "checkpoint.pt").exists()
+    cluster.call("sbatch", "-p", "urgent", "-N2", "--output=/dev/null", "--wrap", "sleep 1")
+    cluster.wait_for_restart()
+    assert (cluster.place / "checkpoint.pt").is_file()
+    cluster.script("")
+    cluster.wait_for_end()
+    first, second = cluster.starts()
+    assert second[0] == first[-1] + 1, (first, second)
+    assert cluster.equals_one_process(), status_rows(Run(cluster.folder))
+
+
+@pytest.mark.slow
+@pytest.mark.slurm
+def test_a_job_whose_node_fails_goes_on_from_its_checkpoint_on_the_other(cluster: Cluster) -> None:
+    cluster.script(SLOWLY)
+    code, output = cluster.submit()
+    assert code == 0, output
+    cluster.wait_for_work()
+    node = cluster.shows("NodeList")
+    cluster.call("scontrol", "update", f"nodename={node}", "state=down", "reason=test")
+    try:
+        cluster.wait_for_restart()
+        cluster.script("")
+        cluster.wait_for_end()
+    finally:
+        cluster.call("scontrol", "update", f"nodename={node}", "state=resume")
+    first, second = cluster.starts()
+    assert 1 < second[0] <= first[-1] + 1, (first, second)
+    assert cluster.equals_one_process(), status_rows(Run(cluster.folder))
+
+
+@pytest.mark.slow
+@pytest.mark.slurm
+def test_a_requeue_loop_ends_in_a_stored_failure(cluster: Cluster) -> None:
+    cluster.script("""
+import subprocess
+subprocess.run(["scontrol", "requeue", os.environ["SLURM_JOB_ID"]])
+time.sleep(600)
+""")
+    code, output = cluster.submit("--methods", "first")
+    assert code == 0, output
+    for count in (1, 2, 3):
+        cluster.wait_for_restart(count)
+    cluster.wait_for_end()
+    failure = cluster.bench.info("cluster", "first")
+    assert failure["status"] == "failed" and "started 3 times and broken off" in failure["error"]["message"]
+    assert cluster.starts() == [[0], [0], [0]]
+
+
+@pytest.mark.slow
+@pytest.mark.slurm
+def test_a_cancelled_array_is_named_job_by_job(cluster: Cluster) -> None:
+    code, output = cluster.submit("--set", "slurm.directives=begin=now+1hour")
+    assert code == 0, output
+    arguments = ["--results", str(cluster.folder.parent), "--run", "r"]
+    assert cluster.bench.call("cancel", *arguments).communicate()[0].startswith("cancelled: ")
+    rows, _ = cluster.bench.call("status", *arguments).communicate()
     assert rows.count("lost") == 5 and "4 lost" in rows, rows

@@ -49,7 +49,9 @@ class Local:
 
     def describe(self, order: WorkOrder) -> str:
         count = self.workers or default_workers(order)
-        devices = Counter(f"{device} with {threads or 'all'} CPU threads" for device, threads in _places(order, count))
+        devices = Counter(
+            f"{resolve_device(device)} with {threads or 'all'} CPU threads" for device, threads in _places(order, count)
+        )
         return "\n".join(f"{number} workers on {place}" for place, number in devices.items())
 
     def run(self, order: WorkOrder) -> Outcome:
@@ -121,7 +123,8 @@ class _Crew:
         self.order.place_marker()
         try:
             with Stop().installed() as stop:
-                devices = ", ".join(f"{number} on {place[0]}" for place, number in Counter(self.places).items())
+                counts = Counter(resolve_device(place[0]) for place in self.places)
+                devices = ", ".join(f"{number} on {device}" for device, number in counts.items())
                 self.order.prepare(f"workers: {devices}, CPU threads each: {self.places[0][1]}")
                 try:
                     with stop.between_iterations():

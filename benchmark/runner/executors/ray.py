@@ -127,12 +127,15 @@ def _work(ray: Any, order: WorkOrder, folders: Shared | Apart, keys: list[Key], 
                 key = waiting.pop(reference)
                 try:
                     notes, lost = folders.receive(key, ray.get(reference))
-                except (ray.exceptions.TaskCancelledError, ray.exceptions.RayTaskError) as error:
-                    if stop():
-                        continue
-                    raise getattr(error, "cause", error) from None
-                except ray.exceptions.RayError as error:  # its machine has died once too often
-                    notes, lost = [f"{labels[key]}: lost by the cluster ({first_line(error)})"], [labels[key]]
+                except ray.exceptions.RayError as error:
+                    cause = getattr(error, "cause", None) or error
+                    if isinstance(error, ray.exceptions.TaskCancelledError | ray.exceptions.RayTaskError):
+                        if stop():
+                            continue
+                        if not isinstance(cause, folders.lost_to):
+                            raise cause from None
+                    # Its machine has died once too often, or has no room left.
+                    notes, lost = [f"{labels[key]}: lost by the cluster ({first_line(cause)})"], [labels[key]]
                 for note in notes:
                     line.note(note)
                 failed += lost

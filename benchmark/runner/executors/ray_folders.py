@@ -15,6 +15,7 @@ from benchmark.runner.executors.remote import Parcel, Remote, pack, receive
 from benchmark.runner.executors.storage import Storage
 from benchmark.runner.scheduler import shared_settings
 from benchmark.training.session import Interrupted
+from benchmark.util.errors import CannotWrite
 from benchmark.util.live_line import LiveLine
 from benchmark.util.locks import hold
 
@@ -27,6 +28,9 @@ Said = tuple[list[str], list[str]]
 
 class Shared:
     """All machines see the folder of results: tasks work in it, and its locks say what they do."""
+
+    lost_to: tuple[type[Exception], ...] = ()
+    """Errors of a task that cost its job alone."""
 
     def __init__(self, ray: Any, order: WorkOrder) -> None:
         self.ray, self.order = ray, order
@@ -67,6 +71,8 @@ class Apart:
     """The command alone writes its folder: a task's files travel through Ray's object store, its checkpoints to
     ``storage``."""
 
+    lost_to = (CannotWrite,)
+
     def __init__(self, ray: Any, order: WorkOrder, storage: Storage) -> None:
         self.ray, self.order, self.storage = ray, order, storage
         self._published = 0.0
@@ -95,7 +101,8 @@ class Apart:
     def start(self, key: Key, resources: dict[str, Any]) -> Any:
         """Submit a task, and what there is of its job already. Returns Ray's reference."""
         parcel = pack(self.order.run.place(*key))
-        return self.ray.remote(_remote_task).options(**resources).remote(self._remote, self.order, key, parcel)
+        task = self.ray.remote(_remote_task).options(**resources, retry_exceptions=[CannotWrite])
+        return task.remote(self._remote, self.order, key, parcel)
 
     def receive(self, key: Key, returned: tuple[Said, Parcel | None]) -> Said:
         """Store what a task has returned."""

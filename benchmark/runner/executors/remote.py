@@ -17,7 +17,7 @@ from benchmark.runner.executors import attempts
 from benchmark.runner.executors.order import WorkOrder
 from benchmark.runner.executors.storage import Storage, mirrored
 from benchmark.training import checkpoint
-from benchmark.util.errors import UserError, writing
+from benchmark.util.errors import CannotWrite, UserError, writing
 from benchmark.util.live_line import LiveLine
 from benchmark.util.locks import hold
 
@@ -37,7 +37,17 @@ class Remote:
     """Ray's handle of the :class:`~benchmark.runner.executors.board.Board`."""
 
     def carry_out(self, order: WorkOrder, key: Key, parcel: Parcel, line: LiveLine) -> tuple[list[str], Parcel]:
-        """Compute a job of which the command has ``parcel``. Returns its label if it failed, and its files."""
+        """Compute a job of which the command has ``parcel``. Returns its label if it failed, and its files.
+
+        Raises CannotWrite where this machine has no room, and UserError where it cannot give the command's numbers.
+        """
+        try:
+            return self._carry_out(order, key, parcel, line)
+        except CannotWrite as error:
+            option = f"TMPDIR on {socket.gethostname()}"
+            raise CannotWrite(Path(error.filename), error.errno or 0, error.need, option) from error
+
+    def _carry_out(self, order: WorkOrder, key: Key, parcel: Parcel, line: LiveLine) -> tuple[list[str], Parcel]:
         host, storage = socket.gethostname(), Storage(self.storage)
         if not storage.has_marker(order.marker.name):
             raise UserError(

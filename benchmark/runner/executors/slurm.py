@@ -28,6 +28,11 @@ from benchmark.util.live_line import LiveLine
 from benchmark.util.terminal import say
 
 _POLL_SECONDS = 15.0
+# In its grace time a preempted job gets SIGTERM. One that then ends in good order is not put back by Slurm itself.
+_REQUEUE_IF_PREEMPTED = (
+    """trap 'test $? = 143 && scontrol show job "$SLURM_JOB_ID" | grep -q "PreemptTime=[0-9]" """
+    """&& scontrol requeue "$SLURM_JOB_ID"' EXIT"""
+)
 
 
 class Slurm:
@@ -40,6 +45,11 @@ class Slurm:
         if config.slurm.cluster == "slurm" and shutil.which("sbatch") is None:
             raise UserError("no sbatch on this machine: give the command on a login node of the cluster")
         directives(config.slurm)
+        if 60 * config.slurm.minutes < config.slurm.signal_seconds + 120:
+            raise UserError(
+                f"slurm.minutes={config.slurm.minutes} leaves no time to train: Slurm is to tell a job to leave"
+                f" {config.slurm.signal_seconds} s before the end (slurm.signal_seconds), and may do so a minute early"
+            )
 
     def describe(self, order: WorkOrder) -> str:
         settings, jobs = order.config.slurm, order.missing()
@@ -113,10 +123,11 @@ def _submit(order: WorkOrder, keys: list[Key]) -> list[Any]:
     more = {"slurm_python": settings.python} if settings.python else {}
     executor = submitit.AutoExecutor(folder, settings.cluster, slurm_max_num_timeout=10**6, **more)
     try:
-        executor.update_parameters(**_parameters(settings, prepare=True))
+        setup = {"slurm_setup": [*filter(None, [settings.setup]), _REQUEUE_IF_PREEMPTED]}
+        executor.update_parameters(**_parameters(settings, prepare=True) | setup)
         first = executor.submit(_Prepare(order))
         after = {"dependency": f"afterok:{first.job_id}", "kill-on-invalid-dep": "yes"}
-        executor.update_parameters(**_parameters(settings, prepare=False))
+        executor.update_parameters(**_parameters(settings, prepare=False) | setup)
         if settings.cluster == "slurm":
             executor.update_parameters(slurm_additional_parameters={**directives(settings), **after})
         else:

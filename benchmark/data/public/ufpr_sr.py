@@ -1,0 +1,95 @@
+"""UFPR-SR-Plates (Nascimento et al.): tracks of five LR and five HR crops of a plate, taken by one camera.
+
+``…/plate-NNNNNN/lr-001.png`` and ``hr-001.png``, each with a JSON: ``shapes[0].points`` in a sample of it, corners and
+``plate`` in the release. In the sample the text is in the name of a ``plate-MMMMMM_TEXT.txt``. The HR crops are about
+twice as large as the LR ones, and of other moments: no pairs for ×8, but LR pictures to be read (``--task read``).
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from benchmark.data.public.reader import Corners, Found, below, corners_of, read_json, read_text, relative, text_of
+from benchmark.data.source import ListedPlate
+from benchmark.data.splits import Split
+
+NAME = "ufpr-sr"
+TITLE = "UFPR-SR-Plates (tracks plate-NNNNNN)"
+
+_SPLITS: dict[str, Split] = {"training": "train", "validation": "val", "testing": "test"}
+
+
+def fits(folder: Path) -> bool:
+    return next(folder.glob("**/plate-*/lr-001.png"), None) is not None
+
+
+def read(folder: Path) -> Found:
+    """Every HR crop with the LR crop of its number. A track is a sequence."""
+    found = Found()
+    splits = _splits(folder, found)
+    for track in sorted({path.parent for path in folder.glob("**/plate-*/lr-*.png")}):
+        name = relative(track, folder)
+        for lr in below(track, "lr-*.png"):
+            hr = lr.with_name(lr.name.replace("lr-", "hr-", 1))
+            try:
+                facts = [_facts(picture) for picture in (hr, lr)]
+                text = text_of(facts[1].get("plate") or facts[0].get("plate") or _text_beside(track))
+                plate = ListedPlate(
+                    text,
+                    None,
+                    _corners(facts[0]),
+                    splits.get(track.name),
+                    name,
+                    relative(lr, folder),
+                    _corners(facts[1]),
+                )
+            except ValueError as error:
+                found.odd.append((relative(lr, folder), str(error)))
+                continue
+            if hr.is_file():
+                found.add(relative(hr, folder), plate)
+            else:
+                lone = ListedPlate(text, None, plate.lr_vertices, plate.split, name)
+                found.add(relative(lr, folder), lone)
+    return found
+
+
+def _facts(picture: Path) -> dict[str, Any]:
+    """The JSON of a picture; empty where it has none."""
+    file = picture.with_suffix(".json")
+    facts = read_json(file) if file.is_file() else {}
+    if not isinstance(facts, dict):
+        raise ValueError(f"{file.name} holds no object")
+    return facts
+
+
+def _corners(facts: dict[str, Any]) -> Corners | None:
+    """Corners, by either way they are written."""
+    shapes = facts.get("shapes")
+    points = shapes[0].get("points") if isinstance(shapes, list) and shapes and isinstance(shapes[0], dict) else None
+    points = points or facts.get("corners")
+    if isinstance(points, dict):
+        points = list(points.values())
+    return corners_of(points) if points else None
+
+
+def _text_beside(track: Path) -> str | None:
+    """The text in the name of a file ``plate-MMMMMM_TEXT.txt``."""
+    names = [path.stem.partition("_")[2] for path in below(track, "plate-*_*.txt")]
+    return names[0] if names else None
+
+
+def _splits(folder: Path, found: Found) -> dict[str, Split]:
+    """Splits by the name of a track's folder, from lists of ``TEXT;folder;training``."""
+    splits: dict[str, Split] = {}
+    for file in below(folder, "*.txt", "*/*.txt"):
+        try:
+            lines = [line.split(";") for line in read_text(file).splitlines()]
+        except ValueError as error:
+            found.odd.append((relative(file, folder), str(error)))
+            continue
+        for line in lines:
+            if len(line) == 3 and line[2].strip() in _SPLITS:
+                splits[line[1].strip().rstrip("/").rsplit("/", 1)[-1]] = _SPLITS[line[2].strip()]
+    return splits
