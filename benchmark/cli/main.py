@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Optional
 
 import typer
 
+from benchmark.cli.bundle import bundle, leaderboard
 from benchmark.cli.config import config
 from benchmark.cli.data import data_app
 from benchmark.cli.options import (
@@ -181,6 +182,12 @@ def run(
 
 
 app.command()(report)
+
+
+app.command()(bundle)
+
+
+app.command()(leaderboard)
 
 
 @app.command()

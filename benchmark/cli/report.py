@@ -22,7 +22,7 @@ def report(
     pictures: Annotated[bool, typer.Option("--pictures/--no-pictures", help="Show plates of the data set.")] = True,
     compare: Annotated[
         Optional[tuple[str, str]],
-        typer.Option(metavar="RUN_A RUN_B", help="Instead, set one run against another (names or folders)."),
+        typer.Option(metavar="RUN_A RUN_B", help="Instead, set one run against another (names, folders, bundles)."),
     ] = None,
     out: Annotated[
         Optional[Path],
@@ -42,9 +42,10 @@ def report(
             raise UserError("--compare names its two runs itself and takes neither --run nor --only")
         from paper_figures.report import compare as two_runs
 
-        first, second = (two_runs.find(results, name) for name in compare)
-        comparison = two_runs.compare(first, second, allow_mixed)
-        two_runs.show(comparison, two_runs.write(comparison, out))
+        with two_runs.found(results, compare[0]) as first, two_runs.found(results, compare[1]) as second:
+            comparison = two_runs.compare(first, second, allow_mixed)
+            beside = Path(compare[0]).parent if Path(compare[0]).is_file() else None  # nothing is written to a bundle
+            two_runs.show(comparison, two_runs.write(comparison, out or beside))
     else:
         _draw(results, run_name, only.split(",") if only else None, allow_mixed, pictures, out, open_page)
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import importlib.util
+
 import torch
 
 from benchmark.runner import warm_start
@@ -29,8 +31,18 @@ def check(order: WorkOrder, here: bool = True) -> None:
     for engine in make_ocr_engines(order.config):
         if engine is not None:
             engine.describe()
+    if here:
+        _check_packages(entries)
     _check_weights(order, entries)
     _check_warm_start(order, entries)
+
+
+def _check_packages(entries: list[Registration]) -> None:
+    """Raise UserError for a method that trains with a package that is not installed."""
+    for entry in entries:
+        for package, extra in entry.method.packages.items():
+            if importlib.util.find_spec(package) is None:
+                raise UserError(f"{entry.name} needs {package}: pip install 'plate-sr-benchmark[{extra}]'")
 
 
 def _check_device(order: WorkOrder) -> None:

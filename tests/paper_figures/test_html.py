@@ -451,7 +451,7 @@ def shown(table: Table) -> str:
     """A drawing of this table as the page has it."""
     drawing = Drawing(pd.DataFrame(), ["A caption."], tables=[table])
     section = sections.drawn(Artefact("t", "Title", []), drawing, {}, {}) | {"command": ""}
-    return html._environment().get_template("drawing.html.jinja").render(section=section)
+    return html.environment().get_template("drawing.html.jinja").render(section=section)
 
 
 def test_cells_are_text_and_their_emphasis_is_ours() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import signal
@@ -13,6 +14,7 @@ from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
+from unittest import mock
 
 import fake_results
 import pytest
@@ -25,10 +27,10 @@ from benchmark.runner.activity import JobStatus
 from benchmark.runner.executors.order import WorkOrder
 from benchmark.runner.executors.ray import Ray
 from benchmark.runner.executors.ray_folders import Apart
-from benchmark.runner.executors.remote import Remote, pack, receive
+from benchmark.runner.executors.remote import Remote, Unfit, pack, receive
 from benchmark.runner.executors.storage import Storage, mirrored
 from benchmark.runner.status import status_rows
-from benchmark.util.errors import UserError
+from benchmark.util.errors import CannotWrite, UserError
 from benchmark.util.live_line import LiveLine
 
 HOST = socket.gethostname()
@@ -172,10 +174,7 @@ def test_a_node_without_room_is_named_and_costs_its_jobs_alone(bench: Bench, clu
         code, output = bench.run("full", "--executor", "ray", *storage)
     finally:
         subprocess.run(["umount", "--lazy", str(disk)], check=False)
-    assert (
-        code == 1
-        and f"make room, and the same command goes on; or choose another place with TMPDIR on {HOST}" in output
-    )
+    assert code == 1 and f"lost by the cluster ({HOST}: the pack needs" in output, output
     assert "first seed 0: lost by the cluster" in output and "second seed 0: lost by the cluster" in output
 
 
@@ -265,6 +264,13 @@ def test_what_another_machine_cannot_compute_alike_is_refused(tmp_path: Path, mo
         remote.carry_out(given, ("bicubic", 0), {}, LiveLine())
     storage.place_marker(given.marker.name)
     with pytest.raises(UserError, match="other plates than the command"):
+        remote.carry_out(given, ("bicubic", 0), {}, LiveLine())
+    monkeypatch.setattr("benchmark.runner.executors.remote.prepare_plates", mock.Mock(side_effect=UserError("no room")))
+    with pytest.raises(Unfit, match=f"{HOST}: no room"):
+        remote.carry_out(given, ("bicubic", 0), {}, LiveLine())
+    full = CannotWrite(tmp_path, errno.ENOSPC)
+    monkeypatch.setattr("benchmark.runner.executors.remote.prepare_plates", mock.Mock(side_effect=full))
+    with pytest.raises(CannotWrite, match=f"choose another place with TMPDIR on {HOST}"):
         remote.carry_out(given, ("bicubic", 0), {}, LiveLine())
     assert (tmp_path / "machine" / f"plate-sr-{os.getuid()}" / "packs").is_dir()
 
