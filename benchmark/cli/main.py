@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Optional
 
 import typer
 
+from benchmark.cli.bundle import bundle, leaderboard
 from benchmark.cli.config import config
 from benchmark.cli.data import data_app
 from benchmark.cli.options import (
@@ -38,10 +39,11 @@ from benchmark.cli.options import (
     select_methods,
 )
 from benchmark.cli.perf import perf
+from benchmark.cli.report import report
 from benchmark.cli.score import score
 from benchmark.cli.verify import verify
 from benchmark.cli.weights import weights_app
-from benchmark.util.errors import CannotWrite, UserError, exit_code, fault_of_place, first_line
+from benchmark.util.errors import CannotWrite, UserError, exit_code, fault_of_place, few, first_line
 from benchmark.util.terminal import cell, say
 from benchmark.util.version import PACKAGE
 from benchmark.util.version import version as installed_version
@@ -129,6 +131,7 @@ def run(
 
     Several processes may share the work of one run; their commands may differ in --methods, --seeds and --device.
     """
+    from benchmark.config import all_without
     from benchmark.results.store import check_writable, run_folder
     from benchmark.training.session import Interrupted
 
@@ -143,9 +146,12 @@ def run(
         "train.device": device,
         "scoring.ocr": ocr,
     }
-    entries, lost = select_methods(names, plugin)
+    entries, lost = select_methods(names, plugin, without=all_without(preset))
     config = make_config(preset, options, assignments, entries)
     folder = run_folder(results, run_name or default_run_name(config, results))
+    chosen = {entry.name for entry in entries}
+    left_out = [name for name in all_without(preset) if "all" in names.split(",") and name not in chosen]
+    short = f"{preset} is too short for {few(left_out)}: `all` leaves them out, and their names train them all the same"
     from benchmark.runner import requirements
     from benchmark.runner.executors import engines
     from benchmark.runner.executors.order import WorkOrder
@@ -154,7 +160,7 @@ def run(
     engine.check(config)
     order = WorkOrder.make(config, entries, plugin or [], folder, named=run_name is not None)
     if dry_run:
-        say(engine.describe(order))
+        say("\n".join([engine.describe(order), *([short] if left_out else [])]))
         return
     requirements.check(order, here=executor == "local")
     check_writable(folder)
@@ -162,6 +168,10 @@ def run(
         outcome = engine.run(order)
     except Interrupted as stopped:
         sys.exit(128 + (stopped.args[0] or signal.SIGINT))
+    from benchmark.runner.outlook import outlook
+
+    for line in [*([short] if left_out else []), *outlook(order.run, config, entries)]:
+        say(line)
     say(f"results: {folder}")
     for name in lost:
         say(f"unavailable: {name}", error=True)
@@ -171,54 +181,13 @@ def run(
         sys.exit(1)
 
 
-@app.command()
-def report(
-    results: Results = Path("results"),
-    run_name: RunName = None,
-    only: Annotated[Optional[str], typer.Option(help="Names of tables and figures, separated by commas.")] = None,
-    list_names: Annotated[bool, typer.Option("--list", help="List what can be drawn.")] = False,
-    allow_mixed: Annotated[bool, typer.Option(help="Show results of different budgets or data together.")] = False,
-    pictures: Annotated[bool, typer.Option("--pictures/--no-pictures", help="Show plates of the data set.")] = True,
-    compare: Annotated[
-        Optional[tuple[str, str]],
-        typer.Option(metavar="RUN_A RUN_B", help="Instead, set one run against another (names or folders)."),
-    ] = None,
-    out: Annotated[Optional[Path], typer.Option(help="Folder to write to, instead of report in the run.")] = None,
-) -> None:
-    """Draw Table 1, the figures and the page of a run."""
-    if list_names:
-        from paper_figures.report.builder import titles
-
-        say("\n".join(f"{name:<22}{title}" for name, title in titles().items()))
-    elif compare:
-        if run_name or only:
-            raise UserError("--compare names its two runs itself and takes neither --run nor --only")
-        from paper_figures.report import compare as two_runs
-
-        first, second = (two_runs.find(results, name) for name in compare)
-        comparison = two_runs.compare(first, second, allow_mixed)
-        two_runs.show(comparison, two_runs.write(comparison, out))
-    else:
-        _draw_report(results, run_name, only.split(",") if only else None, allow_mixed, pictures, out)
+app.command()(report)
 
 
-def _draw_report(
-    results: Path, run_name: str | None, only: list[str] | None, allow_mixed: bool, pictures: bool, out: Path | None
-) -> None:
-    from rich.console import Console
-    from rich.text import Text
+app.command()(bundle)
 
-    # On a terminal a line says what is being done; elsewhere nobody waits for it.
-    with Console(stderr=True).status("loading what draws", spinner="line") as line:
-        from benchmark.results.store import find_run
-        from paper_figures.report import builder as pages
-        from paper_figures.report import terminal
 
-        run = find_run(results, run_name)
-        built = pages.build(run, only, allow_mixed, pictures, out, begin=lambda step: line.update(Text(step)))
-    terminal.show(built)
-    if built.broken:
-        sys.exit(1)
+app.command()(leaderboard)
 
 
 @app.command()

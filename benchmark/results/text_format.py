@@ -51,8 +51,7 @@ def _storable(value: Any) -> Any:
 def read_record(path: Path) -> tuple[Record, dict[str, Any]]:
     """The record in a ``result.json``, also as plain JSON; texts are such as a terminal shows. Raises Unreadable."""
     try:
-        text = read_plain(path, LONGEST_RECORD).decode("utf-8")
-        info = _printable(json.loads(text, parse_constant=_refuse, parse_float=_finite, parse_int=_whole))
+        info = read_json(read_plain(path, LONGEST_RECORD).decode("utf-8"))
         return parse(info), info
     except OSError as error:
         raise Unreadable(f"{path.name} {error.strerror}") from None
@@ -60,6 +59,12 @@ def read_record(path: Path) -> tuple[Record, dict[str, Any]]:
         raise Unreadable(f"{path.name} is nested too deeply") from None
     except ValueError as error:
         raise Unreadable(first_line(error)) from None
+
+
+def read_json(text: str) -> Any:
+    """JSON of a stranger's, its texts such as a terminal shows. Raises ValueError (also for numbers that are infinite
+    or beyond 64 bits) and RecursionError."""
+    return _printable(json.loads(text, parse_constant=_refuse, parse_float=_finite, parse_int=_whole))
 
 
 def _refuse(number: str) -> float:

@@ -19,6 +19,7 @@ from benchmark.scoring.metrics import METRICS
 from paper_figures.common import grid, statistics, text
 from paper_figures.common.commands import run_command
 from paper_figures.common.grid import Grid
+from paper_figures.common.observed import Observed
 from paper_figures.common.paired import TIE, UNKNOWN, Comparison
 from paper_figures.common.results import Results, Row
 
@@ -44,12 +45,16 @@ PRINTED = Reading("pecl-printed", "printed", "ablation-printed")
 
 @dataclass(frozen=True)
 class Finding:
-    """Outcome of a claim with its ``evidence`` in numbers. If undecided: the reason and the command that would help."""
+    """Outcome of a claim with its ``evidence`` in numbers, as a sentence and as what was ``observed``.
+
+    If undecided: the reason and the command that would help.
+    """
 
     outcome: str
     evidence: str = ""
     reason: str = ""
     command: str = ""
+    observed: tuple[Observed, ...] = ()
 
 
 class Undecidable(Exception):

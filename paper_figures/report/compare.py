@@ -7,7 +7,10 @@ interval; otherwise it is only the difference of two means, and is marked as tha
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +18,8 @@ import pandas as pd
 from rich.console import Console
 from rich.text import Text
 
-from benchmark.results.store import Run, find_run
+from benchmark.results.bundle import number_texts, opened
+from benchmark.results.store import Run, run_at
 from benchmark.scoring.metrics import METRICS
 from benchmark.util.errors import UserError
 from benchmark.util.files import write_text
@@ -62,15 +66,18 @@ class Comparison:
         return "/".join(first.parts[-parts:]), "/".join(second.parts[-parts:])
 
 
-def find(results: Path, word: str) -> Run:
-    """The run with this name in the folder ``results`` or at this path. Raises UserError if there is neither."""
-    if Path(word).name == word and (results / word).is_dir():
-        return find_run(results, word)
-    if Path(word).is_dir():
-        return Run(Path(word))
-    if results.is_dir():
-        return find_run(results, word)  # says what there is
-    raise UserError(f"no run {word!r}: neither a folder nor a name in {results}, which does not exist")
+@contextmanager
+def found(results: Path, word: str) -> Iterator[Run]:
+    """The run with this name in the folder ``results``, at this path, or in the bundle that this file is.
+
+    Raises UserError if there is none.
+    """
+    file = Path(os.path.expanduser(word))
+    if file.is_file():
+        with opened(file) as (run, _):
+            yield run
+    else:
+        yield run_at(results, word)
 
 
 def compare(a: Run, b: Run, allow_mixed: bool = False) -> Comparison:
@@ -81,6 +88,8 @@ def compare(a: Run, b: Run, allow_mixed: bool = False) -> Comparison:
     if a.folder.resolve() == b.folder.resolve():
         raise UserError(f"{a.folder} and {b.folder} are the same run; name two")
     results_a, results_b = load(a, allow_mixed), load(b, allow_mixed)
+    if ("name" in results_a.plates) != ("name" in results_b.plates):  # one is a bundle, which does not say which plate
+        results_a, results_b = (replace(r, plates=number_texts(r.plates)) for r in (results_a, results_b))
     together = _same_plates(results_a, results_b)
     names = list(dict.fromkeys(row.name for row in [*results_a.rows, *results_b.rows]))
     differences = [_difference(results_a, results_b, name, metric, together) for metric in COMPARED for name in names]

@@ -51,10 +51,11 @@ OPTIONS: dict[str | None, dict[str, Any]] = {
     "esrgan": {"perceptual": "random", "gan_share": 2 / 3},  # adversarial from the second iteration on
     "pecl": {"embedder_init": "random"},
     **{name: {"perceptual": "none", "gan_share": 2 / 3} for name in ("srgan", "real-esrgan")},
+    "lpsrgan-style": {"perceptual": "none", "gan_share": 2 / 3, "reader_features": 0.0},
 }
 TABLE1 = [name for name in methods.names("table1") if not methods.get(name).method.deterministic]
 """Methods that train."""
-RELATED = [name for name in methods.names("related") if not methods.get(name).method.deterministic]
+RELATED = [name for name in methods.names("related") if issubclass(methods.get(name).method, NetworkMethod)]
 
 
 class Plugin(NetworkMethod):
