@@ -14,9 +14,8 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from benchmark.results.identity import current_versions
+from benchmark.results.identity import current_versions, stored_training_identity
 from benchmark.results.record import SCHEMA
-from benchmark.results.identity import stored_training_identity
 from benchmark.results.store import TEST_DATA, Run, write_result
 from benchmark.scoring import plate_scores
 
