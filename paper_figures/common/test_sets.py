@@ -60,5 +60,5 @@ def remarks(results: Results, scores: Results, title: str) -> list[str]:
 def outdated(results: Results, scores: Results) -> list[str]:
     """Titles of methods that have been trained anew since they were scored on a set."""
     now = {(record.method, record.seed): stored_training_identity(record) for record in results.records}
-    old = [each.title for each in scores.records if now.get((each.method, each.seed), each.identity) != each.identity]
+    old = [each.title for each in scores.records if now.get((each.method, each.seed), "") not in ("", each.identity)]
     return list(dict.fromkeys(old))
