@@ -51,7 +51,9 @@ def verify(
         from benchmark.results.bundle import opened
 
         with opened(folder) as (bundled, _):
-            outcomes.append(replace(verify_run(bundled), run=str(folder)))
+            checked = verify_run(bundled)
+        notes = [note for note in checked.notes if not note.startswith("plates: ")]
+        outcomes.append(replace(checked, run=str(folder), notes=[*notes, "plates: not checked, a bundle has none"]))
     else:
         for run in find_runs(folder or results, run_name):
             outcomes.append(verify_run(run, complete, _table1, running(run)))

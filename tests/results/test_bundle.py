@@ -11,6 +11,7 @@ from types import SimpleNamespace
 import numpy as np
 import pandas as pd
 import pytest
+from hostile.bundles import members_of, pack, record
 from typer.testing import CliRunner
 
 from benchmark.cli import main
@@ -18,7 +19,6 @@ from benchmark.results.bundle import KEPT, MANIFEST, opened, protocol_of, write_
 from benchmark.results.store import Run
 from benchmark.results.verify import verify_run
 from benchmark.util.errors import UserError
-from hostile.bundles import members_of, pack, record
 from paper_figures.common.results import load
 from paper_figures.report import compare
 
