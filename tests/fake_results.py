@@ -14,9 +14,9 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from benchmark.results.identity import current_versions
+from benchmark.results.identity import current_versions, stored_training_identity
 from benchmark.results.record import SCHEMA
-from benchmark.results.store import Run, write_result
+from benchmark.results.store import TEST_DATA, Run, write_result
 from benchmark.scoring import plate_scores
 
 _SHAPE = np.array([-3.0, -2.0, -2.0, -1.0, -0.5, 0.5, 1.0, 2.0, 2.0, 3.0])
@@ -145,6 +145,25 @@ def with_patches(run: Run, *names: str) -> Run:
             table["plate_correct_patches"] = (right & (np.arange(PLATES) > 0)).astype(int)
         table.to_csv(file, index=False)
         write_result(result.folder, result.info)
+    return run
+
+
+def with_test_sets(run: Run, *names: str) -> Run:
+    """The run with scores of its weights on two sets of other plates, which are its own over again: HR plates ``far``,
+    and LR pictures ``night``, which have no PSNR. Of these methods only, where some are named."""
+    for name, task in (("far", "restore"), ("night", "read")):
+        facts = {"name": name, "fingerprint": name * 9, "test": PLATES, "task": task}
+        for result in run.results():
+            if (names and result.method not in names) or (task == "read" and result.method == "hr"):
+                continue
+            place = Run(run.folder / TEST_DATA / f"{name}-01234567").place(result.method, result.seed)
+            place.mkdir(parents=True)
+            table = result.plates()
+            if task == "read":
+                table[["psnr", "psnr_y"]] = np.nan
+            table.to_csv(place / "plates.csv", index=False)
+            identity = stored_training_identity(result.record)
+            write_result(place, {**result.info, "identity": identity, "test_data": facts})
     return run
 
 

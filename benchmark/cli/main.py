@@ -43,7 +43,7 @@ from benchmark.cli.report import report
 from benchmark.cli.score import score
 from benchmark.cli.verify import verify
 from benchmark.cli.weights import weights_app
-from benchmark.util.errors import CannotWrite, UserError, exit_code, fault_of_place, first_line
+from benchmark.util.errors import CannotWrite, UserError, exit_code, fault_of_place, few, first_line
 from benchmark.util.terminal import cell, say
 from benchmark.util.version import PACKAGE
 from benchmark.util.version import version as installed_version
@@ -131,6 +131,7 @@ def run(
 
     Several processes may share the work of one run; their commands may differ in --methods, --seeds and --device.
     """
+    from benchmark.config import all_without
     from benchmark.results.store import check_writable, run_folder
     from benchmark.training.session import Interrupted
 
@@ -145,9 +146,12 @@ def run(
         "train.device": device,
         "scoring.ocr": ocr,
     }
-    entries, lost = select_methods(names, plugin)
+    entries, lost = select_methods(names, plugin, without=all_without(preset))
     config = make_config(preset, options, assignments, entries)
     folder = run_folder(results, run_name or default_run_name(config, results))
+    chosen = {entry.name for entry in entries}
+    left_out = [name for name in all_without(preset) if "all" in names.split(",") and name not in chosen]
+    short = f"{preset} is too short for {few(left_out)}: `all` leaves them out, and their names train them all the same"
     from benchmark.runner import requirements
     from benchmark.runner.executors import engines
     from benchmark.runner.executors.order import WorkOrder
@@ -156,7 +160,7 @@ def run(
     engine.check(config)
     order = WorkOrder.make(config, entries, plugin or [], folder, named=run_name is not None)
     if dry_run:
-        say(engine.describe(order))
+        say("\n".join([engine.describe(order), *([short] if left_out else [])]))
         return
     requirements.check(order, here=executor == "local")
     check_writable(folder)
@@ -164,6 +168,10 @@ def run(
         outcome = engine.run(order)
     except Interrupted as stopped:
         sys.exit(128 + (stopped.args[0] or signal.SIGINT))
+    from benchmark.runner.outlook import outlook
+
+    for line in [*([short] if left_out else []), *outlook(order.run, config, entries)]:
+        say(line)
     say(f"results: {folder}")
     for name in lost:
         say(f"unavailable: {name}", error=True)

@@ -164,6 +164,8 @@ class DataFacts(Part):
     """Of those, pictures that their name's annotation does not fit."""
     leaks: Leaks = Leaks()
     """How far the splits know each other."""
+    lr: Text = ""
+    """given: LR pictures were taken with the HR ones, and nothing was degraded; lacking: they were made of them."""
 
 
 class TestData(DataFacts):

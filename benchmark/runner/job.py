@@ -309,6 +309,7 @@ def common_facts(context: RunContext) -> dict[str, Any]:
             "skipped": info["skipped"],
             "misfits": info.get("misfits", 0),  # packs made before annotations were checked do not say
             **({"leaks": info["leaks"]} if "leaks" in info else {}),
+            **({"lr": "given"} if context.plates.paired else {}),
         },
         "judge": context.ocr_facts[0],
         "second_judge": context.ocr_facts[1],
@@ -328,7 +329,7 @@ def save_samples(folder: Path, images: list[np.ndarray], plates: Plates, count: 
         count = min(count, len(plates))
         for index in (int((i + 0.5) * len(plates) / count) for i in range(count)):
             plate, sr = plates[index], images[index]
-            blocks = upscaling.low_resolution(plate.hr).repeat(SCALE, axis=0).repeat(SCALE, axis=1)
+            blocks = upscaling.lr_of(plate).repeat(SCALE, axis=0).repeat(SCALE, axis=1)
             Image.fromarray(np.concatenate([blocks, sr, plate.hr], axis=1)).save(partial / f"{plate.index:04}.png")
         if folder.exists():
             shutil.rmtree(folder)  # scored again: the plates shown may be others now

@@ -9,7 +9,7 @@ import torch
 from benchmark.runner import warm_start
 from benchmark.runner.context import make_ocr_engines
 from benchmark.runner.executors.order import WorkOrder
-from benchmark.util.errors import UserError
+from benchmark.util.errors import UserError, few
 from methods import Registration
 from methods.blocks.pretrained import MissingWeights, imagenet_weights
 
@@ -79,7 +79,7 @@ def _check_weights(order: WorkOrder, entries: list[Registration]) -> None:
                 models.get_model_weights(network)["IMAGENET1K_V1"], " ".join(dict.fromkeys(alternatives.values()))
             )
         except MissingWeights as error:
-            missing.append(f"{_few(list(alternatives))}: {error}")
+            missing.append(f"{few(list(alternatives))}: {error}")
     if missing:
         raise UserError("; ".join(dict.fromkeys(missing)))
 
@@ -98,8 +98,4 @@ def _check_warm_start(order: WorkOrder, entries: list[Registration]) -> None:
         reason = next(iter(refused.values()))
         rest = [entry.name for entry in order.entries if entry.name not in refused]
         way_on = f"; take the others with --methods {','.join(rest)}" if rest else ""
-        raise UserError(f"no warm start of {_few(list(refused))}: {reason}{way_on}")
-
-
-def _few(names: list[str]) -> str:
-    return ", ".join(names[:3]) + (f" and {len(names) - 3} more" if len(names) > 3 else "")
+        raise UserError(f"no warm start of {few(list(refused))}: {reason}{way_on}")

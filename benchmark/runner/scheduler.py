@@ -216,9 +216,10 @@ def overview(plates: Plates, name: str) -> str:
     test = plates.split("test").table
     seen = f" ({test['seen'].sum()} of them seen in training)" if test["seen"].any() else ""
     misfits = f" ({info['misfits']} of them: ANNOTATION DOES NOT FIT THE PICTURE)" if info.get("misfits") else ""
+    given = "; LR pictures are given, not made" if plates.paired else ""
     return (
         f"{name}: {splits.get('train', 0)} training, {splits.get('val', 0)} validation, {splits['test']} test plates"
-        f"{seen}; {info['grown']} under 64 px grown, {info['skipped']} skipped{misfits}"
+        f"{seen}; {info['grown']} under 64 px grown, {info['skipped']} skipped{misfits}{given}"
     )
 
 

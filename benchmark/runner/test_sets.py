@@ -197,6 +197,7 @@ def _originals(
     facts = {
         "name": context.data_name, "fingerprint": plates.fingerprint, "test": len(plates), "task": "restore",
         "grown": plates.info["grown"], "skipped": plates.info["skipped"], "misfits": plates.info.get("misfits", 0),
+        **({"lr": "given"} if plates.paired else {}),
     }  # fmt: skip
     place = _place(run, folder, plates.fingerprint, "restore")
     return TestSet(facts, place, scored, plates.table["text"].tolist(), plates)

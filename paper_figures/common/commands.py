@@ -7,6 +7,7 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from benchmark import config
+from benchmark.results.provenance import set_option
 from benchmark.results.store import Run
 from benchmark.util.files import without_home
 from paper_figures.common.results import Results, Row
@@ -26,11 +27,11 @@ def run_command(results: Results, wanted: Iterable[str], options: dict[str, str]
         words = start
     of = {row.name: row.of for row in results.rows if row.of}
     named = dict.fromkeys(of.get(name, name) for name in wanted)
-    words = _set_option(words if words[:4] == start else start, "--methods", ",".join(named))
+    words = set_option(words if words[:4] == start else start, "--methods", ",".join(named))
     if max(results.seeds) > 0:
-        words = _set_option(words, "--seeds", str(max(results.seeds) + 1))
+        words = set_option(words, "--seeds", str(max(results.seeds) + 1))
     for option, value in (options or {}).items():
-        words = _set_option(words, option, value)
+        words = set_option(words, option, value)
     return shlex.join(words)
 
 
@@ -52,17 +53,6 @@ def test_command(run: Run) -> str:
     """The command that scores a run's weights on other plates."""
     where = ["--results", str(run.results_folder), "--run", run.folder.name]
     return shlex.join(["python", "-m", "benchmark", "score", "--test-data", "FOLDER", *where])
-
-
-def _set_option(words: list[str], option: str, value: str) -> list[str]:
-    """The command with ``option value`` right behind ``run`` and nowhere else."""
-    kept, skip = [], False
-    for word in words:
-        if skip or word == option:
-            skip = not skip
-        elif not word.startswith(option + "="):
-            kept.append(word)
-    return [*kept[:4], option, value, *kept[4:]]
 
 
 def suggest_command(results: Results, rows: Iterable[Row]) -> str:

@@ -19,15 +19,21 @@ DEGRADATION = (
     "LR plates are the HR plates reduced ×8 by antialiased bicubic interpolation (a = −0.5, as Pillow's), "
     "rounded to 8 bits."
 )
+GIVEN = "LR plates were taken as pictures of their own, an eighth as large as the HR ones: nothing was degraded."
 
 
 def conditions(results: Results) -> list[str]:
     """How every number of a table came about: scoring, plates, budget, choice of weights, OCR engines."""
     sentences = [
-        SCORING, lpips(results), DEGRADATION, inference(results), data(results), leaks(results), budget(results),
-        seeds(results), selection(results), ocr(results),
+        SCORING, lpips(results), degradation(results), inference(results), data(results), leaks(results),
+        budget(results), seeds(results), selection(results), ocr(results),
     ]  # fmt: skip
     return [sentence for sentence in sentences if sentence]
+
+
+def degradation(results: Results) -> str:
+    """Where LR plates come from."""
+    return GIVEN if results.reference["data"].get("lr") == "given" else DEGRADATION
 
 
 def lpips(results: Results) -> str:

@@ -55,7 +55,7 @@ def outdated(results: Results, scores: Results) -> list[str]:
     """Titles of methods that have been trained anew since they were scored on a set."""
     now = {(info["method"], info["seed"]): _identity(info) for info in results.infos}
     keys = {(info["method"], info["seed"]): info for info in scores.infos}
-    old = [info["title"] for key, info in keys.items() if now.get(key, info["identity"]) != info["identity"]]
+    old = [info["title"] for key, info in keys.items() if now.get(key, "") not in ("", info.get("identity"))]
     return list(dict.fromkeys(old))
 
 

@@ -327,7 +327,7 @@ def test_what_is_asked_for_next() -> None:
 
     assert suggested(Lab(1, batch_size=2)) == "python -m benchmark run --seeds 3 --methods pecl"
     by_hand = "python -m benchmark run --iterations 50000 --preset standard --seeds 3 --methods pecl"
-    assert suggested(Lab(3, batch_size=2)) == by_hand  # 1,000 iterations is not the preset's own budget
+    assert suggested(Lab(3, batch_size=3)) == by_hand  # 1,000 iterations is not the preset's own budget
     results = Lab(3, batch_size=10**9).add("pecl").results()
     assert commands.suggest_command(results, results.rows) == "python -m benchmark run --seeds 5 --methods pecl"
     results.infos[0]["config"]["train"]["batch_size"] = None  # not known: no larger one can be named

@@ -23,6 +23,7 @@ from fake_results import (
     pecl_options,
     with_characters,
     with_patches,
+    with_test_sets,
     write,
 )
 from matplotlib.backends.backend_agg import FigureCanvasAgg
@@ -92,7 +93,7 @@ def whole(tmp_path_factory: pytest.TempPathFactory) -> builder.Report:
     """Everything there is to draw, from results that lack nothing."""
     run = with_samples(make_run(tmp_path_factory.mktemp("runs") / "demo", (*METHODS, *READINGS, *ABLATION, *SWEEP)))
     make_exhibits(run)
-    return builder.build(with_characters(with_patches(run)))
+    return builder.build(with_test_sets(with_characters(with_patches(run))))
 
 
 @pytest.fixture
