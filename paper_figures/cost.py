@@ -159,8 +159,15 @@ def _figure(results: Results, rows: list[Row], data: pd.DataFrame, costs: list[C
 def _panel(axes: Axes, rows: list[Row], data: pd.DataFrame, looks: dict[str, Look]) -> None:
     by_name = data.set_index("method")
     front = data[data["front"] & (data["value"] > 0)].sort_values("value")
-    for score in data.loc[data["value"] == 0, "score"].dropna():  # what costs nothing lies left of every log axis
+    free = [row for row in rows if by_name.loc[row.name, "value"] == 0]  # they lie left of every log axis
+    for score, names in by_name.loc[[row.name for row in free]].groupby("score").groups.items():
         axes.axhline(score, color=style.GREY, lw=0.7, ls=(0, (1, 1.5)), zorder=1)
+        if len(free) > 1:  # which line is whose
+            label = ", ".join(style.label(row) for row in free if row.name in names)
+            axes.annotate(
+                label, (0.99, score), xycoords=("axes fraction", "data"), xytext=(0, 1), textcoords="offset points",
+                ha="right", va="bottom", fontsize=style.FONT - 2, color=style.GREY,
+            )  # fmt: skip
     if len(front):
         axes.step(front["value"], front["score"], where="post", color=style.GREY, lw=0.9, zorder=1.5)
     for row in rows:
