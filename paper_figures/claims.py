@@ -24,6 +24,7 @@ from paper_figures.common.evidence import (
     Reading,
     Undecidable,
 )
+from paper_figures.common.observed import table as observed_table
 from paper_figures.common.results import Results
 from paper_figures.common.tables import Cell, Column, Table
 
@@ -88,7 +89,14 @@ def draw(results: Results) -> Drawing:
         caption=caption(results),
         conditions=[conventions.data(results), conventions.budget(results), conventions.ocr(results)],
         tables=tables(verdicts),
+        folded={number: folded(verdict) for number, verdict in enumerate(verdicts, 1)},
     )
+
+
+def folded(verdict: Verdict) -> list[Table]:
+    """What was observed, of PECL as the text describes it and as its equations are printed."""
+    findings = {"": verdict.finding, "As printed (Eq. 17–19)": verdict.printed or Finding("")}
+    return [observed_table(title, finding.observed) for title, finding in findings.items() if finding.observed]
 
 
 def open_questions(verdicts: list[Verdict]) -> dict[str, list[str]]:

@@ -87,7 +87,7 @@ class Bench:
 
     def run(self, name: str, *more: str) -> tuple[int, str]:
         process = self.start(name, *more)
-        output, _ = process.communicate(timeout=300)
+        output, _ = process.communicate(timeout=900)
         return process.returncode, output
 
     def info(self, name: str, method: str) -> dict[str, Any]:

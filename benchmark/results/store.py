@@ -44,11 +44,11 @@ Key = tuple[str, int]
 
 @dataclass(frozen=True)
 class Result:
-    """One stored result: the content of ``result.json`` as a record and, for what still reads it so, as JSON."""
+    """One stored result."""
 
     folder: Path
     record: Record
-    info: dict[str, Any]
+    """The content of ``result.json``."""
 
     @property
     def method(self) -> str:
@@ -314,6 +314,17 @@ def find_runs(results: Path, name: str | None = None) -> list[Run]:
     return every_run
 
 
+def run_at(results: Path, word: str) -> Run:
+    """The run with this name in the folder ``results``, or at this path. Raises UserError if there is neither."""
+    if Path(word).name == word and (results / word).is_dir():
+        return find_run(results, word)
+    if Path(word).is_dir():
+        return Run(Path(word))
+    if results.is_dir():
+        return find_run(results, word)  # says what there is
+    raise UserError(f"no run {word!r}: neither a folder nor a name in {results}, which does not exist")
+
+
 def runs(results: Path) -> list[Run]:
     """All runs in a results folder, by name, also those that have only been begun."""
     entries = sorted(results.iterdir()) if results.is_dir() else []
@@ -341,4 +352,4 @@ def read_result(folder: Path) -> Result | None:
 
 
 def _read(folder: Path) -> Result:
-    return Result(folder, *read_record(folder / "result.json"))
+    return Result(folder, read_record(folder / "result.json"))

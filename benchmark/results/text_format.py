@@ -48,18 +48,22 @@ def _storable(value: Any) -> Any:
     return value
 
 
-def read_record(path: Path) -> tuple[Record, dict[str, Any]]:
-    """The record in a ``result.json``, also as plain JSON; texts are such as a terminal shows. Raises Unreadable."""
+def read_record(path: Path) -> Record:
+    """The record in a ``result.json``; texts are such as a terminal shows. Raises Unreadable."""
     try:
-        text = read_plain(path, LONGEST_RECORD).decode("utf-8")
-        info = _printable(json.loads(text, parse_constant=_refuse, parse_float=_finite, parse_int=_whole))
-        return parse(info), info
+        return parse(read_json(read_plain(path, LONGEST_RECORD).decode("utf-8")))
     except OSError as error:
         raise Unreadable(f"{path.name} {error.strerror}") from None
     except RecursionError:
         raise Unreadable(f"{path.name} is nested too deeply") from None
     except ValueError as error:
         raise Unreadable(first_line(error)) from None
+
+
+def read_json(text: str) -> Any:
+    """JSON of a stranger's, its texts such as a terminal shows. Raises ValueError (also for numbers that are infinite
+    or beyond 64 bits) and RecursionError."""
+    return _printable(json.loads(text, parse_constant=_refuse, parse_float=_finite, parse_int=_whole))
 
 
 def _refuse(number: str) -> float:

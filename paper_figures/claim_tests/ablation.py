@@ -23,7 +23,9 @@ from paper_figures.common.evidence import (
     why_undecided,
 )
 from paper_figures.common.grid import DIMENSIONS, DISTANCES
+from paper_figures.common.observed import Observed, of_comparison
 from paper_figures.common.paired import Comparison, probability, shown
+from paper_figures.common.pairing import between_seeds, seed_means
 from paper_figures.common.results import Results, Row
 
 SMALL, LARGE = DIMENSIONS[:2], DIMENSIONS[2:]
@@ -82,11 +84,21 @@ def _trend(results: Results, cells: dict[tuple[str, int], Row], metric: str) -> 
         + f" [{number(interval.low)}, {number(interval.high)}] ({each}); highest mean at d = {top}; Page's test of "
         f"{text.plural(means.size, 'training')}: p {probability(rising)}."
     )
+    label = f"{kind.label} ({kind.unit})" if kind.unit else kind.label
+    observed = (
+        *(Observed(f"A doubling of d, {name.capitalize()}", label, number(float(table["slope"].mean())))
+          for name, table in slopes.items()),
+        Observed("A doubling of d, both", label,
+                 f"{number(interval.value)} [{number(interval.low)}, {number(interval.high)}]"),
+        Observed("Highest mean at d", label, str(top)),
+        Observed("Page's test, rising: p", label, probability(rising)),
+    )  # fmt: skip
     if interval.above() and rising < _ALPHA and top == DIMENSIONS[-1]:
-        return Finding(HOLDS, evidence)
+        return Finding(HOLDS, evidence, observed=observed)
     if interval.below() and falling < _ALPHA:
-        return Finding(FAILS, evidence)
-    return Finding(OPEN, evidence, "no clear trend over trainings and plates", suggest_command(results, cells.values()))
+        return Finding(FAILS, evidence, observed=observed)
+    why = "no clear trend over trainings and plates"
+    return Finding(OPEN, evidence, why, suggest_command(results, cells.values()), observed)
 
 
 def _wide(results: Results, rows: list[Row], metric: str) -> pd.DataFrame:
@@ -113,10 +125,11 @@ def gains_at_small(results: Results, reading: Reading) -> Finding:
     table = table.assign(difference=table[list(SMALL)].mean(axis=1) - table[list(LARGE)].mean(axis=1))
     interval = statistics.interval(table, "difference")
     evidence = f"Manhattan, d = 64 and 128 minus d = 256 and 512: PSNR {shown(interval, 'psnr', unit=True)}."
-    change = statistics.between_seeds(table, "difference")
+    change = between_seeds(seed_means(table, "difference"))
+    observed = (Observed("Manhattan, d = 64 and 128 − d = 256 and 512", "PSNR (dB)", shown(interval, "psnr")),)
     if (interval.above() or interval.below()) and abs(interval.value) > change:
-        return Finding(HOLDS if interval.above() else FAILS, evidence)
-    return Finding(OPEN, evidence, "a tie over trainings and plates", suggest_command(results, rows))
+        return Finding(HOLDS if interval.above() else FAILS, evidence, observed=observed)
+    return Finding(OPEN, evidence, "a tie over trainings and plates", suggest_command(results, rows), observed)
 
 
 def about_one_decibel(results: Results, reading: Reading) -> Finding:
@@ -124,6 +137,7 @@ def about_one_decibel(results: Results, reading: Reading) -> Finding:
     cells = whole_grid(results, reading).cells
     pair = cells["manhattan", DIMENSIONS[-1]], cells["euclidean", DIMENSIONS[-1]]
     outcomes, evidence, whys = set(), [], []
+    observed: list[Observed] = []
     for metric in ("psnr", "psnr_y"):
         if any(metric not in row.scores for row in pair):
             raise Undecidable(f"no scores of {METRICS[metric].label}", run_command(results, [r.name for r in pair]))
@@ -136,6 +150,9 @@ def about_one_decibel(results: Results, reading: Reading) -> Finding:
         evidence.append(f"Manhattan minus Euclidean at d = 512: {METRICS[metric].label} "
                         f"{shown(interval, metric, unit=True)}.")  # fmt: skip
         whys += [why_undecided(change, comparison)] * (not inside and not outside)
+        observed.append(of_comparison(comparison, "Manhattan − Euclidean, d = 512", f"{METRICS[metric].label} (dB)"))
+    words = " ".join(evidence)
     if FAILS in outcomes or outcomes == {HOLDS}:
-        return Finding(FAILS if FAILS in outcomes else HOLDS, " ".join(evidence))
-    return Finding(OPEN, " ".join(evidence), "; ".join(dict.fromkeys(whys)), suggest_command(results, pair))
+        return Finding(FAILS if FAILS in outcomes else HOLDS, words, observed=tuple(observed))
+    why = "; ".join(dict.fromkeys(whys))
+    return Finding(OPEN, words, why, suggest_command(results, pair), tuple(observed))

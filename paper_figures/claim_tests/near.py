@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 
 from benchmark.scoring.metrics import METRICS, SECOND
 from paper_figures.claim_tests.orders import agreed
@@ -22,6 +23,7 @@ from paper_figures.common.evidence import (
     verdict,
     why_undecided,
 )
+from paper_figures.common.observed import of_comparison
 from paper_figures.common.paired import BETTER, Comparison, compare, shown
 from paper_figures.common.results import Results
 
@@ -58,12 +60,13 @@ def competitive(results: Results, reading: Reading) -> Finding:
         beside = "".join(f", plate accuracy {_difference(c)}" for c in accuracy)
         evidence = f"{engine}, {title(pecl)} minus {title(tbsrn)}: confidence {_difference(near)}{beside}."
         command = suggest_command(results, [pecl, tbsrn]) if why else ""
-        findings.append(
-            Finding(outcome, evidence, f"{engine.lower()}: {why}".replace("ocr", "OCR") if why else "", command)
-        )
+        reason = f"{engine.lower()}: {why}".replace("ocr", "OCR") if why else ""
+        what = f"{title(pecl)} − {title(tbsrn)}"
+        observed = tuple(of_comparison(c, what, METRICS[c.metric].label) for c in (near, *accuracy))
+        findings.append(Finding(outcome, evidence, reason, command, observed))
     finding = agreed(findings)
     if finding.outcome == OPEN and not finding.command:
-        return Finding(OPEN, finding.evidence, finding.reason, suggest_command(results, [pecl, tbsrn]))
+        return replace(finding, command=suggest_command(results, [pecl, tbsrn]))
     return finding
 
 
@@ -105,9 +108,10 @@ def comparable_noise(results: Results, reading: Reading) -> Finding:
         f"{title(pecl)} minus {title(mse)}: noise {_difference(comparison)}; comparable within ± "
         f"{text.number(factor * margin, METRICS['noise'].decimals)}."
     )
+    observed = (of_comparison(comparison, f"{title(pecl)} − {title(mse)}", METRICS["noise"].label),)
     if -margin < low and high < margin:
-        return Finding(HOLDS, evidence)
+        return Finding(HOLDS, evidence, observed=observed)
     if high < -margin or low > margin:
-        return Finding(FAILS, evidence)
+        return Finding(FAILS, evidence, observed=observed)
     why = why_undecided(change, comparison) if change else "the interval is not clear of the margin"
-    return Finding(OPEN, evidence, why, suggest_command(results, [pecl, mse]))
+    return Finding(OPEN, evidence, why, suggest_command(results, [pecl, mse]), observed)

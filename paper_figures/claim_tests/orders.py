@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Sequence
+from dataclasses import replace
 
 from benchmark.scoring.metrics import METRICS, SECOND
 from paper_figures.claim_tests.claim import Above, Test
-from paper_figures.common import statistics, text
+from paper_figures.common import text
 from paper_figures.common.commands import run_command, suggest_command
 from paper_figures.common.evidence import (
     FAILS,
@@ -22,7 +23,9 @@ from paper_figures.common.evidence import (
     whole_grid,
 )
 from paper_figures.common.grid import DISTANCES
+from paper_figures.common.observed import REVERSED, STATED, TIED, Observed, of_comparison
 from paper_figures.common.paired import BETTER, WORSE, Comparison, shown
+from paper_figures.common.pairing import holm
 from paper_figures.common.results import Results, Row
 
 RULE = (
@@ -48,7 +51,7 @@ def ordered(pairs: Sequence[Above]) -> Test:
         finding = agreed(findings)
         if lacking and finding.outcome != FAILS:
             why = f"no comparable result of {', '.join(dict.fromkeys(lacking))}"
-            return Finding(OPEN, finding.evidence, why, run_command(results, dict.fromkeys(lacking)))
+            return replace(finding, outcome=OPEN, reason=why, command=run_command(results, dict.fromkeys(lacking)))
         return finding
 
     return test
@@ -95,7 +98,7 @@ def _order(results: Results, rows: dict[str, Row], pairs: Sequence[Above], suffi
         labels = " and ".join(METRICS[metric].label for metric in sorted(lacking))
         raise Undecidable(f"no scores of {labels}", run_command(results, [row.name for row in rows.values()]))
     differences = [results.difference(rows[pair.better], rows[pair.worse], metric) for pair, metric in named]
-    corrected = statistics.holm([test.p for _, test in differences])
+    corrected = holm([test.p for _, test in differences])
     compared = [
         Comparison(rows[pair.better], rows[pair.worse], metric, interval, test, p)
         for (pair, metric), (interval, test), p in zip(named, differences, corrected, strict=True)
@@ -108,13 +111,21 @@ def _order(results: Results, rows: dict[str, Row], pairs: Sequence[Above], suffi
     evidence += _listed("As stated", [c for c, outcome, _ in verdicts if outcome == BETTER], new, len(pairs))
     evidence += _listed("The other way round", reversed_, new, len(pairs))
     evidence += _listed("Not told apart", [c for c, _ in ties], new, len(pairs))
+    observed = tuple(_observed(c, outcome) for c, outcome, _ in verdicts if c.metric in new)
     if reversed_:
-        return Finding(FAILS, " ".join(evidence))
+        return Finding(FAILS, " ".join(evidence), observed=observed)
     if not ties:
-        return Finding(HOLDS, " ".join(evidence))
+        return Finding(HOLDS, " ".join(evidence), observed=observed)
     whys = "; ".join(dict.fromkeys(why for _, why in ties))
     trained = {row.name: row for c, _ in ties for row in (c.row, c.reference) if row.trained}
-    return Finding(OPEN, " ".join(evidence), whys, suggest_command(results, trained.values()))
+    return Finding(OPEN, " ".join(evidence), whys, suggest_command(results, trained.values()), observed)
+
+
+def _observed(comparison: Comparison, outcome: str) -> Observed:
+    kind = METRICS[comparison.metric]
+    side = {BETTER: STATED, WORSE: REVERSED}.get(outcome, TIED)
+    what = f"{title(comparison.row)} − {title(comparison.reference)}"
+    return of_comparison(comparison, what, f"{kind.label} ({kind.unit})" if kind.unit else kind.label, side)
 
 
 def _values(rows: dict[str, Row], pairs: Sequence[Above], metric: str) -> str:
@@ -156,12 +167,13 @@ def _listed(word: str, comparisons: Sequence[Comparison], metrics: Collection[st
 def agreed(findings: Sequence[Finding]) -> Finding:
     """The findings of several OCR engines: their outcome where they agree, else open."""
     evidence = " ".join(dict.fromkeys(finding.evidence for finding in findings))
+    observed = tuple(dict.fromkeys(each for finding in findings for each in finding.observed))
     outcomes = {finding.outcome for finding in findings}
     if len(outcomes) == 1 and OPEN not in outcomes:
-        return Finding(outcomes.pop(), evidence)
+        return Finding(outcomes.pop(), evidence, observed=observed)
     whys = dict.fromkeys(finding.reason for finding in findings if finding.reason)
     reason = "; ".join(whys) if whys else "the OCR engines disagree"
-    return Finding(OPEN, evidence, reason, next((f.command for f in findings if f.command), ""))
+    return Finding(OPEN, evidence, reason, next((f.command for f in findings if f.command), ""), observed)
 
 
 def all_of(*tests: Test) -> Test:
@@ -170,12 +182,13 @@ def all_of(*tests: Test) -> Test:
     def test(results: Results, reading: Reading) -> Finding:
         findings = [each(results, reading) for each in tests]
         evidence = " ".join(finding.evidence for finding in findings)
+        observed = tuple(dict.fromkeys(each for finding in findings for each in finding.observed))
         if any(finding.outcome == FAILS for finding in findings):
-            return Finding(FAILS, evidence)
+            return Finding(FAILS, evidence, observed=observed)
         still_open = [finding for finding in findings if finding.outcome != HOLDS]
         if not still_open:
-            return Finding(HOLDS, evidence)
+            return Finding(HOLDS, evidence, observed=observed)
         reason = "; ".join(dict.fromkeys(finding.reason for finding in still_open))
-        return Finding(OPEN, evidence, reason, still_open[0].command)
+        return Finding(OPEN, evidence, reason, still_open[0].command, observed)
 
     return test

@@ -26,7 +26,9 @@ from paper_figures.common.evidence import (
     whole_grid,
 )
 from paper_figures.common.grid import DIMENSIONS, DISTANCES, Grid, keys
+from paper_figures.common.observed import Observed
 from paper_figures.common.paired import probability
+from paper_figures.common.pairing import between_seeds, seed_means
 from paper_figures.common.results import Results, Row
 
 EXCEPTION = "srcnn"
@@ -99,7 +101,8 @@ def convergence(results: Results, reading: Reading) -> Finding:
     y = stats.rankdata([row.scores["psnr"].median for row in rows])
     larger = run_command(results, [row.name for row in rows], larger_budget(results)) if patches(results) else ""
     if most_late or len(set(x)) == 1 or len(set(y)) == 1:
-        return Finding(OPEN, evidence, "most methods were still improving when the budget ended", larger)
+        why = "most methods were still improving when the budget ended"
+        return Finding(OPEN, evidence, why, larger, _best_at(rows))
     rho = float(stats.spearmanr(x, y).statistic)
     p = float(
         stats.permutation_test(
@@ -108,9 +111,16 @@ def convergence(results: Results, reading: Reading) -> Finding:
         ).pvalue
     )  # fmt: skip
     evidence += f" Spearman's ρ = {text.number(rho, 2, sign=True)}, p {probability(p)}."
+    correlation = f"{text.number(rho, 2, sign=True)}, p {probability(p)}"
+    observed = (*_best_at(rows), Observed("Spearman's ρ", "Iterations to the best", correlation))
     if p < _ALPHA:
-        return Finding(HOLDS if rho > 0 else FAILS, evidence)
-    return Finding(OPEN, evidence, f"with {len(rows)} methods this correlation may be chance", larger)
+        return Finding(HOLDS if rho > 0 else FAILS, evidence, observed=observed)
+    why = f"with {len(rows)} methods this correlation may be chance"
+    return Finding(OPEN, evidence, why, larger, observed)
+
+
+def _best_at(rows: Iterable[Row]) -> tuple[Observed, ...]:
+    return tuple(Observed(row.title, "Iterations to the best", text.iterations(row.best_iteration)) for row in rows)
 
 
 def _iterations(results: Results, reading: Reading) -> Finding:
@@ -119,12 +129,14 @@ def _iterations(results: Results, reading: Reading) -> Finding:
     first, last = ([row.best_iteration or 0.0 for row in rows] for rows in (early, late))
     listed = ", ".join(f"{row.title} {text.iterations(row.best_iteration)}" for row in (*early, *late))
     evidence = f"Iterations to the best: {listed}. {evidence}"
+    observed = _best_at([*early, *late])
     if not most_late and max(first) < min(last):
-        return Finding(HOLDS, evidence)
+        return Finding(HOLDS, evidence, observed=observed)
     if not most_late and min(first) > max(last):
-        return Finding(FAILS, evidence)
+        return Finding(FAILS, evidence, observed=observed)
     why = "most methods were still improving when the budget ended" if most_late else "the two groups overlap"
-    return Finding(OPEN, evidence, why, run_command(results, [r.name for r in (*early, *late)], larger_budget(results)))
+    larger = run_command(results, [row.name for row in (*early, *late)], larger_budget(results))
+    return Finding(OPEN, evidence, why, larger, observed)
 
 
 groups = all_of(_iterations, ordered([pair for name in LATE_GROUP for pair in above(name, EARLY_GROUP, "psnr")]))
@@ -136,6 +148,10 @@ groups = all_of(_iterations, ordered([pair for name in LATE_GROUP for pair in ab
 
 def _curves(results: Results, reading: Reading) -> tuple[Grid, pd.DataFrame]:
     """The ablation and the contrast of all its cells. Raises Undecidable without enough finite validations."""
+    return results.once(("curves", reading.name), lambda: _usable_curves(results, reading))
+
+
+def _usable_curves(results: Results, reading: Reading) -> tuple[Grid, pd.DataFrame]:
     grid = whole_grid(results, reading)
     frames = [contrast.frame(results, [grid], distance) for distance in DISTANCES]
     data = pd.concat([frame for frame in frames if len(frame)] or frames, ignore_index=True)
@@ -159,12 +175,14 @@ def late(results: Results, reading: Reading) -> Finding:
     """Claim 23. Holds: late, all contrasts stay above zero, around 0.1. Does not: one is below or clearly elsewhere."""
     grid, data = _curves(results, reading)
     assert grid.mse is not None
-    right, wrong, listed = 0, 0, []
+    right, wrong, listed, observed = 0, 0, [], []
     for distance, d in keys():
         row = grid.cells[distance, d]
         _, mine = _quarters(data[(data["distance"] == distance) & (data["dimension"] == d)], row.iterations)
-        several = mine["seed"].nunique() > 1
-        change = statistics.between_seeds(mine, "difference") if several else seed_noise(results, row, grid.mse, "psnr")
+        if mine["seed"].nunique() > 1:
+            change = between_seeds(seed_means(mine, "difference"))
+        else:
+            change = seed_noise(results, row, grid.mse, "psnr")
         curve, margin = contrast.mean_over_seeds(mine), change / float(mine["psnr_mse"].mean())
         mean, target = float(curve["contrast"].mean()), paper.contrast(distance)["late"].value
         off = abs(mean - target)
@@ -172,23 +190,29 @@ def late(results: Results, reading: Reading) -> Finding:
         wrong += (bool((curve["contrast"] <= 0).all()) and mean < -margin) or off - margin > AROUND
         listed.append(f"{distance.capitalize()} {d} {text.number(mean, 4, sign=True)} "
                       f"({text.number(float(curve['difference'].mean()), sign=True)} dB)")  # fmt: skip
+        what = f"{distance.capitalize()}, d = {d}"
+        observed.append(Observed(what, "Mean contrast, last quarter", text.number(mean, 4, sign=True)))
+        decibels = text.number(float(curve["difference"].mean()), sign=True)
+        observed.append(Observed(what, "The same in dB", decibels))
     evidence = f"Mean contrast over the last quarter: {', '.join(listed)}."
     if wrong:
-        return Finding(FAILS, evidence)
+        return Finding(FAILS, evidence, observed=tuple(observed))
     if right == len(grid.cells):
-        return Finding(HOLDS, evidence)
+        return Finding(HOLDS, evidence, observed=tuple(observed))
     why = f"{right} of {len(grid.cells)} cells lie clearly above zero and around 0.1, none clearly elsewhere"
-    return Finding(OPEN, evidence, why, suggest_command(results, grid.rows))
+    return Finding(OPEN, evidence, why, suggest_command(results, grid.rows), tuple(observed))
 
 
-def _by_seed(results: Results, grid: Grid, flags: list[bool], evidence: str) -> Finding:
+def _by_seed(results: Results, grid: Grid, flags: list[bool], evidence: str, observed: tuple[Observed, ...]) -> Finding:
     """Holds: so in every seed. Does not: in none. Needs two seeds."""
-    evidence += f" So in {sum(flags)} of {text.plural(len(flags), 'seed')}."
+    so_in = f"{sum(flags)} of {text.plural(len(flags), 'seed')}"
+    evidence += f" So in {so_in}."
+    observed = (*observed, Observed("As stated in", observed[0].score, so_in))
     if len(flags) < 2:
-        return Finding(OPEN, evidence, "one seed", suggest_command(results, grid.rows))
+        return Finding(OPEN, evidence, "one seed", suggest_command(results, grid.rows), observed)
     if all(flags) or not any(flags):
-        return Finding(HOLDS if flags[0] else FAILS, evidence)
-    return Finding(OPEN, evidence, "the seeds disagree", suggest_command(results, grid.rows))
+        return Finding(HOLDS if flags[0] else FAILS, evidence, observed=observed)
+    return Finding(OPEN, evidence, "the seeds disagree", suggest_command(results, grid.rows), observed)
 
 
 def early(results: Results, reading: Reading) -> Finding:
@@ -208,7 +232,9 @@ def early(results: Results, reading: Reading) -> Finding:
             further.append(least["euclidean"] < least["manhattan"])
         flags.append(all(calmer) and all(further))
     listed = ", ".join(f"{name.capitalize()} {text.number(value, 3, sign=True)}" for name, value in lowest.items())
-    return _by_seed(results, grid, flags, f"Lowest contrast of the first quarter: {listed}.")
+    observed = tuple(Observed(name.capitalize(), "Lowest contrast, first quarter", text.number(value, 3, sign=True))
+                     for name, value in lowest.items())  # fmt: skip
+    return _by_seed(results, grid, flags, f"Lowest contrast of the first quarter: {listed}.", observed)
 
 
 def spread(results: Results, reading: Reading) -> Finding:
@@ -224,7 +250,12 @@ def spread(results: Results, reading: Reading) -> Finding:
         f"{str(name).capitalize()} {text.number(low, 3, sign=True)} to {text.number(high, 3, sign=True)}"
         for name, low, high in ranges.itertuples()
     )
-    return _by_seed(results, grid, flags, f"Range of the contrast: {listed}.")
+    observed = tuple(
+        Observed(str(name).capitalize(), score, text.number(value, 3, sign=True))
+        for name, low, high in ranges.itertuples()
+        for score, value in (("Lowest contrast", low), ("Highest contrast", high))
+    )
+    return _by_seed(results, grid, flags, f"Range of the contrast: {listed}.", observed)
 
 
 def smoother(results: Results, reading: Reading) -> Finding:
@@ -239,8 +270,13 @@ def smoother(results: Results, reading: Reading) -> Finding:
     rising, falling = (float(stats.page_trend_test(order).pvalue) for order in (means, means[:, ::-1]))
     listed = ", ".join(f"{d}: {text.number(value, 4)}" for d, value in zip(DIMENSIONS, means.mean(axis=0), strict=True))
     evidence = f"Mean change between validations by d: {listed}; Page's test, falling: p {probability(falling)}."
+    observed = (
+        *(Observed(f"d = {d}", "Mean change between validations", text.number(value, 4))
+          for d, value in zip(DIMENSIONS, means.mean(axis=0), strict=True)),
+        Observed("Page's test, falling: p", "Mean change between validations", probability(falling)),
+    )  # fmt: skip
     if falling < _ALPHA and steepness["manhattan"] < steepness["euclidean"]:
-        return Finding(HOLDS, evidence)
+        return Finding(HOLDS, evidence, observed=observed)
     if rising < _ALPHA:
-        return Finding(FAILS, evidence)
-    return Finding(OPEN, evidence, "no clear trend over trainings", suggest_command(results, grid.rows))
+        return Finding(FAILS, evidence, observed=observed)
+    return Finding(OPEN, evidence, "no clear trend over trainings", suggest_command(results, grid.rows), observed)

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 
 import pandas as pd
 from matplotlib.figure import Figure
@@ -17,7 +17,8 @@ class Drawing:
 
     ``data`` becomes the CSV behind it, ``figure`` a PDF and a PNG, ``tables`` Markdown and LaTeX. ``caption`` says what
     is shown, ``conditions`` how the numbers came about (which many captions share): plain sentences, of which empty
-    ones are left out. ``footnotes`` are counted from 1: the marks of cells refer to them.
+    ones are left out. ``footnotes`` are counted from 1: the marks of cells refer to them. ``folded`` are small tables
+    that a page shows when asked, by the number of the line of ``data`` (from 1) that they belong to.
     """
 
     data: pd.DataFrame
@@ -26,6 +27,7 @@ class Drawing:
     figure: Figure | None = None
     tables: Sequence[Table] = ()
     footnotes: Sequence[str] = ()
+    folded: Mapping[int, Sequence[Table]] = field(default_factory=dict)
 
     @property
     def sentences(self) -> list[str]:

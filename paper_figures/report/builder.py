@@ -23,9 +23,9 @@ from benchmark.results.store import Run
 from benchmark.util.errors import UserError, first_line
 from benchmark.util.files import refuse_links, write_bytes
 from paper_figures.common import style, tables, text
-from paper_figures.common.commands import run_command, test_command
+from paper_figures.common.commands import report_command, run_command, test_command
 from paper_figures.common.drawing import Drawing, NotAskedFor, NothingToDraw
-from paper_figures.common.results import load
+from paper_figures.common.loading import load
 from paper_figures.report import html, latex, markdown
 from paper_figures.report.content import BROWSER, FOLDER, HTML, PAGE, Artefact, Report
 from paper_figures.report.missing import Missing, missing_methods
@@ -108,6 +108,7 @@ def build(
         missing=missing,
         stale=[row.title for row in results.rows if row.stale],
         problems=problems,
+        command=report_command(run.folder, out, allow_mixed),
         broken=broken,
         left_out=[modules[name].TITLE for name in left_out] + [BROWSER] * (not pictures and only is None),
     )

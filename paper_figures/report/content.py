@@ -40,6 +40,8 @@ class Report:
     missing: list[Missing]
     stale: list[str]
     problems: list[str]
+    command: str = "python -m benchmark report"
+    """What makes this report again, from the folder it was made in."""
     broken: dict[str, Exception] = field(default_factory=dict)
     """What failed by a fault of this program's, by name; ``problems`` has a line on each."""
     left_out: list[str] = field(default_factory=list)

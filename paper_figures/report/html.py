@@ -40,18 +40,12 @@ def page(report: Report, drawings: dict[str, Drawing], figures: dict[str, bytes]
     """
     results = report.results
     album = image_browser.album(results) if pictures else Album([], 0, 0)
-    css, script = Markup(_style()), Markup((PARTS / "page.js").read_text(encoding="utf-8"))
-    return _environment().get_template("page.html.jinja").render(
+    return environment().get_template("page.html.jinja").render(
         name=text.one_line(results.folder.resolve().name),
         summary=headline.sentence(results, drawings.get(claims.NAME)),
         facts=headline.facts(results, len(report.missing), len(report.problems)),
         parts=parts(report, drawings, figures, album),
-        css=css,
-        script=script,
-        policy=(
-            f"default-src 'none'; img-src data:; font-src data:; style-src {_hash(css)}; script-src {_hash(script)}; "
-            "base-uri 'none'; form-action 'none'"
-        ),
+        **inline("tables", "plates", "page"),
     )  # fmt: skip
 
 
@@ -90,12 +84,23 @@ def command(line: str) -> Markup:
 
 
 @cache
-def _environment() -> Environment:
-    environment = Environment(
+def environment() -> Environment:
+    made = Environment(
         loader=FileSystemLoader(PARTS), autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
     )
-    environment.filters |= {"typeset": typeset, "command": command, "columns": columns_of, "groups": groups_of}
-    return environment
+    made.filters |= {"typeset": typeset, "command": command, "columns": columns_of, "groups": groups_of}
+    return made
+
+
+def inline(*scripts: str, letters: bool = True) -> dict[str, str]:
+    """Style and scripts of a page, and the policy that allows these and nothing else; ``letters``: plates are shown."""
+    css = Markup(_style() if letters else (PARTS / "page.css").read_text(encoding="utf-8"))
+    script = Markup("\n".join((PARTS / f"{name}.js").read_text(encoding="utf-8") for name in scripts))
+    policy = (
+        f"default-src 'none'; img-src data:; font-src data:; style-src {_hash(css)}; script-src {_hash(script)}; "
+        "base-uri 'none'; form-action 'none'"
+    )
+    return {"css": css, "script": script, "policy": policy}
 
 
 def _style() -> str:

@@ -6,7 +6,7 @@ import re
 from typing import Any, NamedTuple
 
 from paper_figures import claims, table1
-from paper_figures.common import text
+from paper_figures.common import observed, text
 from paper_figures.common.drawing import Drawing
 from paper_figures.common.evidence import EARLY, FAILS, HOLDS, OPEN
 from paper_figures.common.results import HR, Results
@@ -50,7 +50,8 @@ def parts(report: Report, drawings: dict[str, Drawing], figures: dict[str, bytes
     titles = {artefact.name: _short(artefact.title) for artefact in report.artefacts}
     themes: dict[str, list[Section]] = {title: [] for title in ("", *THEMES, OTHERS, ABOUT)}
     for artefact in report.artefacts:
-        themes[theme(artefact.name)].append(drawn(artefact, drawings[artefact.name], figures, titles))
+        section = drawn(artefact, drawings[artefact.name], figures, titles)
+        themes[theme(artefact.name)].append(section | {"command": f"{report.command} --only {artefact.name}"})
     if album.choices:
         themes[""].insert(table1.NAME in titles, _glance(album, report.results))
         themes[PICTURES].insert(0, _browser(album))
@@ -76,7 +77,7 @@ def drawn(artefact: Artefact, drawing: Drawing, figures: dict[str, bytes], title
     if artefact.name == claims.NAME:
         return section | {
             "kind": "claims", "claims": drawing.data.to_dict("records"), "marks": _MARKS, "known": titles,
-            "early": EARLY,
+            "early": EARLY, "legend": observed.LEGEND,
         }  # fmt: skip
     return section
 

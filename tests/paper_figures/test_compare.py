@@ -15,7 +15,7 @@ from rich.console import Console
 from typer.testing import CliRunner
 
 from benchmark.cli import main
-from benchmark.results.store import Run
+from benchmark.results.store import Run, run_at
 from benchmark.util.errors import UserError
 from paper_figures.common.tables import Cell, Column, Table
 from paper_figures.report import compare, terminal
@@ -175,8 +175,8 @@ def test_problems_and_failures_of_both_runs_are_told(tmp_path: Path) -> None:
 
 def test_runs_are_found_by_name_and_by_path(tmp_path: Path) -> None:
     two_runs(tmp_path)
-    assert compare.find(tmp_path, "a").folder == tmp_path / "a"
-    assert compare.find(Path("nowhere"), str(tmp_path / "b")).folder == tmp_path / "b"
+    assert run_at(tmp_path, "a").folder == tmp_path / "a"
+    assert run_at(Path("nowhere"), str(tmp_path / "b")).folder == tmp_path / "b"
 
 
 @pytest.mark.parametrize(

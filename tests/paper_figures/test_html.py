@@ -8,6 +8,8 @@ import io
 import json
 import math
 import re
+import shlex
+import webbrowser
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import replace
@@ -25,9 +27,11 @@ from typer.testing import CliRunner
 
 from benchmark.cli import main
 from benchmark.results.store import Run
+from benchmark.util.errors import UserError
 from paper_figures import claims, convergence, table1, table1_full
+from paper_figures.common import commands
 from paper_figures.common.drawing import Drawing
-from paper_figures.common.results import load
+from paper_figures.common.loading import load
 from paper_figures.common.tables import Cell, Column, Table
 from paper_figures.report import builder, headline, html, image_browser, sections, themes
 from paper_figures.report.content import Artefact
@@ -261,6 +265,70 @@ def test_claims_say_their_verdict_in_words(source: str) -> None:
     assert "ablation_psnr (not in this report)" in section
 
 
+def test_a_claim_folds_open_to_a_small_table(source: str) -> None:
+    claim = source.split('<details class="claim" id="claim-5">')[1].split("</details>")[0]
+    assert "best first" not in claim and claim.count('<table class="data">') == 2
+    found = Page(claim.split("</table>")[0])
+    assert found.tags["th"] == 4 + 1 + 7  # PSNR, PSNR_Y and two confidences, against seven others
+    assert "PECL − Bicubic" in found.text and "✓" in Page(claim).text and "✓ as stated" in Page(claim).text
+
+
+def test_every_table_and_figure_has_its_csv_and_the_command_that_makes_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    make_run(tmp_path / "results" / "demo run", FEW)
+    page(Run(tmp_path / "results" / "demo run"))
+    file = tmp_path / "results/demo run/report/table1.csv"
+    before = file.read_bytes()
+    section = (file.parent / "report.html").read_text(encoding="utf-8").split('<section id="table1"')[1]
+    command = re.search(r'<code class="command">(.*?)</code>', section, re.DOTALL)
+    assert command and '<a href="table1.csv">' in section
+    line = Page(command[1]).text
+    assert line == "python -m benchmark report --run 'demo run' --only table1"
+    file.unlink()
+    assert CliRunner().invoke(main.app, shlex.split(line)[3:]).exit_code == 0
+    assert file.read_bytes() == before
+
+
+def test_the_command_says_where_an_unusual_run_and_report_are(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("HOME", "/home/somebody")
+    start = "python -m benchmark report --results"
+    assert commands.report_command(tmp_path / "a/b", Path("out"), True) == f"{start} a/b --out out --allow-mixed"
+    elsewhere = commands.report_command(Path("/home/somebody/runs/b"), None, False)
+    assert shlex.split(elsewhere)[-1] == "~/runs/b"
+
+
+@pytest.mark.parametrize("answer", [True, False, webbrowser.Error("none")])
+def test_the_page_is_opened_in_the_browser_if_there_is_one(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, answer: bool | Exception
+) -> None:
+    opened: list[str] = []
+
+    class Browser:
+        def open(self, address: str) -> bool:
+            opened.append(address)
+            return bool(answer)
+
+    def get() -> Browser:
+        if isinstance(answer, Exception):
+            raise answer
+        return Browser()
+
+    monkeypatch.setattr(webbrowser, "get", get)
+    run = make_run(tmp_path / "run", FEW)
+    called = CliRunner().invoke(main.app, ["report", "--results", str(run.folder), "--open"])
+    address = (run.folder / "report" / "report.html").as_uri()
+    assert called.exit_code == 0 and opened == [address] * (not isinstance(answer, Exception))
+    assert ("there is no browser here: the page lies at" in called.output) == (answer is not True)
+
+
+def test_only_a_whole_report_can_be_opened(tmp_path: Path) -> None:
+    called = CliRunner().invoke(main.app, ["report", "--results", str(tmp_path), "--open", "--only", "table1"])
+    assert isinstance(called.exception, UserError) and "--open shows the page" in str(called.exception)
+
+
 def test_conditions_are_folded_away(source: str) -> None:
     section = source.split('<section id="convergence"')[1].split("</section>")[0]
     shown, folded = section.split('<details class="conditions">')
@@ -382,8 +450,8 @@ def test_figures_of_plates_can_be_left_out(tmp_path: Path, monkeypatch: pytest.M
 def shown(table: Table) -> str:
     """A drawing of this table as the page has it."""
     drawing = Drawing(pd.DataFrame(), ["A caption."], tables=[table])
-    section = sections.drawn(Artefact("t", "Title", []), drawing, {}, {})
-    return html._environment().get_template("drawing.html.jinja").render(section=section)
+    section = sections.drawn(Artefact("t", "Title", []), drawing, {}, {}) | {"command": ""}
+    return html.environment().get_template("drawing.html.jinja").render(section=section)
 
 
 def test_cells_are_text_and_their_emphasis_is_ours() -> None:

@@ -9,9 +9,11 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 from chromium import EXECUTABLE, Browser
 from fake_results import METHODS, make_run
+from PIL import Image
 from test_figures_pictures import with_samples
 
 from paper_figures import claims, convergence, table1, table1_full
@@ -137,6 +139,60 @@ def test_the_slider_moves_by_mouse_and_keyboard_and_shows_what_is_chosen(page: B
              " s.dispatchEvent(new Event('change')); })()")  # fmt: skip
     assert page.run(SLIDER)["words"] == "50 % HR, the rest Bicubic"
     assert page.run("[...document.querySelector('#duel-left').options].every(o => o.value !== 'swinir')")
+
+
+DIFFERENCES = """new Promise(done => setTimeout(() => {
+    const at = (id) => document.querySelector(id), card = (key) => at(`.plate:not([hidden]) [data-key=${key}] canvas`);
+    const pixel = (canvas) => {
+        const copy = document.createElement("canvas").getContext("2d", {willReadFrequently: true});
+        copy.drawImage(canvas, -5, -7);
+        return [...copy.getImageData(0, 0, 1, 1).data];
+    };
+    const right = at("#difference-right"), caption = (side) => at(`#difference-${side} + figcaption`).textContent;
+    done({ left: caption("left"), right: caption("right"), pixel: pixel(right), size: [right.width, right.height],
+        largest: Number(at("#difference-largest").textContent), card: card("pecl")?.hidden ?? null,
+        zero: card("hr") && pixel(card("hr")) }); }, 500))"""
+
+
+def test_differences_to_hr_stand_beside_the_slider_on_one_scale(page: Browser, file: Path) -> None:
+    seen = page.run(DIFFERENCES)
+    folder = file.parents[1]
+    outputs = {path.parent.parent.parent.name: np.array(Image.open(path)).astype(int)
+               for path in folder.glob("*/seed0/samples/0000.png")}  # fmt: skip
+    width = outputs["pecl"].shape[1] // 3
+    maps = {name: np.abs(p[:, width : 2 * width] - p[:, 2 * width :]).sum(axis=2) for name, p in outputs.items()}
+    largest = max(each.max() for each in maps.values())
+    assert seen["left"] == f"Bicubic: mean {maps['bicubic'].mean() / 3:.1f}"
+    assert seen["right"] == f"PECL: mean {maps['pecl'].mean() / 3:.1f}"
+    assert seen["largest"] == round(largest / 3) and seen["size"] == [width, outputs["pecl"].shape[0]]
+    level = round(255 * maps["pecl"][7, 5] / largest)
+    share = level / 255 * 4
+    stops = np.array([[0, 0, 4], [87, 16, 110], [188, 55, 84], [249, 142, 9], [252, 255, 164]])
+    expected = [np.interp(share, range(5), channel) for channel in stops.T]
+    assert np.allclose(seen["pixel"][:3], expected, atol=1) and seen["pixel"][3] == 255
+    page.click("#show-differences")
+    everywhere = page.run(DIFFERENCES)
+    assert everywhere["card"] is False and everywhere["zero"] == [0, 0, 4, 255]
+    page.click("[data-step='1']")
+    assert page.run(DIFFERENCES)["card"] is False
+    page.click("#show-differences")
+    assert page.run(DIFFERENCES)["card"] is True
+
+
+def test_a_command_is_copied_by_a_button(page: Browser) -> None:
+    page.click("#convergence .copy")
+    said = page.run("new Promise(done => setTimeout(() => done(document.querySelector('#said').textContent), 200))")
+    assert said in ("Copied.", "The command is selected.")
+    assert page.run("getSelection().toString()").endswith("--only convergence")
+
+
+def test_the_list_of_contents_fits_a_screen_and_opens_the_theme_where_one_is(page: Browser) -> None:
+    page.resize(1280, 720)
+    page.run("document.querySelector('#plates').scrollIntoView(); new Promise(r => setTimeout(r, 300))")
+    height = page.run("document.querySelector('.contents').scrollHeight")
+    assert height <= 720
+    opened = page.run("[...document.querySelectorAll('.theme')].filter(t => t.open).map(t => t.firstChild.textContent)")
+    assert opened == ["Pictures"]
 
 
 def test_nothing_leaves_the_page_at_any_width(page: Browser) -> None:

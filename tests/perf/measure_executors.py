@@ -11,7 +11,6 @@ from __future__ import annotations
 import argparse
 import json
 import os
-import resource
 import shutil
 import signal
 import subprocess
@@ -76,7 +75,7 @@ def measure(folder: Path, arguments: argparse.Namespace) -> None:
         environment = {**environment, "PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"}
         begun = time.monotonic()
         driver = subprocess.Popen(command, env=environment, stdout=output, stderr=output)
-        first, submitted, done, memory = None, None, 0, 0
+        first, submitted, done, memory, processor, start = None, None, 0, 0, 0.0, 0.0
         while driver.poll() is None and (seconds := time.monotonic() - begun) < 60 * arguments.minutes:
             with suppress(OSError, StopIteration):
                 lines = Path(f"/proc/{driver.pid}/status").read_text().splitlines()
@@ -84,8 +83,9 @@ def measure(folder: Path, arguments: argparse.Namespace) -> None:
             if submitted is None and (results / "slurm" / "jobs.json").exists():
                 submitted = seconds
             done = sum(1 for _ in results.glob("sleeper/seed*/result.json"))
+            processor = max(processor, processor_seconds(os.getpid()))
             if first is None and done:
-                first, before = seconds, done
+                first, before, start = seconds, done, processor
             time.sleep(1.0)
         ended, code = time.monotonic() - begun, driver.poll()
         driver.send_signal(signal.SIGINT)
@@ -95,13 +95,28 @@ def measure(folder: Path, arguments: argparse.Namespace) -> None:
             time.sleep(15)
         output.seek(0)
         print("\n".join(output.read().splitlines()[-3:]))
-    usage = resource.getrusage(resource.RUSAGE_CHILDREN)
-    rate = (ended - first) / (done - before) if first is not None and done > before else float("nan")
-    print(f"{arguments.executor}: {done} of {arguments.jobs} jobs in {ended:.0f} s (exit code {code})")
+    jobs = done - before if first is not None and done > before else float("nan")
+    print(f"{arguments.executor}: {done} of {arguments.jobs} jobs in {ended:.0f} s (exit code {code});"
+          f" load of the machine {os.getloadavg()[0]:.0f}")  # fmt: skip
     print(f"  first job after {first or 0:.0f} s{f', submitted after {submitted:.0f} s' if submitted else ''}; then"
-          f" {rate:.3f} s a job, {arguments.seconds} of them asleep on each of 2 workers; the command's memory:"
-          f" {memory / 1024:.0f} MB; processor time of the command and its own processes: "
-          f"{usage.ru_utime + usage.ru_stime:.0f} s; load {os.getloadavg()[0]:.0f}")  # fmt: skip
+          f" {(ended - (first or 0)) / jobs:.3f} s a job ({arguments.seconds} asleep) by the clock, and"
+          f" {(processor - start) / jobs:.3f} s of processor time; command: {memory / 1024:.0f} MB")  # fmt: skip
+
+
+def processor_seconds(root: int) -> float:
+    """Processor time of a process, of all that it has started, and of those that have ended."""
+    times, parents = {}, {}
+    for stat in Path("/proc").glob("[0-9]*/stat"):
+        with suppress(OSError):
+            fields = stat.read_text().rpartition(")")[2].split()
+            parents[int(stat.parent.name)], times[int(stat.parent.name)] = int(fields[1]), sum(map(int, fields[11:15]))
+
+    def below(pid: int) -> bool:
+        while pid > 1 and pid != root:
+            pid = parents.get(pid, 0)
+        return pid == root
+
+    return sum(time for pid, time in times.items() if below(pid)) / os.sysconf("SC_CLK_TCK")
 
 
 def measure_stored(folder: Path) -> None:

@@ -142,16 +142,16 @@ class Cluster:
     def wait_for_work(self) -> None:
         """Until ``first`` trains and has a checkpoint."""
         wait_for(
-            lambda: (self.bench.folder / "first-at-work").exists() and (self.place / "checkpoint.pt").exists(), 240
+            lambda: (self.bench.folder / "first-at-work").exists() and (self.place / "checkpoint.pt").exists(), 600
         )
 
     def wait_for_restart(self, count: int = 1) -> None:
         """Until ``first`` is back in the queue; it does not stay there for two minutes, as is usual."""
-        wait_for(lambda: self.shows("Restarts") == str(count) and self.shows("JobState") == "PENDING", 300)
+        wait_for(lambda: self.shows("Restarts") == str(count) and self.shows("JobState") == "PENDING", 600)
         self.call("scontrol", "update", f"jobid={self.shows('JobId')}", "StartTime=now")
 
     def wait_for_end(self) -> None:
-        wait_for(lambda: not self.call("squeue", "-h").strip(), 300)
+        wait_for(lambda: not self.call("squeue", "-h").strip(), 600)
 
     def starts(self) -> list[list[int]]:
         """The iterations of ``first`` by the process that computed them."""
@@ -201,7 +201,7 @@ def test_a_preempted_job_writes_a_checkpoint_and_goes_on_when_there_is_room(clus
     cluster.script(SLOWLY)
     code, output = cluster.submit("--set", "train.checkpoint_iterations=1000")
     assert code == 0, output
-    wait_for((cluster.bench.folder / "first-at-work").exists, 300)
+    wait_for((cluster.bench.folder / "first-at-work").exists, 600)
     assert not (cluster.place / "checkpoint.pt").exists()
     cluster.call("sbatch", "-p", "urgent", "-N2", "--output=/dev/null", "--wrap", "sleep 1")
     cluster.wait_for_restart()
@@ -248,7 +248,7 @@ time.sleep(600)
     cluster.wait_for_end()
     failure = cluster.bench.info("cluster", "first")
     assert failure["status"] == "failed" and "started 3 times and broken off" in failure["error"]["message"]
-    assert cluster.starts() == [[1], [1], [1]]
+    assert cluster.starts() == [[0], [0], [0]]
 
 
 @pytest.mark.slow

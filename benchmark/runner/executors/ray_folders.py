@@ -11,7 +11,7 @@ from benchmark.results.store import LOCKS, Key
 from benchmark.runner.activity import JobStatus, jobs_at_work, working
 from benchmark.runner.executors.board import Board
 from benchmark.runner.executors.order import WorkOrder
-from benchmark.runner.executors.remote import Parcel, Remote, pack, receive
+from benchmark.runner.executors.remote import Parcel, Remote, Unfit, pack, receive
 from benchmark.runner.executors.storage import Storage
 from benchmark.runner.scheduler import shared_settings
 from benchmark.training.session import Interrupted
@@ -71,7 +71,7 @@ class Apart:
     """The command alone writes its folder: a task's files travel through Ray's object store, its checkpoints to
     ``storage``."""
 
-    lost_to = (CannotWrite,)
+    lost_to = (CannotWrite, Unfit)
 
     def __init__(self, ray: Any, order: WorkOrder, storage: Storage) -> None:
         self.ray, self.order, self.storage = ray, order, storage
@@ -101,7 +101,7 @@ class Apart:
     def start(self, key: Key, resources: dict[str, Any]) -> Any:
         """Submit a task, and what there is of its job already. Returns Ray's reference."""
         parcel = pack(self.order.run.place(*key))
-        task = self.ray.remote(_remote_task).options(**resources, retry_exceptions=[CannotWrite])
+        task = self.ray.remote(_remote_task).options(**resources, retry_exceptions=list(self.lost_to))
         return task.remote(self._remote, self.order, key, parcel)
 
     def receive(self, key: Key, returned: tuple[Said, Parcel | None]) -> Said:

@@ -25,6 +25,10 @@ Parcel = dict[str, bytes]
 """The files of a job's folder by their path in it."""
 
 
+class Unfit(UserError):
+    """This machine has no room for the plates, or not the data set: another one may."""
+
+
 @dataclass(frozen=True)
 class Remote:
     """What a machine without the command's folders needs to know to compute a job."""
@@ -39,7 +43,7 @@ class Remote:
     def carry_out(self, order: WorkOrder, key: Key, parcel: Parcel, line: LiveLine) -> tuple[list[str], Parcel]:
         """Compute a job of which the command has ``parcel``. Returns its label if it failed, and its files.
 
-        Raises CannotWrite where this machine has no room, and UserError where it cannot give the command's numbers.
+        Raises CannotWrite or Unfit where another machine may do better, and UserError where it gives other numbers.
         """
         try:
             return self._carry_out(order, key, parcel, line)
@@ -57,7 +61,10 @@ class Remote:
         job = storage.job(order.folder.name, key)
         order = replace(order, folder=_scratch() / order.command)
         order.place_marker()
-        plates, _ = prepare_plates(order.config, order.folder.parent, lambda text: None)
+        try:
+            plates, _ = prepare_plates(order.config, order.folder.parent, lambda text: None)
+        except UserError as error:
+            raise Unfit(f"{host}: {error}") from error
         if plates.fingerprint != self.fingerprint:
             raise UserError(
                 f"{host} has other plates than the command ({plates.fingerprint[:12]}, not {self.fingerprint[:12]}):"
