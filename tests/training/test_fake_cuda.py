@@ -101,7 +101,7 @@ def plates() -> Any:
     sizes = [(64 + 8 * (i % 2), 64 + 16 * (i % 3)) for i in range(6)]
     ends = np.cumsum([0] + [h * w * 3 for h, w in sizes])
     table = pd.DataFrame({"offset": ends[:-1], "height": [h for h, _ in sizes], "width": [w for _, w in sizes]})
-    return SimpleNamespace(table=table, pixels=np.zeros(ends[-1], np.uint8))
+    return SimpleNamespace(table=table, pixels=np.zeros(ends[-1], np.uint8), paired=False)
 
 
 class Lab:
@@ -122,7 +122,9 @@ class Lab:
     def train(self, create: Callable[[], Method], *, stop_at: int | None = None, **options: Any) -> Any:
         """The method, trained; raises Interrupted after iteration ``stop_at``."""
         config = Train(**{"iterations": ITERATIONS, "batch_size": 2, "validations": 1, **options})
-        validation = PlateBatches([SimpleNamespace(hr=np.zeros((64, w, 3), np.uint8)) for w in (64, 96, 64)], ANY_CUDA)
+        validation = PlateBatches(
+            [SimpleNamespace(hr=np.zeros((64, w, 3), np.uint8), lr=None) for w in (64, 96, 64)], ANY_CUDA
+        )
         method, session = trainer.train(
             create, config, plates(), validation, 0, self.folder, "same",
             report=self.sessions.append,
