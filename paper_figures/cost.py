@@ -47,8 +47,8 @@ def _count(value: float) -> str:
 
 COSTS = (
     Cost("parameters", "parameters", lambda row: row.parameters, _count),
-    Cost("macs", "multiply-adds a plate", lambda row: row.cost.get("macs"), _count),
-    Cost("milliseconds", "milliseconds a plate", lambda row: row.cost.get("milliseconds"), lambda x: f"{x:g}"),
+    Cost("macs", "multiply-adds a plate", lambda row: row.cost and row.cost.macs, _count),
+    Cost("milliseconds", "milliseconds a plate", lambda row: row.cost and row.cost.milliseconds, lambda x: f"{x:g}"),
 )
 
 
@@ -202,11 +202,11 @@ def caption(results: Results, data: pd.DataFrame, costs: list[Cost]) -> list[str
         "Median PSNR and share of plates read completely against what a method costs (log axes). Steps: the Pareto "
         "front, methods that no other beats in quality at the same or a lower cost."
     ]
-    measured = [row for row in results.competitors if row.cost]
+    measured = [row.cost for row in results.competitors if row.cost]
     if any(cost.name == "macs" for cost in costs):
         sentences.append("Multiply-adds: of upscaling one LR plate of 28×8 px (224×64 px HR).")
     if any(cost.name == "milliseconds" for cost in costs):
-        devices = sorted({text.one_line(row.cost.get("device") or "unknown") for row in measured})
+        devices = sorted({text.one_line(cost.device or "unknown") for cost in measured})
         sentences.append(f"Milliseconds: upscaling, on average over the test plates, on {', '.join(devices)}.")
         if len(devices) > 1:
             sentences.append("Measured on different devices, times are not comparable.")

@@ -225,9 +225,14 @@ def shorten(name: str) -> str:
 
 def label_width(names: Sequence[str]) -> float:
     """Inches that :func:`label_right` needs right of the axes for these names."""
+    return (STRIP + 3 + max(map(_width, names), default=0.0)) / 72.0
+
+
+@cache
+def _width(name: str) -> float:
+    """Width of a label, points."""
     font = FontProperties(family=FAMILIES, size=FONT - 0.5)
-    widest = max((TextPath((0, 0), name or " ", prop=font).get_extents().x1 for name in names), default=0.0)
-    return float(STRIP + 3 + widest) / 72.0
+    return float(TextPath((0, 0), name or " ", prop=font).get_extents().x1)
 
 
 def place(figure: Figure, axes: Sequence[Axes], left: float, right: float, bottom: float, top: float) -> None:

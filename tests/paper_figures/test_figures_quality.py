@@ -20,7 +20,8 @@ from benchmark.scoring import no_reference
 from paper_figures import calibration, calibration_table, cost, distortion_maps, distortion_scores
 from paper_figures.common import confidence, style
 from paper_figures.common.drawing import NothingToDraw
-from paper_figures.common.results import Results, load
+from paper_figures.common.loading import load
+from paper_figures.common.results import Results
 from paper_figures.distortion_maps import ESTIMATORS
 from paper_figures.report import latex, markdown
 
