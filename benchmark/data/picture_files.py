@@ -32,8 +32,8 @@ def _arguments(of_tile: object) -> tuple[object, ...]:
 def damage(jpeg: bytes) -> str | None:
     """What libjpeg warns of while it decodes a JPEG, None where it is content.
 
-    After a warning it goes on with something else in place of the pixels, and Pillow keeps the warning to itself. Of 302
-    real plates with 300 bytes of their scan zeroed 293 are warned of: where a file's own tables code a flat area as
+    After a warning it goes on with something else in place of the pixels, and Pillow keeps the warning to itself. Of
+    302 real plates with 300 bytes of their scan zeroed 293 are warned of: where a file's own tables code a flat area as
     zeros, a hole is one.
     """
     try:

@@ -97,6 +97,14 @@ def test_the_console_script_is_the_command_line() -> None:
     assert 'plate-sr = "benchmark.__main__:start"' in (ROOT / "pyproject.toml").read_text() and callable(start)
 
 
+def test_where_opencv_does_not_load_doctor_says_what_it_lacks(tmp_path: Path) -> None:
+    code = "import sys; sys.modules['cv2'] = None; from benchmark.cli.doctor import examine; print(dict(examine()))"
+    ran = subprocess.run(
+        [sys.executable, "-c", code], cwd=tmp_path, env={**os.environ, "PYTHONPATH": str(ROOT)}, capture_output=True
+    )
+    assert ran.returncode == 0 and ran.stdout.count(b"libgl1") == 2, ran.stderr
+
+
 def test_a_file_system_that_cannot_sync_folders_is_written_to(tmp_path: Path) -> None:
     for number in (errno.EINVAL, errno.EBADF, errno.EACCES, 524):
         with mock.patch("os.fsync", side_effect=OSError(number, os.strerror(number))):

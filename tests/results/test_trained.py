@@ -252,7 +252,7 @@ def test_a_damaged_jpeg_is_refused(tmp_path: Path, mode: str, hole: int) -> None
     start = whole.index(b"\xff\xda") + 200
     (tmp_path / "x.jpg").write_bytes(whole[:start] + bytes(hole) + whole[start + hole :])
     if hole:
-        with pytest.raises(UserError, match="cannot read .*x.jpg: a damaged JPEG: "):
+        with pytest.raises(UserError, match=r"cannot read .*x\.jpg: a damaged JPEG: "):
             read_picture(tmp_path / "x.jpg")
     else:
         assert read_picture(tmp_path / "x.jpg").shape == (64, 96, 3)
