@@ -13,6 +13,7 @@ import os
 import sys
 from collections.abc import Iterable
 from dataclasses import asdict, fields
+from fnmatch import fnmatchcase
 from functools import cache
 from importlib import resources
 from pathlib import Path
@@ -238,9 +239,20 @@ def load(preset: str = DEFAULT_PRESET, assignments: Iterable[str] = ()) -> Confi
     return build(tree, preset)
 
 
-@cache
+def all_without(preset: str) -> list[str]:
+    """The methods that ``all`` leaves out under a preset, as its budget is too small for them."""
+    patterns = _preset_file(preset).get("all_without", [])
+    return [name for name in methods.names("all") if any(fnmatchcase(name, pattern) for pattern in patterns)]
+
+
 def _preset_sections(preset: str) -> dict[str, dict[str, Any]]:
-    """A preset's file as it is read; empty where there is none of the name (a stored configuration has any)."""
+    """The sections of a preset; none where there is none of the name (a stored configuration has any)."""
+    return {name: values for name, values in _preset_file(preset).items() if isinstance(values, dict)}
+
+
+@cache
+def _preset_file(preset: str) -> dict[str, Any]:
+    """A preset's file as it is read."""
     if preset not in presets():
         return {}
     text = (resources.files("benchmark") / "presets" / f"{preset}.toml").read_text(encoding="utf-8")

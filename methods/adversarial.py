@@ -71,6 +71,10 @@ class AdversarialMethod(NetworkMethod):
     def perceptual_network(self, init: Literal["imagenet", "random"], alternative: str) -> nn.Module:
         """The frozen VGG-19 whose outputs are compared. ``alternative`` is the option that goes without weights."""
 
+    def target(self, hr: Tensor) -> Tensor:
+        """What pixel and perceptual loss compare with. The critic sees ``hr``."""
+        return hr
+
     def pixel_loss(self, sr: Tensor, hr: Tensor) -> Tensor:
         return F.l1_loss(sr, hr)
 
@@ -79,7 +83,7 @@ class AdversarialMethod(NetworkMethod):
         return F.l1_loss(sr, hr)
 
     def loss(self, sr: Tensor, batch: Batch) -> Losses:
-        return {"total": self.pixel_loss(sr, batch.hr)}
+        return {"total": self.pixel_loss(sr, self.target(batch.hr))}
 
     def prepare(self, session: Session) -> None:
         self.pixel_iterations = self._pixel_iterations(self.options, session.iterations)
@@ -170,6 +174,7 @@ class AdversarialMethod(NetworkMethod):
             gan = 0.5 * (relativistic(real, fake, real=False) + relativistic(fake, real, real=True))
         else:
             gan = cross_entropy(fake, real=True)
+        hr = self.target(hr)
         pixel = self.pixel_loss(sr, hr)
         total = self.pixel_weight * pixel + self.gan_weight * gan
         losses = {"pixel": pixel.detach(), "gan": gan.detach()}

@@ -142,6 +142,9 @@ class Method(ABC):
     version: ClassVar[int] = 1
     """Rises when the method trains to other weights than before; part of every result's identity."""
 
+    packages: ClassVar[dict[str, str]] = {}
+    """Python packages that training needs and the core does not have: the extra that installs each."""
+
     @dataclass(frozen=True)
     class Options(MethodOptions):
         """Typed options of the method, set with ``--set <family>.<option>=<value>``."""

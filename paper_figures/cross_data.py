@@ -17,6 +17,7 @@ TITLE = "The same weights on other plates"
 NEEDS = "table1"
 
 _SHOWN = ("psnr", "plate_correct")
+_LEFT_OUT = "* Plates whose text is not known, or not of the OCR engine's alphabet, are left out."
 
 
 def draw(results: Results) -> Drawing:
@@ -70,11 +71,12 @@ def frame(rows: Sequence[Row], parts: Sequence[tuple[str, Results]]) -> pd.DataF
 
 def caption(results: Results, sets: Sequence[Results], titles: Sequence[str]) -> list[str]:
     """What was scored, and on how many plates."""
+    lacking = any(columns.mark(row, "plate_correct") for part in (results, *sets) for row in part.rows)
     return [
         "Weights trained on the run's own plates and scored on plates of other data sets, on which no method was "
         "trained or chosen. PSNR: median ± standard deviation.",
-        f"Own plates: {int(results.reference['data']['test']):,}.",
+        f"Own plates: {results.data.test:,}.",
         *(line for scores, title in zip(sets, titles, strict=True) for line in
           test_sets.remarks(results, scores, text.one_line(title))),
-        "* Plates without a number are left out: those whose text is not known, or not of the OCR engine's alphabet.",
+        *([_LEFT_OUT] if lacking else []),
     ]  # fmt: skip

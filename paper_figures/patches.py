@@ -30,7 +30,7 @@ def draw(results: Results) -> Drawing:
         figure = pictures.draw(blocks, columns=len(data), tallest=1.0)
     return Drawing(
         data=data,
-        caption=caption(lost),
+        caption=caption(results, lost),
         conditions=[conventions.data(results)],
         figure=figure,
     )
@@ -49,12 +49,12 @@ def _size(images: list[np.ndarray | None]) -> str:
     return sizes.pop() if len(sizes) == 1 else ""
 
 
-def caption(lost: list[str]) -> list[str]:
+def caption(results: Results, lost: list[str]) -> list[str]:
     """Where the patches come from."""
     return [
         "The first training patches of seed 0, which every method sees in the same order (the CSV has the iteration, "
         "and the place in its batch): random windows of HR plates, not flipped or turned, and their LR patches.",
-        conventions.DEGRADATION.replace("plates", "patches"),
+        conventions.degradation(results).replace("plates", "patches"),
         pictures.NOTICE,
         *pictures.not_shown(lost),
     ]

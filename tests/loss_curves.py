@@ -113,6 +113,8 @@ RELATED = {
         for name in ("a2n", "bilinear", "edsr", "hat-s", "lanczos", "rcan", "rdn-a", "tsrn", "vdsr")
     },
     **{name: Case(name, GAN, recipe="native", iterations=2, batch=1) for name in ("real-esrgan", "srgan")},
+    "lpsrgan-style": Case("lpsrgan-style", {**GAN, "reader_features": 0.0}, recipe="native", iterations=2, batch=1),
+    "scsr": Case("scsr", iterations=3, batch=1),
 }
 """The related work, without the larger sizes of a class."""
 CASES |= RELATED

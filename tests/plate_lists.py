@@ -59,6 +59,20 @@ def write_list(folder: Path, rows: Sequence[dict[str, Any]]) -> Path:
     return folder
 
 
+def make_pairs(folder: Path, count: int = 24, scale: int = 8, **columns: Callable[[int], Any]) -> Path:
+    """A folder of ``count`` pairs whose LR pictures are not made of the HR ones: other light, other noise."""
+    rows = []
+    for i in range(count):
+        track = folder / f"track {i:03}"
+        track.mkdir(parents=True, exist_ok=True)
+        draw_plate(latin_text(i), i).save(track / "hr.png")
+        small = draw_plate(latin_text(i), 1000 + i).resize((PLATE[0] // scale, PLATE[1] // scale))
+        small.point([value // 2 for value in range(256)] * 3).save(track / "lr.png")
+        row = {"file": f"{track.name}/hr.png", "text": latin_text(i), "lr": f"{track.name}/lr.png"}
+        rows.append(row | {name: value(i) for name, value in columns.items()})
+    return write_list(folder, rows)
+
+
 def make_plates(
     folder: Path, count: int = 24, text: Callable[[int], str] = latin_text, **columns: Callable[[int], Any]
 ) -> Path:

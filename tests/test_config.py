@@ -85,7 +85,7 @@ def test_every_setting_is_explained_with_its_value_and_default() -> None:
     assert all(row["meaning"].endswith(".") and row["choices"] for row in rows.values()), rows
     assert rows["train.iterations"] == {
         "field": "train.iterations",
-        "value": 600,
+        "value": 1400,
         "default": 1_000_000,
         "choices": "whole number",
         "meaning": "Optimiser iterations of every method.",

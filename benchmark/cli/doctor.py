@@ -12,6 +12,7 @@ import torch
 import methods
 from benchmark.ocr.engines import make_engine
 from benchmark.ocr.pretraining.trainer import embedder_path
+from benchmark.perf import precision
 from benchmark.results.provenance import no_commit, provenance
 from benchmark.util.errors import UserError
 from benchmark.util.version import version
@@ -26,6 +27,7 @@ def examine() -> list[tuple[str, str]]:
         ("python", f"{platform.python_version()} on {platform.system()} {platform.machine()}"),
         ("torch", f"{torch.__version__}; threads: {torch.get_num_threads()} on {os.cpu_count()} cores"),
         ("CUDA", torch.cuda.get_device_name() if torch.cuda.is_available() else "no device: the CPU is used"),
+        ("bf16", precision.advice(torch.device("cuda" if torch.cuda.is_available() else "cpu"))),
         ("OCR engine", _ocr_engine("rapid")),
         ("second OCR engine", _ocr_engine("hyperlpr")),
         *_pretrained(),

@@ -53,10 +53,13 @@ AsJson = Annotated[bool, typer.Option("--json", help="Print JSON instead of a ta
 Names = Annotated[str, typer.Option("--methods", help="Names or groups (see `methods`), separated by commas.")]
 
 
-def select_methods(names: str, plugins: list[Path] | None) -> tuple[list[Registration], list[str]]:
+def select_methods(
+    names: str, plugins: list[Path] | None, without: Iterable[str] = ()
+) -> tuple[list[Registration], list[str]]:
     """Registrations of a comma-separated list of names and groups; and what is unavailable of it, or of ``plugins``.
 
-    Raises UserError for a name that nothing has, and where nothing is left.
+    The group ``all`` comes ``without`` these methods. Raises UserError for a name that nothing has, and where nothing
+    is left.
     """
     import methods
 
@@ -64,7 +67,8 @@ def select_methods(names: str, plugins: list[Path] | None) -> tuple[list[Registr
     entries: dict[str, Registration] = {}
     for token in filter(None, (t.strip() for t in names.split(","))):
         if token in methods.groups():
-            entries.update({name: methods.get(name) for name in methods.names(token)})
+            left_out = set(without) if token == "all" else set()
+            entries.update({name: methods.get(name) for name in methods.names(token) if name not in left_out})
             lost.update(methods.unavailable() if token in ("all", "everything") else {})
         elif token in methods.unavailable():
             lost[token] = methods.unavailable()[token]

@@ -26,10 +26,10 @@ if TYPE_CHECKING:
     from methods import Registration
 
 # Weights that would have to be downloaded do not change how long a step takes.
-_RANDOM = {
-    "pecl": "pecl.embedder_init=random",
-    **{family: f"{family}.perceptual=random" for family in ("esrgan", "srgan", "real-esrgan")},
-}
+_RANDOM = (
+    "pecl.embedder_init=random", "esrgan.perceptual=random", "srgan.perceptual=random", "real-esrgan.perceptual=random",
+    "lpsrgan-style.perceptual=random", "lpsrgan-style.reader_features=0",
+)  # fmt: skip
 _BATCH = {"cpu": 16, "cuda": 128}
 
 
@@ -97,6 +97,6 @@ def _without_downloads(entries: list[Registration]) -> list[str]:
     fixed = {f"{entry.family}.{option}" for entry in entries for option in entry.fixed}
     return [
         assignment
-        for family, assignment in _RANDOM.items()
-        if family in families and assignment.partition("=")[0] not in fixed
+        for assignment in _RANDOM
+        if assignment.partition(".")[0] in families and assignment.partition("=")[0] not in fixed
     ]

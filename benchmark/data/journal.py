@@ -26,24 +26,31 @@ _LONGEST_REASON = 1000
 
 @dataclass(frozen=True)
 class Decoded:
-    """A plate of a pack in the making: the box cut, SHA-256 of its pixels and coarse hash, both hexadecimal."""
+    """A plate of a pack in the making: the box cut, SHA-256 of its pixels and coarse hash, both hexadecimal; and
+    whether those of an LR picture follow its pixels."""
 
     box: Box
     sha256: str
     hash: str
+    paired: bool = False
 
     @property
     def bytes(self) -> int:
         """Size of its pixels in bytes."""
         left, top, right, bottom = self.box
-        return (right - left) * (bottom - top) * 3
+        hr = (right - left) * (bottom - top) * 3
+        return hr + hr // MULTIPLE**2 if self.paired else hr
 
 
 def write_entry(journal: TextIO, plates: Sequence[Decoded | str]) -> None:
     """Append a chunk: plates, or reasons."""
-    entry = [plate if isinstance(plate, str) else [*plate.box, plate.sha256, plate.hash] for plate in plates]
+    entry = [plate if isinstance(plate, str) else _entry(plate) for plate in plates]
     journal.write(json.dumps(entry) + "\n")
     journal.flush()
+
+
+def _entry(plate: Decoded) -> list[Any]:
+    return [*plate.box, plate.sha256, plate.hash, *([True] if plate.paired else [])]
 
 
 def read_journal(path: Path, pixel_path: Path, pictures: int) -> tuple[list[Decoded | str], int]:
@@ -79,7 +86,9 @@ def _parse_plate(item: Any) -> Decoded | str:
         if not item.isprintable() or len(item) > _LONGEST_REASON:
             raise ValueError("no reason looks like this")
         return item
-    left, top, right, bottom, sha256, coarse = item
+    left, top, right, bottom, sha256, coarse, *paired = item
+    if paired not in ([], [True]):
+        raise ValueError("a pair is said by true")
     if any(type(edge) is not int or edge < 0 for edge in (left, top, right, bottom)):
         raise ValueError("a box is four whole numbers")
     for side in (right - left, bottom - top):
@@ -87,7 +96,7 @@ def _parse_plate(item: Any) -> Decoded | str:
             raise ValueError("no plate has this size")
     if (right - left) * (bottom - top) > MAX_PIXELS or len(bytes.fromhex(coarse)) != BITS // 8:
         raise ValueError("no plate is this large, or has such a hash")
-    return Decoded((left, top, right, bottom), str(sha256), coarse)
+    return Decoded((left, top, right, bottom), str(sha256), coarse, bool(paired))
 
 
 def _is_in(pixels: BinaryIO, plate: Decoded | str) -> bool:

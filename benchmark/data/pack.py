@@ -28,7 +28,7 @@ from benchmark.data.duplicates import BITS, coarse_hashes, thumbnail
 from benchmark.data.folders import LINK, left_out, remarks
 from benchmark.data.journal import Decoded, read_journal, write_entry
 from benchmark.data.leaks import find_leaks
-from benchmark.data.pictures import cut, in_chunks, load_crop, scan
+from benchmark.data.pictures import cut_pair, in_chunks, load_crop, scan
 from benchmark.data.plates import PACK_VERSION, SCHEMA, BadPack, Plate, Plates, fingerprint, open_pack
 from benchmark.data.source import Box, Corner, Source
 from benchmark.data.splits import Counts, Protocol, Split, assign
@@ -72,6 +72,7 @@ def prepare(
     sources, odd = scan(folder, follow_links)
     for remark in remarks(odd):
         say(remark)
+    sources = pairs_or_none(sources, odd)
     chosen = split_sources(sources, protocol, counts, seed)
     odd += against_given(sources, chosen)
     return _opened(folder, cache, sources, odd, chosen, protocol, workers, say)
@@ -94,8 +95,17 @@ def prepare_test(
     sources, odd = scan(folder, follow_links)
     for remark in remarks(odd):
         say(remark)
-    tested = test_sources(sources, limit)
+    tested = test_sources(pairs_or_none(sources, odd), limit)
     return _opened(folder, cache, tested, odd, dict.fromkeys(range(len(tested)), "test"), "paper", workers, say)
+
+
+def pairs_or_none(sources: list[Source], odd: list[tuple[str, str]]) -> list[Source]:
+    """The pairs of a list that has some, else all its plates; those without an LR picture are added to ``odd``."""
+    pairs = [source for source in sources if source.listed and source.listed.lr]
+    if pairs and len(pairs) < len(sources):
+        lone = [source for source in sources if not (source.listed and source.listed.lr)]
+        odd += [(source.label, "it has no LR picture, and others have one") for source in lone]
+    return pairs or sources
 
 
 def test_sources(sources: list[Source], limit: int | None) -> list[Source]:
@@ -214,9 +224,11 @@ def _make(
     reasons = [reason for _, reason in [*odd, *skipped]]
     misfits = sum(map(is_contradiction, reasons))
     why = f"can be read ({misfits} of {len(jobs)} names have annotations that do not fit)" if misfits else "can be read"
+    first = next((f"{path}: {reason}" for path, reason in skipped if jobs[0][0].listed), "")
+    why += f" ({first})" if first and not misfits else ""
     _check_splits(table, wanted, f"{why}; the reasons are in {target / 'skipped.csv'}")
     files = sum(left_out(reason) is None or reason == LINK for reason in reasons)
-    _finish(target, table, hashes, protocol, files, misfits)
+    _finish(target, table, hashes, protocol, files, misfits, any(s.listed and s.listed.lr for s, _ in jobs))
     journal_path.unlink()
     misfits = sum(is_contradiction(reason) for _, reason in skipped)
     for count, what in (
@@ -229,15 +241,15 @@ def _make(
 
 def _decode(folder: Path, sources: Sequence[Source]) -> list[tuple[Decoded | str, bytes]]:
     """The plates of some pictures with their pixels, or the reasons why there are none."""
-    crops: list[tuple[Box, bytes] | str] = []
+    crops: list[tuple[Box, bytes, bytes] | str] = []
     thumbnails: list[np.ndarray] = []
     for source in sources:
         try:
-            image, box = cut(folder, source)
+            image, box, lr = cut_pair(folder, source)
         except ValueError as error:
             crops.append(str(error))
         else:
-            crops.append((box, image.tobytes()))
+            crops.append((box, image.tobytes(), b"" if lr is None else lr.tobytes()))
             thumbnails.append(thumbnail(image))
     hashes = iter(np.packbits(coarse_hashes(np.stack(thumbnails)), axis=1).tolist() if thumbnails else [])
     plates: list[tuple[Decoded | str, bytes]] = []
@@ -245,8 +257,10 @@ def _decode(folder: Path, sources: Sequence[Source]) -> list[tuple[Decoded | str
         if isinstance(crop, str):
             plates.append((crop, b""))
         else:
-            box, pixels = crop
-            plates.append((Decoded(box, hashlib.sha256(pixels).hexdigest(), bytes(next(hashes)).hex()), pixels))
+            box, hr, lr_pixels = crop
+            pixels = hr + lr_pixels
+            digest, coarse = hashlib.sha256(pixels).hexdigest(), bytes(next(hashes)).hex()
+            plates.append((Decoded(box, digest, coarse, bool(lr_pixels)), pixels))
     return plates
 
 
@@ -293,7 +307,13 @@ def is_small(source: Source) -> bool:
 
 
 def _finish(
-    target: Path, table: pd.DataFrame, hashes: np.ndarray, protocol: Protocol, skipped: int, misfits: int
+    target: Path,
+    table: pd.DataFrame,
+    hashes: np.ndarray,
+    protocol: Protocol,
+    skipped: int,
+    misfits: int,
+    paired: bool,
 ) -> None:
     """Find the leaks and write everything but the pixels; ``pack.json`` last."""
     wanted = set(table["split"])
@@ -316,6 +336,7 @@ def _finish(
         "skipped": skipped,
         "misfits": misfits,
         "leaks": leaks,
+        **({"paired": True} if paired else {}),
     }
     write_text(target / "pack.json", json.dumps(info, indent=1))  # last: its presence says that the pack is whole
 

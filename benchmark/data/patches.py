@@ -14,8 +14,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from benchmark.data.degradation import degrade_levels
-from benchmark.data.plates import Plates
+from benchmark.data.degradation import SCALE, degrade_levels
+from benchmark.data.plates import Plates, plate_bytes
 from benchmark.util.terminal import say as say_plainly
 from methods import Batch
 
@@ -61,9 +61,9 @@ class PatchSampler:
         self._together = together or (1 if device.type == "cpu" else max(1, TOGETHER // batch_size))
         self._block = -1  # number of the block of iterations whose batches are there
         self._batches: list[Batch] = []
+        self._paired = plates.paired
         start = int(table["offset"].min())
-        sizes = table["height"] * table["width"] * 3
-        end = int((table["offset"] + sizes).max())
+        end = int((table["offset"] + plate_bytes(table, plates.paired)).max())
         self._pixels = torch.from_numpy(plates.pixels[start:end])
         self._offset = table["offset"].to_numpy(np.int64) - start
         self._height = table["height"].to_numpy(np.int64)
@@ -94,20 +94,30 @@ class PatchSampler:
 
     def windows(self, iteration: int) -> np.ndarray:
         """Byte offset of each window's first pixel, and the bytes from one of its rows to the next: int64 2×N."""
+        return self._windows(iteration)
+
+    def _windows(self, iteration: int, lr: bool = False) -> np.ndarray:
+        """The same, or of the windows of given LR pictures that belong to them."""
         # A counter-based generator: iteration i costs the same whether or not i − 1 was drawn.
         random = np.random.Generator(np.random.Philox(key=[self.seed, iteration])).random((3, self.batch_size))
         plate = (random[0] * len(self._offset)).astype(np.int64)
         height, width = self._height[plate], self._width[plate]
-        y = (random[1] * (height - PATCH + 1)).astype(np.int64)
-        x = (random[2] * (width - PATCH + 1)).astype(np.int64)
-        return np.stack([self._offset[plate] + (y * width + x) * 3, width * 3])
+        unit = SCALE if self._paired else 1  # where pixels of both pictures meet
+        y = (random[1] * ((height - PATCH) // unit + 1)).astype(np.int64)
+        x = (random[2] * ((width - PATCH) // unit + 1)).astype(np.int64)
+        offset = self._offset[plate]
+        if lr:  # behind the pixels of the HR picture
+            return np.stack([offset + (height * width + y * (width // SCALE) + x) * 3, width // SCALE * 3])
+        return np.stack([offset + (unit * y * width + unit * x) * 3, width * 3])
 
     def batch(self, iteration: int) -> Batch:
         """The batch of this iteration (counting from 1), float32 in [0, 1]. Ask for each once: it may be changed."""
         block, place = divmod(iteration - 1, self._together)
         if self._together == 1 or block != self._block:
-            hr = self.patches(block * self._together + 1, self._together).float()
-            lr = degrade_levels(hr).float()
+            first = block * self._together + 1
+            hr = self.patches(first, self._together).float()
+            lr = self.lr_patches(first, self._together) if self._paired else degrade_levels(hr)
+            lr = lr.float()
             pairs = zip(lr.div_(255.0).split(self.batch_size), hr.div_(255.0).split(self.batch_size))
             self._batches, self._block = [Batch(*pair) for pair in pairs], block
         return self._batches[place]
@@ -115,21 +125,33 @@ class PatchSampler:
     def patches(self, iteration: int, count: int = 1) -> Tensor:
         """The HR patches of this iteration, or of ``count`` from it on: uint8 N×3×64×64."""
         windows = np.concatenate([self.windows(i) for i in range(iteration, iteration + count)], axis=1)
-        return self._copied(*windows) if self._pixels.device.type == "cpu" else self._gathered(*windows)
+        return self._cut(windows, PATCH)
 
-    def _copied(self, first: np.ndarray, stride: np.ndarray) -> Tensor:
+    def lr_patches(self, iteration: int, count: int = 1) -> Tensor:
+        """The LR patches of :meth:`patches`: uint8 N×3×8×8, as they were taken or made of these."""
+        if not self._paired:
+            return degrade_levels(self.patches(iteration, count).float()).to(torch.uint8)
+        windows = np.concatenate([self._windows(i, lr=True) for i in range(iteration, iteration + count)], axis=1)
+        return self._cut(windows, PATCH // SCALE)
+
+    def _cut(self, windows: np.ndarray, side: int) -> Tensor:
+        first, stride = windows
+        cut = self._copied if self._pixels.device.type == "cpu" else self._gathered
+        return cut(first, stride, side)
+
+    def _copied(self, first: np.ndarray, stride: np.ndarray, side: int = PATCH) -> Tensor:
         """Windows of plates in host memory, one after another: far less work there than a gather."""
         pixels = self._pixels.numpy()
-        patches = np.empty((len(first), PATCH, PATCH, 3), np.uint8)
+        patches = np.empty((len(first), side, side, 3), np.uint8)
         for patch, start, row in zip(patches, first.tolist(), stride.tolist()):
             patch[:] = np.ndarray(patch.shape, np.uint8, pixels, start, (row, 3, 1))
         planes = torch.from_numpy(patches).permute(0, 3, 1, 2).contiguous()
         return _sent(planes, self.device)
 
-    def _gathered(self, first: np.ndarray, stride: np.ndarray) -> Tensor:
+    def _gathered(self, first: np.ndarray, stride: np.ndarray, side: int = PATCH) -> Tensor:
         """Windows of plates on the device."""
         start, row = _sent(torch.from_numpy(np.stack([first, stride])), self.device)[:, :, None]
-        index = (start + row * self._rows)[:, None, :, None] + self._inner
+        index = (start + row * self._rows[:side])[:, None, :, None] + self._inner[..., :side]
         return self._pixels[index]
 
 

@@ -23,7 +23,7 @@ import numpy as np
 from PIL import Image, UnidentifiedImageError
 
 from benchmark.data.annotation import name_fault, picture_fault
-from benchmark.data.ccpd import crop_box, parse_name
+from benchmark.data.ccpd import MULTIPLE, crop_box, parse_name
 from benchmark.data.folders import NOTE, Reasons, walk
 from benchmark.data.manifest import NAME, STRAY, read_manifest
 from benchmark.data.picture_files import TOO_DEEP, UPSCALED, damage, is_deep, is_upscaled
@@ -93,8 +93,8 @@ def _named(base: str, root: str | None, follow_links: bool) -> tuple[list[Source
 def _unlisted(base: str, follow_links: bool, sources: list[Source]) -> Reasons:
     """How many pictures of the folder its list does not name, as a note."""
     named = {path for s in sources if s.listed for path in (s.path, s.listed.lr)}
-    found = [prefix + file for prefix, files in walk(base, follow_links, []) for file in filter(is_picture, files)]
-    others = [path for path in found if path not in named]
+    pictures = [prefix + file for prefix, files in walk(base, follow_links, []) for file in filter(is_picture, files)]
+    others = [path for path in pictures if path not in named]
     return (
         [(NAME, f"{NOTE}{len(others):,} pictures of the folder are not in it, {others[0]} the first")] if others else []
     )
@@ -177,6 +177,21 @@ def cut(folder: Path, source: Source) -> tuple[Image.Image, Box]:
         return box
 
     return open_part(folder, source.path, box_of)
+
+
+def cut_pair(folder: Path, source: Source) -> tuple[Image.Image, Box, Image.Image | None]:
+    """As :func:`cut`, with the LR picture of a pair behind it. Raises ValueError for a pair of other than ×8."""
+    lr = source.listed.lr if source.listed else ""
+    if not lr:
+        return *cut(folder, source), None
+    small, (_, _, width, height) = open_part(folder, lr, lambda width, height: (0, 0, width, height))
+
+    def box_of(hr_width: int, hr_height: int) -> Box:
+        if (hr_width, hr_height) != (MULTIPLE * width, MULTIPLE * height):
+            raise ValueError(f"the pair is not ×{MULTIPLE}: LR of {width}×{height} px, HR of {hr_width}×{hr_height} px")
+        return crop_box((0, 0, hr_width, hr_height), hr_width, hr_height)
+
+    return *open_part(folder, source.path, box_of), small
 
 
 def open_part(folder: Path, path: str, box_of: Callable[[int, int], Box]) -> tuple[Image.Image, Box]:

@@ -2,7 +2,8 @@
 
 A pack is a folder::
 
-    plates.u8        the pixels of all plates, one after another, H×W×3 uint8 each
+    plates.u8        the pixels of all plates, one after another, H×W×3 uint8 each (in a pack of pairs each followed by
+                     those of its LR picture, H/8×W/8×3)
     plates.parquet   one row a plate, see SCHEMA
     skipped.csv      files that could not be used, with the reason
     dropped.csv      plates left out of their split because another split has a near-duplicate
@@ -64,7 +65,10 @@ class BadPack(Exception):
 
 @dataclass(frozen=True)
 class Plate:
-    """One HR plate: ``hr`` H×W×3 uint8, ``vertices`` 4×2 float32 (x, y) relative to it, ``seen`` as in the table."""
+    """One HR plate: ``hr`` H×W×3 uint8, ``vertices`` 4×2 float32 (x, y) relative to it, ``seen`` as in the table.
+
+    ``lr``: the LR picture H/8×W/8×3 that was taken with it; None where it is made of it.
+    """
 
     index: int
     name: str
@@ -72,6 +76,7 @@ class Plate:
     hr: np.ndarray
     vertices: np.ndarray
     seen: bool = False
+    lr: np.ndarray | None = None
 
 
 class Plates:
@@ -98,19 +103,30 @@ class Plates:
 
     def __getitem__(self, index: int) -> Plate:
         row = self.table.iloc[index]
-        size = int(row["height"]) * int(row["width"]) * 3
-        pixels = self._pixels[int(row["offset"]) : int(row["offset"]) + size]
+        height, width, offset = int(row["height"]), int(row["width"]), int(row["offset"])
+        lr = None
+        if self.paired:
+            lr = self._picture(offset + height * width * 3, height // MULTIPLE, width // MULTIPLE)
         return Plate(
             index=index,
             name=row["name"],
             text=row["text"],
-            hr=np.asarray(pixels).reshape(int(row["height"]), int(row["width"]), 3),
+            hr=self._picture(offset, height, width),
+            lr=lr,
             vertices=np.asarray(row["vertices"], dtype=np.float32).reshape(4, 2),
             seen=bool(row["seen"]),
         )
 
     def __iter__(self) -> Iterator[Plate]:
         return (self[i] for i in range(len(self)))
+
+    def _picture(self, offset: int, height: int, width: int) -> np.ndarray:
+        return np.asarray(self._pixels[offset : offset + height * width * 3]).reshape(height, width, 3)
+
+    @property
+    def paired(self) -> bool:
+        """Whether LR pictures were taken with the HR ones, and are not made of them."""
+        return self.info.get("paired") is True
 
     @property
     def fingerprint(self) -> str:
@@ -129,7 +145,7 @@ class Plates:
     def damaged(self) -> list[str]:
         """Names of the plates whose pixels are no longer those that were packed (reads all of them)."""
         digests = self.table["sha256"]
-        return [plate.name for plate in self if hashlib.sha256(plate.hr.data).hexdigest() != digests[plate.index]]
+        return [plate.name for plate in self if pixel_digest(plate.hr, plate.lr) != digests[plate.index]]
 
     def verify_fingerprint(self) -> bool:
         """Whether the whole pack still is what its fingerprint says (reads all pixels; also from a split)."""
@@ -138,6 +154,14 @@ class Plates:
         except BadPack:
             return False
         return whole.fingerprint == self.fingerprint and not whole.damaged()
+
+
+def pixel_digest(hr: np.ndarray, lr: np.ndarray | None = None) -> str:
+    """SHA-256 of a plate's pixels, as they lie in a pack."""
+    digest = hashlib.sha256(np.ascontiguousarray(hr).data)
+    if lr is not None:
+        digest.update(np.ascontiguousarray(lr).data)
+    return digest.hexdigest()
 
 
 def fingerprint(table: pd.DataFrame) -> str:
@@ -213,7 +237,7 @@ def _check_table(table: pd.DataFrame, info: dict[str, Any]) -> None:
         values = table[side].to_numpy()
         fits = (values >= MINIMUM_SIDE) & (values <= _LARGEST_SIDE) & (values % MULTIPLE == 0)
         _require(bool(fits.all()), f"a plate has an impossible {side}")
-    offset, sizes = table["offset"].to_numpy(), (table["height"] * table["width"] * 3).to_numpy()
+    offset, sizes = table["offset"].to_numpy(), plate_bytes(table, info.get("paired") is True).to_numpy()
     inside = (offset >= 0) & (offset <= info["bytes"] - sizes)
     _require(bool(inside.all()), "a plate lies outside the pixel file")
     _require(bool(np.isfinite(_vertices(table["vertices"])).all()), "a plate has vertices that are no numbers")
@@ -222,6 +246,12 @@ def _check_table(table: pd.DataFrame, info: dict[str, Any]) -> None:
     _require(bool(table["name"].is_unique), "a picture is in it twice")
     strays = [name for name in table["name"] if name.startswith("/") or ".." in name.split("/")]
     _require(not strays, f"a picture lies outside the data folder: {strays[:1]}")
+
+
+def plate_bytes(table: pd.DataFrame, paired: bool) -> pd.Series[int]:
+    """The bytes that each plate takes in the pixel file."""
+    hr = table["height"] * table["width"] * 3
+    return hr + hr // MULTIPLE**2 if paired else hr
 
 
 def _vertices(column: pd.Series[Any]) -> np.ndarray:

@@ -18,7 +18,6 @@ from PIL import Image
 from torch import Tensor
 
 from benchmark.data.ccpd import PROVINCES, PlateName, parse_name
-from benchmark.data.degradation import degrade
 from benchmark.data.patches import PatchSampler
 from benchmark.data.plates import Plates
 
@@ -151,7 +150,8 @@ def first_patches(plates: Plates, batch_size: int) -> list[tuple[int, int, np.nd
     while len(pairs) < PATCHES:
         iteration += 1
         hr = sampler.patches(iteration)[: PATCHES - len(pairs)]
-        pairs += [(iteration, i, _image(big), _image(small)) for i, (big, small) in enumerate(zip(hr, degrade(hr)))]
+        lr = sampler.lr_patches(iteration)
+        pairs += [(iteration, i, _image(big), _image(small)) for i, (big, small) in enumerate(zip(hr, lr))]
     return pairs
 
 

@@ -18,7 +18,7 @@ from benchmark.data.duplicates import BITS, METHOD, Pairs, coarse_hashes, near_d
 from benchmark.data.folders import left_out
 from benchmark.data.name_lists import find_lists, read_lists
 from benchmark.data.pack import against_given, is_small, split_sources
-from benchmark.data.pictures import cut, in_chunks, load_crop, scan
+from benchmark.data.pictures import cut_pair, in_chunks, load_crop, scan
 from benchmark.data.plates import BadPack, open_pack
 from benchmark.data.source import Source
 from benchmark.data.splits import Counts, Protocol, Split, number_leaks
@@ -118,7 +118,7 @@ def _look(folder: Path, sources: list[Source]) -> tuple[np.ndarray, dict[str, st
         thumbnails: list[np.ndarray | str] = []
         for source in chunk:
             try:
-                thumbnails.append(thumbnail(cut(folder, source)[0]))
+                thumbnails.append(thumbnail(cut_pair(folder, source)[0]))
             except ValueError as error:
                 thumbnails.append(str(error))
         return thumbnails

@@ -55,6 +55,17 @@ def provenance(device: torch.device) -> dict[str, Any]:
     }
 
 
+def set_option(words: list[str], option: str, value: str) -> list[str]:
+    """The command with ``option value`` right behind ``run`` and nowhere else."""
+    kept, skip = [], False
+    for word in words:
+        if skip or word == option:
+            skip = not skip
+        elif not word.startswith(option + "="):
+            kept.append(word)
+    return [*kept[:4], option, value, *kept[4:]]
+
+
 def command(words: list[str]) -> str:
     """A command line as a shell takes it. The user's home directory is ``~``, which every option of a path takes,
     wherever in a word it stands."""

@@ -164,6 +164,13 @@ class DataFacts(Part):
     """Of those, pictures that their name's annotation does not fit."""
     leaks: Leaks = Leaks()
     """How far the splits know each other."""
+    lr: Text = ""
+    """given: LR pictures were taken with the HR ones, and nothing was degraded; lacking: they were made of them."""
+
+    @property
+    def leaks_counted(self) -> bool:
+        """Whether ``leaks`` was counted: older results do not have it."""
+        return "leaks" in self.model_fields_set
 
 
 class TestData(DataFacts):

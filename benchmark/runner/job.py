@@ -90,12 +90,12 @@ def rescore(context: RunContext, entry: Registration, identity: str, stored: Res
     clocks = stored.record.clocks
     trained = {name: seconds for name, seconds in clocks.items() if name not in ("scoring", "total")}
     earlier = clocks.get("total", sum(clocks.values())) - clocks.get("scoring", 0.0)
-    info = stored.info | {
+    info = stored.record.as_dict() | {
         "schema": SCHEMA,
         "identity": identity,
         "options": asdict(method.options),
         "versions": current_versions(entry.name),
-        "source": {**stored.info["source"], "scoring": scoring_source()},
+        "source": stored.record.trained_source | {"scoring": scoring_source()},
         "config": context.config.model_dump(mode="json"),
         "judge": context.ocr_facts[0],
         "second_judge": context.ocr_facts[1],
@@ -189,9 +189,10 @@ def _abstention(context: RunContext, images: list[np.ndarray]) -> dict[str, Any]
         if engine is not None:
             legible = [i for i, plate in enumerate(plates) if can_write(engine, plate.text)]
             readings = engine.read([rectified[i] for i in legible]) if legible else []
-            found = xlpsr.best_threshold(readings, [plates[i].text for i in legible])
-            if found is not None or not plates:
-                thresholds[name] = {"threshold": xlpsr.BREAK_EVEN if found is None else found, "plates": len(legible)}
+            threshold = xlpsr.best_threshold(readings, [plates[i].text for i in legible])
+            if threshold is not None or not plates:
+                threshold = xlpsr.BREAK_EVEN if threshold is None else threshold
+                thresholds[name] = {"threshold": threshold, "plates": len(legible)}
     return thresholds
 
 
@@ -309,6 +310,7 @@ def common_facts(context: RunContext) -> dict[str, Any]:
             "skipped": info["skipped"],
             "misfits": info.get("misfits", 0),  # packs made before annotations were checked do not say
             **({"leaks": info["leaks"]} if "leaks" in info else {}),
+            **({"lr": "given"} if context.plates.paired else {}),
         },
         "judge": context.ocr_facts[0],
         "second_judge": context.ocr_facts[1],
@@ -328,7 +330,7 @@ def save_samples(folder: Path, images: list[np.ndarray], plates: Plates, count: 
         count = min(count, len(plates))
         for index in (int((i + 0.5) * len(plates) / count) for i in range(count)):
             plate, sr = plates[index], images[index]
-            blocks = upscaling.low_resolution(plate.hr).repeat(SCALE, axis=0).repeat(SCALE, axis=1)
+            blocks = upscaling.lr_of(plate).repeat(SCALE, axis=0).repeat(SCALE, axis=1)
             Image.fromarray(np.concatenate([blocks, sr, plate.hr], axis=1)).save(partial / f"{plate.index:04}.png")
         if folder.exists():
             shutil.rmtree(folder)  # scored again: the plates shown may be others now

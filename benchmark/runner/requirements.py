@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import importlib.util
+
 import torch
 
 from benchmark.runner import warm_start
 from benchmark.runner.context import make_ocr_engines
 from benchmark.runner.executors.order import WorkOrder
-from benchmark.util.errors import UserError
+from benchmark.util.errors import UserError, few
 from methods import Registration
 from methods.blocks.pretrained import MissingWeights, imagenet_weights
 
@@ -29,8 +31,18 @@ def check(order: WorkOrder, here: bool = True) -> None:
     for engine in make_ocr_engines(order.config):
         if engine is not None:
             engine.describe()
+    if here:
+        _check_packages(entries)
     _check_weights(order, entries)
     _check_warm_start(order, entries)
+
+
+def _check_packages(entries: list[Registration]) -> None:
+    """Raise UserError for a method that trains with a package that is not installed."""
+    for entry in entries:
+        for package, extra in entry.method.packages.items():
+            if importlib.util.find_spec(package) is None:
+                raise UserError(f"{entry.name} needs {package}: pip install 'plate-sr-benchmark[{extra}]'")
 
 
 def _check_device(order: WorkOrder) -> None:
@@ -67,7 +79,7 @@ def _check_weights(order: WorkOrder, entries: list[Registration]) -> None:
                 models.get_model_weights(network)["IMAGENET1K_V1"], " ".join(dict.fromkeys(alternatives.values()))
             )
         except MissingWeights as error:
-            missing.append(f"{_few(list(alternatives))}: {error}")
+            missing.append(f"{few(list(alternatives))}: {error}")
     if missing:
         raise UserError("; ".join(dict.fromkeys(missing)))
 
@@ -86,8 +98,4 @@ def _check_warm_start(order: WorkOrder, entries: list[Registration]) -> None:
         reason = next(iter(refused.values()))
         rest = [entry.name for entry in order.entries if entry.name not in refused]
         way_on = f"; take the others with --methods {','.join(rest)}" if rest else ""
-        raise UserError(f"no warm start of {_few(list(refused))}: {reason}{way_on}")
-
-
-def _few(names: list[str]) -> str:
-    return ", ".join(names[:3]) + (f" and {len(names) - 3} more" if len(names) > 3 else "")
+        raise UserError(f"no warm start of {few(list(refused))}: {reason}{way_on}")

@@ -64,7 +64,12 @@ class PlateBatches:
     def _batch(self, plates: PlateSequence, indices: list[int]) -> PlateBatch:
         pixels = np.stack([plates[index].hr for index in indices])
         hr = torch.from_numpy(pixels).to(self.device).permute(0, 3, 1, 2).contiguous()
-        return PlateBatch(indices, degrade(hr), hr)
+        given = [plates[index].lr for index in indices]
+        pictures = [lr for lr in given if lr is not None]
+        if not pictures:
+            return PlateBatch(indices, degrade(hr), hr)
+        lr = torch.from_numpy(np.stack(pictures)).to(self.device).permute(0, 3, 1, 2).contiguous()
+        return PlateBatch(indices, lr, hr)
 
     def upscaled(self, upscale: Upscale) -> Iterator[tuple[PlateBatch, Tensor]]:
         """Every batch with its upscaled plates, uint8 N×3×8h×8w.
@@ -130,8 +135,13 @@ def in_patches(upscale: Upscale) -> Upscale:
     return upscaled
 
 
+def lr_of(plate: Plate) -> np.ndarray:
+    """The LR picture of a plate, uint8 h×w×3: the one taken with it, or made of it."""
+    return low_resolution(plate.hr) if plate.lr is None else plate.lr
+
+
 def low_resolution(hr: np.ndarray) -> np.ndarray:
-    """The LR picture of one HR plate: uint8 H×W×3 → uint8 H/8×W/8×3."""
+    """The LR picture made of one HR plate: uint8 H×W×3 → uint8 H/8×W/8×3."""
     planes = torch.tensor(hr).permute(2, 0, 1).unsqueeze(0)
     return degrade(planes)[0].permute(1, 2, 0).contiguous().numpy()
 

@@ -130,3 +130,8 @@ def first_line(error: BaseException) -> str:
     text = lines[0] if lines else type(error).__name__
     text = cell(text)
     return text if len(text) <= _LONGEST_LINE else text[: _LONGEST_LINE - 1] + "…"
+
+
+def few(names: list[str]) -> str:
+    """Some names of a list that may be long."""
+    return ", ".join(names[:3]) + (f" and {len(names) - 3} more" if len(names) > 3 else "")

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import shlex
 from collections.abc import Iterable
+from functools import cache
 from pathlib import Path
 
 from benchmark import config
+from benchmark.results.provenance import set_option
 from benchmark.results.store import Run
 from benchmark.util.files import without_home
 from paper_figures.common.results import Results, Row
@@ -17,20 +19,18 @@ SEEDS = 3
 
 def run_command(results: Results, wanted: Iterable[str], options: dict[str, str] | None = None) -> str:
     """The recorded command of these results with ``--methods`` replaced by ``wanted`` and ``options`` set."""
-    provenance = results.reference.get("provenance")
-    recorded = provenance.get("command") if isinstance(provenance, dict) else None
     start = ["python", "-m", "benchmark", "run"]
     try:
-        words = shlex.split(str(recorded))
+        words = shlex.split(results.reference.provenance.command)
     except ValueError:  # an unbalanced quote: not a command this program recorded
         words = start
     of = {row.name: row.of for row in results.rows if row.of}
     named = dict.fromkeys(of.get(name, name) for name in wanted)
-    words = _set_option(words if words[:4] == start else start, "--methods", ",".join(named))
+    words = set_option(words if words[:4] == start else start, "--methods", ",".join(named))
     if max(results.seeds) > 0:
-        words = _set_option(words, "--seeds", str(max(results.seeds) + 1))
+        words = set_option(words, "--seeds", str(max(results.seeds) + 1))
     for option, value in (options or {}).items():
-        words = _set_option(words, option, value)
+        words = set_option(words, option, value)
     return shlex.join(words)
 
 
@@ -54,17 +54,6 @@ def test_command(run: Run) -> str:
     return shlex.join(["python", "-m", "benchmark", "score", "--test-data", "FOLDER", *where])
 
 
-def _set_option(words: list[str], option: str, value: str) -> list[str]:
-    """The command with ``option value`` right behind ``run`` and nowhere else."""
-    kept, skip = [], False
-    for word in words:
-        if skip or word == option:
-            skip = not skip
-        elif not word.startswith(option + "="):
-            kept.append(word)
-    return [*kept[:4], option, value, *kept[4:]]
-
-
 def suggest_command(results: Results, rows: Iterable[Row]) -> str:
     """A command that may decide: more seeds first, then the next larger budget, then more seeds again."""
     names = [row.name for row in rows]
@@ -77,8 +66,7 @@ def suggest_command(results: Results, rows: Iterable[Row]) -> str:
 
 def larger_budget(results: Results) -> dict[str, str]:
     """Options of the smallest preset with a larger budget than this run's; empty if there is none."""
-    presets = {name: config.load(name).train for name in config.presets()}
-    sizes = {name: train.iterations * train.batch_size for name, train in presets.items()}
+    sizes = {name: train.iterations * train.batch_size for name, train in _budgets().items()}
     larger = [name for name in sorted(sizes, key=lambda name: sizes[name]) if sizes[name] > patches(results) > 0]
     if not larger:
         return {}
@@ -87,13 +75,18 @@ def larger_budget(results: Results) -> dict[str, str]:
 
 def preset(results: Results, name: str) -> dict[str, str]:
     """Options that give a run like this one the budget of a preset, even if its iterations were set by hand."""
-    own = str(results.setting("preset"))
-    by_hand = own in config.presets() and config.load(own).train.iterations != results.setting("train.iterations")
-    return {"--preset": name} | ({"--iterations": str(config.load(name).train.iterations)} if by_hand else {})
+    own = _budgets().get(results.config.preset)
+    by_hand = own is not None and own.iterations != results.config.train.iterations
+    return {"--preset": name} | ({"--iterations": str(_budgets()[name].iterations)} if by_hand else {})
+
+
+@cache
+def _budgets() -> dict[str, config.Train]:
+    """The budget of every preset."""
+    return {name: config.load(name).train for name in config.presets()}
 
 
 def patches(results: Results) -> int:
     """Patches that a training saw (iterations × batch size); 0 if nothing was trained or the size is not recorded."""
     iterations = max((row.iterations for row in results.rows if row.trained), default=0)
-    batch = results.setting("train.batch_size")
-    return iterations * batch if isinstance(batch, int) else 0
+    return iterations * results.config.train.batch_size

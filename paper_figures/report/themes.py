@@ -7,7 +7,7 @@ FIRST = ("table1", "convergence", "claims")
 
 SCORES, PICTURES, ABOUT = "Scores compared", "Pictures", "About this report"
 THEMES = {
-    SCORES: ("table1_full", "comparisons", "forest", "paper_comparison", "left_open"),
+    SCORES: ("table1_full", "comparisons", "forest", "paper_comparison", "left_open", "missing_methods"),
     "Other plates": ("cross_data", "read_table"),
     PICTURES: ("qualitative", "qualitative_ablation", "distortion_maps", "distortion_scores"),
     "Ablation of PECL": (

@@ -378,7 +378,7 @@ def test_validate_says_which_line_of_a_plugin_fails(call: Call, tmp_path: Path) 
 
 def test_doctor_answers(call: Call) -> None:
     code, out, _ = call("doctor")
-    assert code == 0 and "OCR engine" in out and "torch" in out
+    assert code == 0 and "OCR engine" in out and "torch" in out and re.search("^bf16 +a training step ", out, re.M)
     assert re.search(rf"^benchmark +{re.escape(metadata.version('plate-sr-benchmark'))}, ", out)
 
 

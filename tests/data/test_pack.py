@@ -132,7 +132,7 @@ def test_an_interrupted_pack_goes_on(
     monkeypatch.setattr(pictures, "CHUNK", 5)
     whole, _ = prepare(folder, tmp_path / "whole")
     decoded: list[str] = []
-    cut = pack.cut
+    cut = pack.cut_pair
 
     def dying(root: Path, source: pack.Source) -> tuple:
         decoded.append(source.path)
@@ -140,7 +140,7 @@ def test_an_interrupted_pack_goes_on(
             raise KeyboardInterrupt
         return cut(root, source)
 
-    monkeypatch.setattr(pack, "cut", dying)
+    monkeypatch.setattr(pack, "cut_pair", dying)
     with pytest.raises(KeyboardInterrupt):
         prepare(folder, tmp_path / "packs", workers=1)
     journal = next((tmp_path / "packs").glob("*/journal.jsonl"))
@@ -148,7 +148,7 @@ def test_an_interrupted_pack_goes_on(
         file.write('{"rows": [{"na')  # what a kill leaves of a line
     with open(journal.parent / "plates.u8", "ab") as file:
         file.write(b"half a plate")
-    monkeypatch.setattr(pack, "cut", cut)
+    monkeypatch.setattr(pack, "cut_pair", cut)
     resumed, said = prepare(folder, tmp_path / "packs")
     assert "going on" in said[0] and resumed.fingerprint == whole.fingerprint
 

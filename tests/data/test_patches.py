@@ -24,7 +24,7 @@ def noise() -> Any:
     sizes = [(64 + 8 * (i % 4), 64 + 8 * (i % 7)) for i in range(20)]
     ends = np.cumsum([21] + [h * w * 3 for h, w in sizes])
     table = pd.DataFrame({"offset": ends[:-1], "height": [h for h, _ in sizes], "width": [w for _, w in sizes]})
-    return SimpleNamespace(table=table, pixels=random.integers(0, 256, ends[-1], dtype=np.uint8))
+    return SimpleNamespace(table=table, pixels=random.integers(0, 256, ends[-1], dtype=np.uint8), paired=False)
 
 
 def test_batches_are_the_numbers_they_have_always_been() -> None:

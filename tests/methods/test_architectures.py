@@ -45,6 +45,8 @@ PARAMETERS = {
     "hat-s": 9_568_159,
     "srgan": 1_695_063,
     "real-esrgan": 16_734_915,
+    "lpsrgan-style": 2_070_723,
+    "scsr": 64_000,
 }
 
 

@@ -22,6 +22,7 @@ from methods.engine.tiles import blend_tiles
 # Options that let a method run here: no ImageNet weights, and both phases of a GAN's training.
 OFFLINE: dict[str, dict[str, Any]] = {
     **{name: {"perceptual": "random", "gan_share": 2 / 3} for name in ("esrgan", "srgan", "real-esrgan")},
+    "lpsrgan-style": {"perceptual": "random", "gan_share": 2 / 3, "reader_features": 0.0},
     "pecl": {"embedder_init": "random"},
 }
 # The cells of the ablation differ in two numbers; two of them stand for the rest.

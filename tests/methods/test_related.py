@@ -23,6 +23,7 @@ from methods.blocks.critics import UNetCritic
 from methods.blocks.losses import gradient_profile, gradient_profile_loss
 from methods.blocks.pretrained import vgg19_pyramid
 from methods.blocks.resize import upsample_bicubic, upsample_bilinear, upsample_lanczos
+from methods.blocks.sharpen import sharpen
 from methods.contract import PracticeSession, make_batch
 from methods.hat import hat_network
 from methods.rcan import rcan_network
@@ -273,6 +274,32 @@ def test_five_depths_of_vgg_are_weighed_as_published() -> None:
         x, y = layer(x.clone()), layer(y.clone())
         expected += {2: 0.1, 7: 0.1, 16: 1.0, 25: 1.0, 34: 1.0}.get(i, 0.0) * (x - y).abs().mean()
     torch.testing.assert_close((pyramid(sr) - pyramid(hr)).abs().mean(), expected)
+
+
+def test_sharpening_is_opencvs_unsharp_mask() -> None:
+    cv2 = pytest.importorskip("cv2")
+    hr = make_batch(3, (8, 12)).hr[:1]
+    blur = lambda picture: cv2.GaussianBlur(picture, (51, 51), 0, borderType=cv2.BORDER_REFLECT_101)  # noqa: E731
+    picture = hr[0].permute(1, 2, 0).numpy()
+    residual = picture - blur(picture)
+    mask = blur((np.abs(residual) * 255 > 10).astype(np.float32))
+    expected = mask * np.clip(picture + 0.5 * residual, 0, 1) + (1 - mask) * picture
+    np.testing.assert_allclose(sharpen(hr)[0].permute(1, 2, 0).numpy(), expected, atol=2e-6)
+    assert np.abs(expected - picture).max() > 0.01
+    assert sharpen(torch.rand(1, 3, 1, 8)).isfinite().all()  # a picture too small to be reflected once
+
+
+def test_real_esrgan_learns_sharpened_plates_where_asked_and_its_critic_sees_real_ones() -> None:
+    batch = make_batch(1, (2, 2))
+    sr = batch.hr.flip(-1)
+    plain, sharpened = (gan("real-esrgan", sharpened_targets=on) for on in (False, True))
+    assert plain.loss(sr, batch)["total"] == (sr - batch.hr).abs().mean()
+    assert sharpened.loss(sr, batch)["total"] == (sr - sharpen(batch.hr)).abs().mean()
+    (_, real), (_, seen) = (method.critic_loss(sr, batch.hr) for method in (plain, sharpened))
+    assert torch.equal(real, seen)
+    losses = [method.adversarial_losses(sr, batch.hr, real) for method in (plain, sharpened)]
+    assert losses[1]["pixel"] == (sr - sharpen(batch.hr)).abs().mean() != losses[0]["pixel"]
+    assert "sharpened" in sharpened.notes()[-1] and "as they are" in plain.notes()[-1]
 
 
 # -- who is missing --------------------------------------------------------------------------------

@@ -266,7 +266,7 @@ def test_a_data_folder_that_goes_away_is_one_clear_line_and_nothing_is_lost(
 ) -> None:
     folder, away = make_ccpd(), tmp_path / "away"
     monkeypatch.setattr(pictures, "CHUNK", 4)
-    cut, count = pack.cut, iter(range(1000))
+    cut, count = pack.cut_pair, iter(range(1000))
 
     def going(root: Path, source: Source) -> Any:
         if next(count) == 9:
@@ -275,7 +275,7 @@ def test_a_data_folder_that_goes_away_is_one_clear_line_and_nothing_is_lost(
                 (folder / "ccpd_base").mkdir(parents=True)
         return cut(root, source)
 
-    monkeypatch.setattr(pack, "cut", going)
+    monkeypatch.setattr(pack, "cut_pair", going)
     with pytest.raises(UserError, match="went away while it was read"):
         prepare(folder, tmp_path / "packs", workers=1)
     shutil.rmtree(folder, ignore_errors=True)

@@ -87,6 +87,16 @@ def test_plates_weights_that_nobody_has_made_are_missed_at_once(refused: Command
     assert message.count("python -m benchmark data embedder") == 1 and not offline
 
 
+def test_a_method_without_its_extra_is_one_line_before_anything_is_trained(
+    refused: Command, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from benchmark.runner import requirements
+
+    monkeypatch.setattr(requirements.importlib.util, "find_spec", lambda name: None)
+    message = refused("--methods", "scsr", "--device", "cpu", *NO_OCR)
+    assert "scsr needs sklearn: pip install 'plate-sr-benchmark[sparse]'" in message
+
+
 def test_a_runs_name_says_where_its_protocol_is_not_the_presets(tmp_path: Path) -> None:
     names = {
         ("paper", "paper"): "paper-synthetic",

@@ -51,10 +51,11 @@ OPTIONS: dict[str | None, dict[str, Any]] = {
     "esrgan": {"perceptual": "random", "gan_share": 2 / 3},  # adversarial from the second iteration on
     "pecl": {"embedder_init": "random"},
     **{name: {"perceptual": "none", "gan_share": 2 / 3} for name in ("srgan", "real-esrgan")},
+    "lpsrgan-style": {"perceptual": "none", "gan_share": 2 / 3, "reader_features": 0.0},
 }
 TABLE1 = [name for name in methods.names("table1") if not methods.get(name).method.deterministic]
 """Methods that train."""
-RELATED = [name for name in methods.names("related") if not methods.get(name).method.deterministic]
+RELATED = [name for name in methods.names("related") if issubclass(methods.get(name).method, NetworkMethod)]
 
 
 class Plugin(NetworkMethod):
@@ -100,7 +101,7 @@ def plates() -> Any:
     sizes = [(64 + 8 * (i % 2), 64 + 16 * (i % 3)) for i in range(6)]
     ends = np.cumsum([0] + [h * w * 3 for h, w in sizes])
     table = pd.DataFrame({"offset": ends[:-1], "height": [h for h, _ in sizes], "width": [w for _, w in sizes]})
-    return SimpleNamespace(table=table, pixels=np.zeros(ends[-1], np.uint8))
+    return SimpleNamespace(table=table, pixels=np.zeros(ends[-1], np.uint8), paired=False)
 
 
 class Lab:
@@ -121,7 +122,9 @@ class Lab:
     def train(self, create: Callable[[], Method], *, stop_at: int | None = None, **options: Any) -> Any:
         """The method, trained; raises Interrupted after iteration ``stop_at``."""
         config = Train(**{"iterations": ITERATIONS, "batch_size": 2, "validations": 1, **options})
-        validation = PlateBatches([SimpleNamespace(hr=np.zeros((64, w, 3), np.uint8)) for w in (64, 96, 64)], ANY_CUDA)
+        validation = PlateBatches(
+            [SimpleNamespace(hr=np.zeros((64, w, 3), np.uint8), lr=None) for w in (64, 96, 64)], ANY_CUDA
+        )
         method, session = trainer.train(
             create, config, plates(), validation, 0, self.folder, "same",
             report=self.sessions.append,
