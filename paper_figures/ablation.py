@@ -31,13 +31,13 @@ _BETTER, _WORSE = "+", text.MINUS
 
 def draw(results: Results) -> Drawing:
     """A block of tables for each grid."""
-    found = grids(results)
-    compared = {grid.term: _compare(results, grid) for grid in found}
+    ablations = grids(results)
+    compared = {grid.term: _compare(results, grid) for grid in ablations}
     return Drawing(
-        data=pd.concat([frame(grid, compared[grid.term]) for grid in found], ignore_index=True).convert_dtypes(),
-        caption=caption(results, found, [c for block in compared.values() for c in block]),
+        data=pd.concat([frame(grid, compared[grid.term]) for grid in ablations], ignore_index=True).convert_dtypes(),
+        caption=caption(results, ablations, [c for block in compared.values() for c in block]),
         conditions=conventions.conditions(results),
-        tables=[part for grid in found for part in _parts(grid, compared[grid.term], len(found) > 1)],
+        tables=[part for grid in ablations for part in _parts(grid, compared[grid.term], len(ablations) > 1)],
     )
 
 
@@ -46,7 +46,7 @@ def _compare(results: Results, grid: Grid) -> list[Comparison]:
     if grid.mse is None:
         return []
     cells = list(grid.cells.values())
-    return [one for metric in COMPARED for one in compare(results, cells, grid.mse, metric)]
+    return [comparison for metric in COMPARED for comparison in compare(results, cells, grid.mse, metric)]
 
 
 # -- tables ----------------------------------------------------------------------------------------
@@ -97,31 +97,32 @@ def _scores(grid: Grid, metric: str, drop: str = "") -> Column:
 
 def _differences(grid: Grid, compared: list[Comparison], metric: str) -> list[Column]:
     """Mean difference with its interval and a mark for its verdict, and the corrected p-value."""
-    mine = {one.row.name: one for one in compared if one.metric == metric}
-    there = [mine.get(row.name) if row else None for _, row in grid.places]
+    mine = {comparison.row.name: comparison for comparison in compared if comparison.metric == metric}
+    comparisons = [mine.get(row.name) if row else None for _, row in grid.places]
     kind = METRICS[metric]
     unit = "points" if kind.unit == "%" else kind.unit
     label = kind.label.replace(", second engine", "")
     return [
         Column(f"{label} − MSE's ({unit})", [
-            Cell(shown(one.interval, metric), marks=_mark(one)) if one else Cell() for one in there
+            Cell(shown(comparison.interval, metric), marks=_mark(comparison)) if comparison else Cell()
+            for comparison in comparisons
         ]),
-        Column("p", [Cell(probability(one.corrected)) if one else Cell() for one in there]),
+        Column("p", [Cell(probability(comparison.corrected)) if comparison else Cell() for comparison in comparisons]),
     ]  # fmt: skip
 
 
-def _mark(one: Comparison) -> str:
-    if one.verdict == UNKNOWN:
+def _mark(comparison: Comparison) -> str:
+    if comparison.verdict == UNKNOWN:
         return ""
-    if one.verdict == TIE:
+    if comparison.verdict == TIE:
         return "="
-    return _BETTER if one.interval.above() else _WORSE
+    return _BETTER if comparison.interval.above() else _WORSE
 
 
 # -- caption and CSV -------------------------------------------------------------------------------
 
 
-def caption(results: Results, found: list[Grid], compared: list[Comparison]) -> list[str]:
+def caption(results: Results, ablations: list[Grid], compared: list[Comparison]) -> list[str]:
     """What is compared with what, what was resampled and tested, the confound, and the conditions."""
     pooled = ", those of all seeds pooled" if len(results.seeds) > 1 else ""
     sentences = [
@@ -129,11 +130,11 @@ def caption(results: Results, found: list[Grid], compared: list[Comparison]) -> 
         "four dimensions d of the embedding. Bold is best and underlined second; numbers equal as shown share the "
         "mark.",
         *_statistics(compared),
-        *remarks(found),
+        *remarks(ablations),
         "± is the standard deviation over plates" + pooled + ".",
         *conventions.marks(results),
     ]
-    rows = {row.name: row for grid in found for row in grid.rows}.values()
+    rows = {row.name: row for grid in ablations for row in grid.rows}.values()
     return [*sentences, *conventions.left_out(list(rows), _metrics())]
 
 
@@ -142,21 +143,21 @@ def _metrics() -> list[str]:
 
 
 def _statistics(compared: list[Comparison]) -> list[str]:
-    known = [one for one in compared if one.interval.bounded]
-    if not known:
+    bounded = [comparison for comparison in compared if comparison.interval.bounded]
+    if not bounded:
         return ["No difference to MSE alone has an interval: MSE alone, or a second plate text, is missing."]
-    tests = dict.fromkeys(one.test.name for one in known)
+    tests = dict.fromkeys(comparison.test.name for comparison in bounded)
     return [
         "Differences are to MSE alone on the same plates: the mean, its interval, and p after Holm's correction over "
         f"the cells of one table ({' and '.join(tests)} on plate texts; p speaks of plates, not of seeds). + and − "
         "mark a difference where interval and test agree at 5 %, = a tie.",
-        statistics.resampled(max(known, key=lambda one: (one.interval.seeds, one.interval.plates)).interval),
+        statistics.resampled(max((c.interval for c in bounded), key=lambda each: (each.seeds, each.plates))),
     ]
 
 
 def frame(grid: Grid, compared: list[Comparison]) -> pd.DataFrame:
     """All numbers of one grid, unrounded, in the unit of the stored scores; a row that is missing has a line."""
-    mine = {(one.row.name, one.metric): one for one in compared}
+    mine = {(comparison.row.name, comparison.metric): comparison for comparison in compared}
     lines = []
     for place, row in grid.places:
         line: dict[str, Any] = {"term": grid.term, "loss": place, "method": row.name if row else None}
@@ -164,7 +165,7 @@ def frame(grid: Grid, compared: list[Comparison]) -> pd.DataFrame:
             line |= {key: row.options.get(key) for key in ("distance", "dimension") if row is not grid.mse}
             line |= {"seeds": " ".join(map(str, row.seeds)), "parameters": row.parameters}
             line |= {"best_iteration": row.best_iteration, "stale": row.stale, "differs": "; ".join(row.differs)}
-            line |= _numbers(row, {m: one for m in COMPARED if (one := mine.get((row.name, m))) is not None})
+            line |= _numbers(row, {m: mine[row.name, m] for m in COMPARED if (row.name, m) in mine})
         lines.append(line)
     return pd.DataFrame(lines)
 
@@ -176,8 +177,9 @@ def _numbers(row: Row, compared: dict[str, Comparison]) -> dict[str, Any]:
             summary = row.scores[metric]
             numbers |= {f"{metric}_{k}": getattr(summary, k) for k in ("median", "sd", "mean", "n", "lacking")}
         if metric in compared:
-            one = compared[metric]
-            values = {"": one.interval.value, "_low": one.interval.low, "_high": one.interval.high, "_p": one.test.p}
+            comparison = compared[metric]
+            interval = comparison.interval
+            values = {"": interval.value, "_low": interval.low, "_high": interval.high, "_p": comparison.test.p}
             numbers |= {f"{metric}_difference{name}": value for name, value in values.items()}
-            numbers |= {f"{metric}_difference_p_holm": one.corrected, f"{metric}_verdict": one.verdict}
+            numbers |= {f"{metric}_difference_p_holm": comparison.corrected, f"{metric}_verdict": comparison.verdict}
     return numbers

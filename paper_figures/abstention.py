@@ -12,7 +12,7 @@ from paper_figures.common.confidence import Engine, engines
 from paper_figures.common.drawing import Drawing, NothingToDraw
 from paper_figures.common.results import Results, Row
 from paper_figures.common.style import Label, Look
-from paper_figures.common.xlpsr_scores import known, points, score, thresholds
+from paper_figures.common.xlpsr_scores import has_confidences, points, score, thresholds
 
 NAME = "abstention"
 TITLE = "XLPSR score against the abstention threshold"
@@ -21,34 +21,36 @@ NEEDS = "table1"
 
 def draw(results: Results) -> Drawing:
     """One panel an OCR engine, one line a method; the threshold chosen on validation plates is marked."""
-    found = [engine for engine in engines(results) if any(known(results, row, engine) for row in results.main_rows)]
-    if not found:
+    ocr_engines = [
+        engine for engine in engines(results) if any(has_confidences(results, row, engine) for row in results.main_rows)
+    ]
+    if not ocr_engines:
         raise NothingToDraw(
             "no confidences of characters are stored (PaddleOCR gives none, and earlier versions did not store them)"
         )
-    rows = [row for row in results.main_rows if any(known(results, row, engine) for engine in found)]
-    data = frame(results, rows, found)
+    rows = [row for row in results.main_rows if any(has_confidences(results, row, engine) for engine in ocr_engines)]
+    data = frame(results, rows, ocr_engines)
     looks = style.row_looks(results.main_rows)
     with style.style():
-        figure, panels = style.new_figure(style.PAGE, max(3.0, 0.9 + 0.128 * len(rows)), len(found))
+        figure, panels = style.new_figure(style.PAGE, max(3.0, 0.9 + 0.128 * len(rows)), len(ocr_engines))
         style.place(figure, panels, 0.53, style.label_width([style.label(row) for row in rows]), 0.42, 0.24)
-        for axes, engine in zip(panels, found, strict=True):
+        for axes, engine in zip(panels, ocr_engines, strict=True):
             _panel(axes, rows, data[data["engine"] == engine.name], engine, looks)
     return Drawing(
         data=data,
-        caption=caption(results, found),
+        caption=caption(results, ocr_engines),
         conditions=[conventions.data(results), conventions.ocr(results)],
         figure=figure,
     )
 
 
-def frame(results: Results, rows: list[Row], found: list[Engine]) -> pd.DataFrame:
+def frame(results: Results, rows: list[Row], ocr_engines: list[Engine]) -> pd.DataFrame:
     """One line a (engine, method, threshold): mean points a plate, and at the chosen one (``chosen`` = 1) what the
     method scores, with its interval."""
     lines = []
-    for engine in found:
+    for engine in ocr_engines:
         for row in rows:
-            if not known(results, row, engine):
+            if not has_confidences(results, row, engine):
                 continue
             at = points(results, row, engine)
             base = {"engine": engine.name, "method": row.name, "title": row.title,
@@ -82,11 +84,10 @@ def _panel(axes: Axes, rows: list[Row], data: pd.DataFrame, engine: Engine, look
     style.label_right(axes, labels)
 
 
-def caption(results: Results, found: list[Engine]) -> list[str]:
+def caption(results: Results, ocr_engines: list[Engine]) -> list[str]:
     """The rule of the score, and how the threshold was chosen."""
-    everybody = [chosen for info in results.infos for chosen in (info.get("abstention") or {}).values()]
-    unseen = any(not chosen["plates"] for chosen in everybody)
-    lacking = [engine.name for engine in engines(results) if engine not in found]
+    unseen = any(not chosen.plates for record in results.records for chosen in record.abstention.values())
+    lacking = [engine.name for engine in engines(results) if engine not in ocr_engines]
     return [
         "Mean score of a test plate by the rule of the XLPSR challenge (ICIP 2026, by the paper's authors): +2 for a "
         "right character, 0 for one left open, −1 for a wrong one, by position; 14 is the most on a plate of seven "

@@ -56,7 +56,7 @@ def draw(results: Results) -> Drawing:
 
 
 def _curves(axes: Axes, rows: list[Row], results: Results, looks: dict[str, Look]) -> None:
-    part = "test" if results.reference["data"].get("protocol") == "paper" else "validation"
+    part = results.selected_on
     axes.set(title="Training", xlabel="iteration", ylabel=f"mean PSNR on {part} plates (dB)")
     history = _trained(results)
     labels: list[Label] = []

@@ -47,8 +47,8 @@ def _count(value: float) -> str:
 
 COSTS = (
     Cost("parameters", "parameters", lambda row: row.parameters, _count),
-    Cost("macs", "multiply-adds a plate", lambda row: row.cost.get("macs"), _count),
-    Cost("milliseconds", "milliseconds a plate", lambda row: row.cost.get("milliseconds"), lambda x: f"{x:g}"),
+    Cost("macs", "multiply-adds a plate", lambda row: row.cost and row.cost.macs, _count),
+    Cost("milliseconds", "milliseconds a plate", lambda row: row.cost and row.cost.milliseconds, lambda x: f"{x:g}"),
 )
 
 
@@ -159,8 +159,15 @@ def _figure(results: Results, rows: list[Row], data: pd.DataFrame, costs: list[C
 def _panel(axes: Axes, rows: list[Row], data: pd.DataFrame, looks: dict[str, Look]) -> None:
     by_name = data.set_index("method")
     front = data[data["front"] & (data["value"] > 0)].sort_values("value")
-    for score in data.loc[data["value"] == 0, "score"].dropna():  # what costs nothing lies left of every log axis
+    free = [row for row in rows if by_name.loc[row.name, "value"] == 0]  # they lie left of every log axis
+    for score, names in by_name.loc[[row.name for row in free]].groupby("score").groups.items():
         axes.axhline(score, color=style.GREY, lw=0.7, ls=(0, (1, 1.5)), zorder=1)
+        if len(free) > 1:  # which line is whose
+            label = ", ".join(style.label(row) for row in free if row.name in names)
+            axes.annotate(
+                label, (0.99, score), xycoords=("axes fraction", "data"), xytext=(0, 1), textcoords="offset points",
+                ha="right", va="bottom", fontsize=style.FONT - 2, color=style.GREY,
+            )  # fmt: skip
     if len(front):
         axes.step(front["value"], front["score"], where="post", color=style.GREY, lw=0.9, zorder=1.5)
     for row in rows:
@@ -195,11 +202,11 @@ def caption(results: Results, data: pd.DataFrame, costs: list[Cost]) -> list[str
         "Median PSNR and share of plates read completely against what a method costs (log axes). Steps: the Pareto "
         "front, methods that no other beats in quality at the same or a lower cost."
     ]
-    measured = [row for row in results.competitors if row.cost]
+    measured = [row.cost for row in results.competitors if row.cost]
     if any(cost.name == "macs" for cost in costs):
         sentences.append("Multiply-adds: of upscaling one LR plate of 28×8 px (224×64 px HR).")
     if any(cost.name == "milliseconds" for cost in costs):
-        devices = sorted({text.one_line(row.cost.get("device") or "unknown") for row in measured})
+        devices = sorted({text.one_line(cost.device or "unknown") for cost in measured})
         sentences.append(f"Milliseconds: upscaling, on average over the test plates, on {', '.join(devices)}.")
         if len(devices) > 1:
             sentences.append("Measured on different devices, times are not comparable.")

@@ -75,7 +75,7 @@ def caption(results: Results, sets: Sequence[Results], titles: Sequence[str]) ->
     return [
         "Weights trained on the run's own plates and scored on plates of other data sets, on which no method was "
         "trained or chosen. PSNR: median ± standard deviation.",
-        f"Own plates: {int(results.reference['data']['test']):,}.",
+        f"Own plates: {results.data.test:,}.",
         *(line for scores, title in zip(sets, titles, strict=True) for line in
           test_sets.remarks(results, scores, text.one_line(title))),
         *([_LEFT_OUT] if lacking else []),

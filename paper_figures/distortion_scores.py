@@ -13,8 +13,9 @@ from matplotlib.ticker import FixedLocator, FuncFormatter, MaxNLocator, NullLoca
 
 from paper_figures.common import conventions, style, text
 from paper_figures.common.drawing import Drawing, NothingToDraw
+from paper_figures.common.pairing import difference
 from paper_figures.common.results import HR, Results, Row
-from paper_figures.common.statistics import Interval, difference, resampled
+from paper_figures.common.statistics import Interval, resampled
 from paper_figures.common.style import Look
 from paper_figures.distortion_maps import ESTIMATORS, METHODS, Estimator, compared, log_ticks
 

@@ -59,15 +59,16 @@ def frame(results: Results, rows: list[Row]) -> pd.DataFrame:
         for row in rows:
             if not _has(results, row, metric):
                 continue
-            plates, found = results.plates_of(row), difference(results, row, metric)
+            plates, interval = results.plates_of(row), difference(results, row, metric)
             whole, patches = (
                 float(getattr(plates[column].dropna(), METRICS[metric].statistic)())
                 for column in (metric, metric + BY_PATCHES)
             )
             lines.append({
                 "metric": metric, "method": row.name, "title": row.title, "statistic": METRICS[metric].statistic,
-                "plate": whole, "patches": patches, "difference": found.value, "low": found.low, "high": found.high,
-                "plates": found.plates, "texts": found.clusters, "seeds": found.seeds, "left_out": found.left_out,
+                "plate": whole, "patches": patches,
+                "difference": interval.value, "low": interval.low, "high": interval.high, "plates": interval.plates,
+                "texts": interval.clusters, "seeds": interval.seeds, "left_out": interval.left_out,
             })  # fmt: skip
     return pd.DataFrame(lines)
 
@@ -90,8 +91,10 @@ def table(title: str, rows: list[Row], data: pd.DataFrame) -> Table:
 def _cell(line: pd.Series, metric: str) -> Cell:
     """The difference; bold where its interval leaves out 0."""
     counts = (int(line[name]) for name in ("plates", "texts", "seeds", "left_out"))
-    found = Interval(float(line["difference"]), float(line["low"]), float(line["high"]), *counts)
-    return Cell(shown(found, metric), rank=int(found.above() or found.below()), marks="*" * bool(found.left_out))
+    interval = Interval(float(line["difference"]), float(line["low"]), float(line["high"]), *counts)
+    return Cell(
+        shown(interval, metric), rank=int(interval.above() or interval.below()), marks="*" * bool(interval.left_out)
+    )
 
 
 def caption(results: Results, rows: list[Row], data: pd.DataFrame) -> list[str]:

@@ -10,8 +10,9 @@ import pandas as pd
 from benchmark.scoring.metrics import METRICS, Metric
 from paper_figures.common import conventions, text
 from paper_figures.common.drawing import Drawing, NothingToDraw
+from paper_figures.common.pairing import pairs
 from paper_figures.common.results import Results
-from paper_figures.common.statistics import Interval, gap, pairs, resampled
+from paper_figures.common.statistics import Interval, gap, resampled
 from paper_figures.common.tables import Cell, Column, Table, ranks
 
 NAME = "leaks"

@@ -47,12 +47,12 @@ def draw(results: Results) -> Drawing:
     shown = history[history["method"].isin([curve.row.name for curve in curves])]
     with style.style():
         right = style.label_width([curve.label for curve in curves])
-        figure, axes = blocks(list(named) if len(named) > 1 else [""], 3, 2, right, 1.45)
-        for block, panels in zip(named.values(), axes, strict=True):
-            for one, column in zip([one for line in panels for one in line], _PANELS, strict=True):
-                _panel(one, block, shown, column)
-            for one in panels[-1]:
-                one.set_xlabel("iteration")
+        figure, grids_of_axes = blocks(list(named) if len(named) > 1 else [""], 3, 2, right, 1.45)
+        for block, panels in zip(named.values(), grids_of_axes, strict=True):
+            for axes, column in zip([axes for line in panels for axes in line], _PANELS, strict=True):
+                _panel(axes, block, shown, column)
+            for axes in panels[-1]:
+                axes.set_xlabel("iteration")
     return Drawing(
         data=frame(shown),
         caption=caption(results, [curve.row for curve in curves], shown),
@@ -81,12 +81,12 @@ def _blocks(results: Results, trained: set[str]) -> dict[str, list[Curve]]:
     rows = [row for row in results.rows if row.name in trained and row.name not in cells]
     looks = style.row_looks(results.competitors)
     plain = Look(style.GREY, "o", "-")
-    found = {"Readings of PECL": [Curve(row, style.label(row), looks.get(row.name, plain)) for row in rows]}
+    blocks = {"Readings of PECL": [Curve(row, style.label(row), looks.get(row.name, plain)) for row in rows]}
     for grid in grids:
         if grid.term == "printed":
             curves = [_cell(row, *key) for key, row in sorted(grid.cells.items()) if row.name in trained]
-            found[f"The ablation {grid.heading[0].lower()}{grid.heading[1:]}"] = curves
-    return {heading: curves for heading, curves in found.items() if curves}
+            blocks[f"The ablation {grid.heading[0].lower()}{grid.heading[1:]}"] = curves
+    return {heading: curves for heading, curves in blocks.items() if curves}
 
 
 def _cell(row: Row, distance: str, dimension: int) -> Curve:
@@ -106,10 +106,10 @@ def _panel(axes: Axes, curves: list[Curve], history: pd.DataFrame, column: str) 
     for curve in curves:
         look, mine = curve.look, history[history["method"] == curve.row.name]
         mine = mine.assign(**{column: mine[column].clip(lower=floor)})
-        for _, one in mine.groupby("seed"):
-            few = "." if len(one) <= 12 else ""
-            axes.plot(one["iteration"], one[column], color=look.colour, ls=look.dash, marker=few)
-            dead = one[one["dead_gradient"] == 1].head(1)
+        for _, of_seed in mine.groupby("seed"):
+            few = "." if len(of_seed) <= 12 else ""
+            axes.plot(of_seed["iteration"], of_seed[column], color=look.colour, ls=look.dash, marker=few)
+            dead = of_seed[of_seed["dead_gradient"] == 1].head(1)
             axes.plot(
                 dead["iteration"], dead[column], marker="X", ms=7, color=look.colour, mec="black", mew=0.6, ls="",
                 zorder=4, clip_on=False,
@@ -152,7 +152,7 @@ def frame(history: pd.DataFrame) -> pd.DataFrame:
 
 def caption(results: Results, rows: list[Row], history: pd.DataFrame) -> list[str]:
     """What is drawn, whose weight ran out, and who got stuck."""
-    found = [
+    sentences = [
         "Weight of the pixel loss (the contrastive term has the rest), distance of the embeddings of super-resolved "
         "and true patches, in the distance each method uses, the two terms before they are weighted, and the "
         "contrastive term's weighted part of the total; log axes, on which zero lies on the lower edge. Values are "
@@ -160,8 +160,8 @@ def caption(results: Results, rows: list[Row], history: pd.DataFrame) -> list[st
         *_fates(rows, history),
     ]
     if any(len(row.seeds) > 1 for row in rows):
-        found.append("Every seed has its own curve; iterations are those of the first seed that got there.")
-    return [*found, *conventions.marks(results)]
+        sentences.append("Every seed has its own curve; iterations are those of the first seed that got there.")
+    return [*sentences, *conventions.marks(results)]
 
 
 def _fates(rows: list[Row], history: pd.DataFrame) -> list[str]:
@@ -172,10 +172,10 @@ def _fates(rows: list[Row], history: pd.DataFrame) -> list[str]:
         "The contrastive term has no weight left": learned & (history["w_contrastive"] == 0.0),
         "No gradient at all (cross)": history["dead_gradient"] == 1,
     }
-    found = []
+    sentences = []
     for what, when in events.items():
         first = history[when].groupby("method")["iteration"].min()
         who = [f"{text.one_line(row.title)} {int(first[row.name]):,}" for row in rows if row.name in first]
         if who:
-            found.append(f"{what}, first seen at iteration: {'; '.join(who)}.")
-    return found
+            sentences.append(f"{what}, first seen at iteration: {'; '.join(who)}.")
+    return sentences

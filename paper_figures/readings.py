@@ -70,15 +70,15 @@ READINGS = (
 
 def draw(results: Results) -> Drawing:
     """What was trained, how it scores, and what became of its loss."""
-    found = find(results)
-    if not any(found.values()):
+    by_reading = find(results)
+    if not any(by_reading.values()):
         raise NothingToDraw("no result of a reading of PECL")
-    rows = [row for row in found.values() if row is not None]
-    names = Column("Reading", [Cell(name, marks=row.marks if row else "") for name, row in found.items()])
+    rows = [row for row in by_reading.values() if row is not None]
+    names = Column("Reading", [Cell(name, marks=row.marks if row else "") for name, row in by_reading.items()])
 
     def read(suffix: str) -> list[Column]:
-        there = [m + suffix for m in READING if any(m + suffix in row.scores for row in rows)]
-        return [score_column(rows, metric) for metric in there]
+        scored = [m + suffix for m in READING if any(m + suffix in row.scores for row in rows)]
+        return [score_column(rows, metric) for metric in scored]
 
     blocks = {
         "What is trained": [*_option_columns(rows), parameter_column(rows)],
@@ -89,13 +89,13 @@ def draw(results: Results) -> Drawing:
         "Reading by the second OCR engine": read(SECOND),
         "The loss at the last validation": _loss_columns(results, rows),
     }  # fmt: skip
-    there = [row is not None for row in found.values()]
+    stored = [row is not None for row in by_reading.values()]
     parts = [
-        Table(title, [names, *(_with_gaps(c, there) for c in columns)]) for title, columns in blocks.items() if columns
+        Table(title, [names, *(_with_gaps(c, stored) for c in columns)]) for title, columns in blocks.items() if columns
     ]
     return Drawing(
-        data=frame(results, found),
-        caption=caption(results, found),
+        data=frame(results, by_reading),
+        caption=caption(results, by_reading),
         conditions=conditions(results),
         tables=parts,
     )
@@ -110,10 +110,10 @@ def find(results: Results) -> dict[str, Row | None]:
     }
 
 
-def _with_gaps(column: Column, there: list[bool]) -> Column:
+def _with_gaps(column: Column, stored: list[bool]) -> Column:
     """A column of the readings that are there, with a dash for each that is not."""
     cells = iter(column.cells)
-    return Column(column.header, [next(cells) if one else Cell() for one in there])
+    return Column(column.header, [next(cells) if has_row else Cell() for has_row in stored])
 
 
 # -- columns ---------------------------------------------------------------------------------------
@@ -180,27 +180,32 @@ def _loss_columns(results: Results, rows: list[Row]) -> list[Column]:
     fates = [fate(results, row) for row in rows]
 
     def column(header: str, name: str, digits: int) -> Column:
-        return Column(header, [Cell(text.number(getattr(one, name), digits) if one else text.DASH) for one in fates])
+        return Column(
+            header, [Cell(text.number(getattr(outcome, name), digits) if outcome else text.DASH) for outcome in fates]
+        )
 
-    died = [text.DASH if one is None else "no" if one.died is None else text.iterations(one.died) for one in fates]
+    died = [
+        text.DASH if outcome is None else "no" if outcome.died is None else text.iterations(outcome.died)
+        for outcome in fates
+    ]
     return [
         column("w pixel", "w_pixel", 3),
         column("pixel term", "pixel", 4),
         column("contrastive term", "contrastive", 3),
         column("D(SR, HR)", "distance", 2),
         Column("contrastive share", [Cell(loss_terms.percent(loss_terms.share(results, row))) for row in rows]),
-        Column("no gradient from", [Cell(one) for one in died]),
+        Column("no gradient from", [Cell(iteration) for iteration in died]),
     ]
 
 
 # -- caption and CSV -------------------------------------------------------------------------------
 
 
-def caption(results: Results, found: dict[str, Row | None]) -> list[str]:
+def caption(results: Results, by_reading: dict[str, Row | None]) -> list[str]:
     """A sentence or two on every reading, and the conditions."""
     sentences = []
     for reading in READINGS:
-        row = found[reading.name]
+        row = by_reading[reading.name]
         start = f"{reading.name.capitalize()}: {reading.meaning}"
         sentences.append(f"{start} {_outcome(results, row)}" if row else f"{start} No result.")
     return [
@@ -209,7 +214,7 @@ def caption(results: Results, found: dict[str, Row | None]) -> list[str]:
         "validation (mean over seeds); “no gradient from” is the first validation at which no gradient reached the "
         "network.",
         *conventions.marks(results),
-        *conventions.left_out([row for row in found.values() if row is not None], (*QUALITY, *READING)),
+        *conventions.left_out([row for row in by_reading.values() if row is not None], (*QUALITY, *READING)),
     ]
 
 
@@ -226,24 +231,26 @@ def conditions(results: Results) -> list[str]:
 
 def _outcome(results: Results, row: Row) -> str:
     """What happened to the weights and to the gradient."""
-    one = fate(results, row)
-    if one is None:
+    outcome = fate(results, row)
+    if outcome is None:
         return "Its history holds no losses."
     weight = ""
     if row.options.get("weights") == "learned":
-        weight = f"After {row.iterations:,} iterations the pixel loss had {text.number(one.w_pixel, 3)} of the weight"
-        weight += "." if one.died is None else "; "
-    if one.died is None:
+        weight = (
+            f"After {row.iterations:,} iterations the pixel loss had {text.number(outcome.w_pixel, 3)} of the weight"
+        )
+        weight += "." if outcome.died is None else "; "
+    if outcome.died is None:
         return (weight + " No gradient died.").strip()
-    seeds = f" in {one.seeds_died} of {len(row.seeds)} seeds" if len(row.seeds) > 1 else ""
-    return f"{weight}{'n' if weight else 'N'}othing was learnt any more from iteration {one.died:,} on{seeds}."
+    seeds = f" in {outcome.seeds_died} of {len(row.seeds)} seeds" if len(row.seeds) > 1 else ""
+    return f"{weight}{'n' if weight else 'N'}othing was learnt any more from iteration {outcome.died:,} on{seeds}."
 
 
-def frame(results: Results, found: dict[str, Row | None]) -> pd.DataFrame:
+def frame(results: Results, by_reading: dict[str, Row | None]) -> pd.DataFrame:
     """All numbers, unrounded, one line a reading; a reading that is missing has a line with its name."""
     lines = []
     for reading in READINGS:
-        row = found[reading.name]
+        row = by_reading[reading.name]
         line: dict[str, Any] = {"reading": reading.name, "method": row.name if row else None}
         if row is not None:
             line |= {"seeds": " ".join(map(str, row.seeds)), "parameters": row.parameters, **row.options}
@@ -253,8 +260,12 @@ def frame(results: Results, found: dict[str, Row | None]) -> pd.DataFrame:
                     line |= {
                         f"{metric}_{key}": getattr(summary, key) for key in ("median", "sd", "mean", "n", "lacking")
                     }
-            one = fate(results, row)
-            line |= {f"last_{k}": v for k, v in vars(one).items() if k != "died"} | {"died": one.died} if one else {}
+            outcome = fate(results, row)
+            line |= (
+                {f"last_{k}": v for k, v in vars(outcome).items() if k != "died"} | {"died": outcome.died}
+                if outcome
+                else {}
+            )
             line |= {"contrastive_share": loss_terms.share(results, row)}
             line |= {"best_iteration": row.best_iteration, "stale": row.stale, "differs": "; ".join(row.differs)}
         lines.append(line)

@@ -61,12 +61,12 @@ def _metrics(rows: Sequence[Row]) -> list[str]:
 
 def _names(rows: Sequence[Row]) -> list[Column]:
     """Methods and their numbers of parameters."""
-    known = [bool(paper.score(row.name, "psnr")) for row in rows]
+    scored = [bool(paper.score(row.name, "psnr")) for row in rows]
     titles = columns.method_column(rows).cells
     counts = columns.parameter_column(rows).cells
     printed = [paper.value(row.name, "parameters") for row in rows]
     return [
-        Column("Method", [replace(c, beneath="paper" if k else "") for c, k in zip(titles, known, strict=True)]),
+        Column("Method", [replace(c, beneath="paper" if k else "") for c, k in zip(titles, scored, strict=True)]),
         Column("#p", [replace(c, beneath=p.text if p else "") for c, p in zip(counts, printed, strict=True)]),
     ]
 
@@ -86,22 +86,22 @@ def _scores(rows: Sequence[Row], metric: str, ranking: Ranking) -> Column:
 def caption(results: Results, rows: Sequence[Row], rankings: dict[str, Ranking]) -> list[str]:
     """What is shown, and which differences count."""
     pooled = f", {text.plural(len(results.seeds), 'seed')} pooled" if len(results.seeds) > 1 else ", one seed"
-    plates = text.plural(int(results.reference["data"]["test"]), "test plate")
-    found = [f"Median ± standard deviation over {plates}{pooled}."]
+    plates = text.plural(results.data.test, "test plate")
+    sentences = [f"Median ± standard deviation over {plates}{pooled}."]
     if any(paper.score(row.name, "psnr") for row in rows):
-        found.append("Beneath, in grey: the paper's.")
-    return [*found, _deciding(rows, rankings), _budget(results)]
+        sentences.append("Beneath, in grey: the paper's.")
+    return [*sentences, _deciding(rows, rankings), _budget(results)]
 
 
 def _budget(results: Results) -> str:
     """What a training was given, in a few words."""
     if not any(row.trained for row in results.rows):
         return "Nothing here was trained."
-    iterations, batch = f"{results.reference['iterations']:,}", results.setting("train.batch_size")
-    warm = results.setting("train.warm_start") == "reference"
-    more = ", on top of those of the weights it started from" if warm else ""
+    iterations, train = f"{results.reference.iterations:,}", results.config.train
+    more = ", on top of those of the weights it started from" if train.warm_start == "reference" else ""
     return (
-        f"Trained with {iterations} iterations of {batch} patches{more} (the paper: {paper.ITERATIONS:,} iterations)."
+        f"Trained with {iterations} iterations of {train.batch_size} patches{more} (the paper: {paper.ITERATIONS:,} "
+        "iterations)."
     )
 
 
@@ -109,7 +109,7 @@ def _deciding(rows: Sequence[Row], rankings: dict[str, Ranking]) -> str:
     """How ranks are shared, and the smallest difference that makes two of them."""
     if len(rows) < 2:
         return ""
-    smallest = {metric: one.smallest for metric, one in rankings.items() if not math.isnan(one.smallest)}
+    smallest = {metric: ranking.smallest for metric, ranking in rankings.items() if not math.isnan(ranking.smallest)}
     if not smallest:
         return "These plates cannot rank the methods: fewer than two plate numbers have scores."
     listed = [_in_units(metric, value) for metric, value in smallest.items()]
@@ -129,12 +129,12 @@ def _in_units(metric: str, value: float) -> str:
 def note(rows: Sequence[Row]) -> list[str]:
     """One line on the marks that occur; what they mean row by row is said in table1_full."""
     summaries = [row.scores.get(metric) for row in rows for metric in BESIDE_PAPER]
-    found = [
+    marks = [
         ("† made by another version", any(row.stale for row in rows)),
         ("‡ made under other conditions", any(row.differs for row in rows)),
         ("* some plates have no number", any(s is not None and s.lacking for s in summaries)),
     ]
-    listed = [words for words, occurs in found if occurs]
+    listed = [words for words, occurs in marks if occurs]
     return ["; ".join(listed) + "."] if listed else []
 
 
@@ -157,12 +157,12 @@ def short(results: Results, wide: bool) -> Table:
 
 def legend(results: Results) -> list[str]:
     """The least that makes :func:`short` readable."""
-    plates = text.plural(int(results.reference["data"]["test"]), "test plate")
+    plates = text.plural(results.data.test, "test plate")
     lines = [
         f"PSNR in dB: median over {plates}, {text.plural(len(results.seeds), 'seed')}; accuracies: mean. "
         "Bold is best, underlined second, by the numbers as shown. Footnotes and conventions: table1_full.md"
     ]
-    return [*lines, *([found] if (found := conventions.leaks(results)) else []), *conventions.marks(results)]
+    return [*lines, *([leaks] if (leaks := conventions.leaks(results)) else []), *conventions.marks(results)]
 
 
 # -- CSV -------------------------------------------------------------------------------------------
@@ -191,8 +191,8 @@ def frame(results: Results, rows: Sequence[Row] | None = None) -> pd.DataFrame:
             data[f"{metric}_paper"] = [p.value if p else None for p in printed]
             data[f"{metric}_delta"] = [columns.deviation(row, metric) for row in rows]
     intervals = [results.interval(row, "psnr") for row in rows]
-    data["psnr_mean_low"] = [one.low for one in intervals]
-    data["psnr_mean_high"] = [one.high for one in intervals]
+    data["psnr_mean_low"] = [interval.low for interval in intervals]
+    data["psnr_mean_high"] = [interval.high for interval in intervals]
     printed = [paper.value(row.name, "best_iteration") for row in rows]
     data["best_iteration"] = [row.best_iteration for row in rows]
     data["best_iteration_by_seed"] = [" ".join(map(str, row.best_iterations)) if row.trained else "" for row in rows]

@@ -51,11 +51,11 @@ def draw(results: Results) -> Drawing:
 
 def rows_of(results: Results) -> list[Row]:
     """The main rows, and those that stand beside them."""
-    found = []
+    shown = []
     for row in results.main_rows:
         beside = results.row(BESIDE.get(row.name, ""))
-        found += [row] if beside is None or beside in results.main_rows else [row, beside]
-    return found
+        shown += [row] if beside is None or beside in results.main_rows else [row, beside]
+    return shown
 
 
 def tables(
@@ -105,17 +105,17 @@ def _parameters(rows: Sequence[Row]) -> list[Column]:
 
 
 def _mean_and_training(results: Results, rows: Sequence[Row], shares: Sequence[float | None]) -> list[Column]:
-    found = [results.interval(row, "psnr") for row in rows]
-    intervals = [f"{text.number(f.low)} – {text.number(f.high)}" if f.bounded else text.DASH for f in found]
+    intervals = [results.interval(row, "psnr") for row in rows]
+    ends = [f"{text.number(i.low)} – {text.number(i.high)}" if i.bounded else text.DASH for i in intervals]
     printed = [paper.value(row.name, "best_iteration") for row in rows]
     columns = [
         Column("mean PSNR (dB)", [Cell(text.number(row.scores["psnr"].mean)) for row in rows]),
-        Column("95 % interval", [Cell(one) for one in intervals]),
+        Column("95 % interval", [Cell(words) for words in ends]),
         convergence_column(rows),
         Column("paper", [Cell(p.text if p else text.DASH) for p in printed], grey=True),
         Column("seeds", [Cell(str(len(row.seeds)) if row.trained else text.DASH) for row in rows]),
     ]
-    if any(one is not None for one in shares):
+    if any(share is not None for share in shares):
         columns.append(Column("contrastive term's share of the loss", [Cell(loss_terms.percent(s)) for s in shares]))
     return columns
 
@@ -125,21 +125,21 @@ def _mean_and_training(results: Results, rows: Sequence[Row], shares: Sequence[f
 
 def caption(results: Results, rows: Sequence[Row]) -> list[str]:
     """How to read the marks."""
-    found = [
+    sentences = [
         "Bold is best and underlined second among the competitors (the HR plates are a bound); numbers equal as shown "
         "share the mark. Which differences these plates can decide is in Table 1 and in the paired comparisons.",
     ]
     if any(row.name in BESIDE.values() for row in rows):
-        found.append(
+        sentences.append(
             "The paper does not say which dimension its Table 1 has (128 in Sec. 3.3, 512 is its best in Sec. 4.2.2): "
             "both stand here."
         )
     if any(_xlpsr(results, rows, engine.suffix) for engine in engines(results)):
-        found.append(
+        sentences.append(
             "XLPSR score: points a plate, of at most 14 on seven characters (+2 for a right one, −1 for a wrong one, 0 "
             "for one left open), at the abstention threshold that validation plates have chosen."
         )
-    return [*found, *conventions.marks(results), *conventions.left_out(rows)]
+    return [*sentences, *conventions.marks(results), *conventions.left_out(rows)]
 
 
 def conditions(results: Results, rows: Sequence[Row]) -> list[str]:
@@ -148,7 +148,7 @@ def conditions(results: Results, rows: Sequence[Row]) -> list[str]:
     return [
         conventions.against_paper(),
         conventions.pooling(results),
-        statistics.resampled(max(intervals, key=lambda found: (found.seeds, found.clusters))),
+        statistics.resampled(max(intervals, key=lambda each: (each.seeds, each.clusters))),
         loss_terms.SHARE if any(loss_terms.share(results, row) is not None for row in rows) else "",
         *conventions.conditions(results),
     ]

@@ -57,13 +57,13 @@ def find(results: Results) -> dict[float, Row]:
     mine.sort(key=lambda row: NEEDS not in row.groups)  # of two equal trainings the one made for the sweep
     members = [row for row in mine if NEEDS in row.groups and row.options.get("term") == "attract"]
     like = _rest(members[0]) if members else None
-    found: dict[float, Row] = {}
+    by_weight: dict[float, Row] = {}
     for row in mine:
         if row.options.get("term") == "none" and row.options.get("network") == "paper":
-            found.setdefault(0.0, row)
+            by_weight.setdefault(0.0, row)
         elif _rest(row) == like:
-            found.setdefault(float(row.options.get("w_contrastive", np.nan)), row)
-    return dict(sorted((weight, row) for weight, row in found.items() if np.isfinite(weight)))
+            by_weight.setdefault(float(row.options.get("w_contrastive", np.nan)), row)
+    return dict(sorted((weight, row) for weight, row in by_weight.items() if np.isfinite(weight)))
 
 
 def _rest(row: Row) -> dict[str, Any]:
@@ -77,12 +77,13 @@ def frame(results: Results, rows: dict[float, Row]) -> pd.DataFrame:
     for metric in SHOWN:
         factor = METRICS[metric].factor
         for weight, row in rows.items():
-            one, summary = results.interval(row, metric), row.scores.get(metric)
+            interval, summary = results.interval(row, metric), row.scores.get(metric)
             lines.append({
                 "metric": metric, "w_contrastive": weight, "method": row.name,
-                "mean": factor * one.value, "low": factor * one.low, "high": factor * one.high,
+                "mean": factor * interval.value, "low": factor * interval.low, "high": factor * interval.high,
                 "median": factor * summary.median if summary else np.nan,
-                "plates": one.plates, "texts": one.clusters, "seeds": one.seeds, "left_out": one.left_out,
+                "plates": interval.plates, "texts": interval.clusters, "seeds": interval.seeds,
+                "left_out": interval.left_out,
                 "contrastive_share": loss_terms.share(results, row), "stale": row.stale,
                 "differs": "; ".join(row.differs),
             })  # fmt: skip
@@ -113,7 +114,8 @@ def _weight(weight: float) -> str:
 def caption(results: Results, rows: dict[float, Row], data: pd.DataFrame) -> list[str]:
     """What is drawn, what was resampled, and how much of the loss each weight is."""
     shares = {weight: loss_terms.share(results, row) for weight, row in rows.items() if weight > 0}
-    listed = [f"{_weight(weight)}: {loss_terms.percent(one)}" for weight, one in shares.items() if one is not None]
+    stored = {weight: share for weight, share in shares.items() if share is not None}
+    listed = [f"{_weight(weight)}: {loss_terms.percent(share)}" for weight, share in stored.items()]
     return [
         "Mean over the test plates of PSNR and of the share of plates read completely, by each OCR engine, for PECL's "
         "network trained with a fixed weight of the contrastive term; the pixel loss has the rest, at 0 all. The "

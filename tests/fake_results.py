@@ -122,12 +122,12 @@ def with_leaks(run: Run, seen: int = 4, gain: float = 1.0) -> Run:
         file = result.folder / "plates.csv"
         table = pd.read_csv(file)
         known = np.arange(PLATES) < seen
-        psnr = table["psnr"] + gain * known * bool(result.info.get("parameters"))
+        psnr = table["psnr"] + gain * known * bool(result.record.parameters)
         numbers = [f"皖A1234{i}" for i in range(PLATES)]
         table.assign(text=numbers, seen=known.astype(int), psnr=psnr).to_csv(file, index=False)
-        data = {**result.info["data"], "protocol": "paper"}
+        data = {**result.record.as_dict()["data"], "protocol": "paper"}
         data["leaks"] = {**data["leaks"], "test_plates_seen": seen, "near_duplicates": 2}
-        write_result(result.folder, {**result.info, "data": data})
+        write_result(result.folder, {**result.record.as_dict(), "data": data})
     return run
 
 
@@ -144,7 +144,7 @@ def with_patches(run: Run, *names: str) -> Run:
             table["confidence_patches"] = table["confidence"]
             table["plate_correct_patches"] = (right & (np.arange(PLATES) > 0)).astype(int)
         table.to_csv(file, index=False)
-        write_result(result.folder, result.info)
+        write_result(result.folder, result.record.as_dict())
     return run
 
 
@@ -163,7 +163,7 @@ def with_test_sets(run: Run, *names: str) -> Run:
                 table[["psnr", "psnr_y"]] = np.nan
             table.to_csv(place / "plates.csv", index=False)
             identity = stored_training_identity(result.record)
-            write_result(place, {**result.info, "identity": identity, "test_data": facts})
+            write_result(place, {**result.record.as_dict(), "identity": identity, "test_data": facts})
     return run
 
 
@@ -178,7 +178,7 @@ def with_characters(run: Run) -> Run:
             table[f"characters{suffix}"] = np.where(right, " ".join(["0.9000"] * 7), "0.2000")
         table.to_csv(file, index=False)
         chosen = {name: {"threshold": 0.33, "plates": 8} for name in ("judge", "second_judge")}
-        write_result(result.folder, {**result.info, "abstention": chosen})
+        write_result(result.folder, {**result.record.as_dict(), "abstention": chosen})
     return run
 
 

@@ -180,7 +180,7 @@ class _Phases:
 def _watch_phases(phases: _Phases) -> None:
     from benchmark.data import pack
     from benchmark.data.patches import PatchSampler
-    from benchmark.runner import job, scheduler
+    from benchmark.runner import job, job_runner
     from benchmark.scoring import upscaling
     from benchmark.training import checkpoint, trainer
 
@@ -199,7 +199,7 @@ def _watch_phases(phases: _Phases) -> None:
     around(trainer, "_store_best", lambda *_: "files")
     around(trainer, "_save_weights", lambda *_: "files")
     around(job, "store_scores", lambda *_: "scoring")
-    around(scheduler, "score_upper_bound", lambda *_: "scoring")
+    around(job_runner, "score_upper_bound", lambda *_: "scoring")
     batch = PatchSampler.batch
 
     def counted(sampler: PatchSampler, iteration: int) -> Any:

@@ -8,16 +8,16 @@ from __future__ import annotations
 import json
 import signal
 import sys
-import traceback
 from collections import Counter
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Optional
+from typing import TYPE_CHECKING, Annotated, Optional
 
 import typer
 
 from benchmark.cli.bundle import bundle, leaderboard
 from benchmark.cli.config import config
 from benchmark.cli.data import data_app
+from benchmark.cli.methods import list_methods, validate
 from benchmark.cli.options import (
     AsJson,
     Assignments,
@@ -33,7 +33,6 @@ from benchmark.cli.options import (
     RunName,
     as_assignments,
     default_run_name,
-    load_plugins,
     make_config,
     need_plugins,
     select_methods,
@@ -41,15 +40,16 @@ from benchmark.cli.options import (
 from benchmark.cli.perf import perf
 from benchmark.cli.report import report
 from benchmark.cli.score import score
+from benchmark.cli.upscale import upscale
 from benchmark.cli.verify import verify
 from benchmark.cli.weights import weights_app
-from benchmark.util.errors import CannotWrite, UserError, exit_code, fault_of_place, few, first_line
+from benchmark.util.errors import CannotWrite, UserError, exit_code, fault_of_place, few
 from benchmark.util.terminal import cell, say
 from benchmark.util.version import PACKAGE
 from benchmark.util.version import version as installed_version
 
 if TYPE_CHECKING:
-    from methods import Registration
+    pass
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -227,77 +227,13 @@ app.command()(score)
 app.command()(verify)
 
 
-@app.command("methods")
-def list_methods(plugin: Plugins = None, as_json: AsJson = False) -> None:
-    """List the methods that can be run."""
-    import methods
-
-    load_plugins(plugin)  # what is unavailable of them is listed, too
-    rows: list[dict[str, Any]] = []
-    absent = methods.unavailable()
-    for name in methods.names():
-        entry = methods.get(name)
-        try:
-            parameters = int(entry.num_parameters())
-        except (Exception, SystemExit) as error:  # whatever a plug-in's network raises, the others are listed
-            absent[name] = f"cannot be built: {first_line(error)}"
-            continue
-        rows.append(
-            {
-                "name": name,
-                "title": entry.title,
-                "groups": list(entry.groups),
-                "parameters": parameters,
-                "paper_parameters": entry.method.paper_parameters,
-                "citation": entry.method.citation,
-                "available": True,
-            }
-        )
-    for name, reason in absent.items():
-        unknown = dict.fromkeys(["parameters", "paper_parameters", "citation"])
-        rows.append({"name": name, "title": name, "groups": [], **unknown, "available": False, "reason": reason})
-    if as_json:
-        say(json.dumps(rows, indent=1, ensure_ascii=False))
-        return
-    say(f"{'name':<28}{'parameters':>12}{'in paper':>12}  groups")
-    for row in rows:
-        ours, paper = ("" if row[k] is None else f"{row[k]:,}" for k in ("parameters", "paper_parameters"))
-        text = ", ".join(row["groups"]) if row["available"] else f"unavailable: {row['reason']}"
-        say(f"{row['name']:<28}{ours:>12}{paper:>12}  {text}")
-    say(f"--methods takes names, groups, all ({len(methods.names('all'))} of these {len(rows)}) and everything")
+app.command("methods")(list_methods)
 
 
 app.command("config")(config)
 
 
-@app.command()
-def validate(names: Names, plugin: Plugins = None, assignments: Assignments = None) -> None:
-    """Check that methods keep the contract. It is about sizes, range, training, weights, resume and precision."""
-    from methods.contract import CHECKS
-
-    entries, lost = select_methods(names, plugin)
-    config = make_config("quick", {}, assignments, entries)
-    broken = 0
-    for entry in entries:
-        for check, run_check in CHECKS.items():
-            try:
-                run_check(lambda entry=entry: entry.create(config.options_for(entry)))  # type: ignore[misc]
-            except (Exception, SystemExit) as error:  # whatever a method raises, the other checks say more
-                broken += 1
-                say(f"{entry.name:<28}{check:<10}BROKEN: {first_line(error)}{_place(error, entry)}")
-            else:
-                say(f"{entry.name:<28}{check:<10}kept")
-    for name in lost:
-        say(f"unavailable: {name}", error=True)
-    if broken or lost:
-        sys.exit(1)
-
-
-def _place(error: BaseException, entry: Registration) -> str:
-    """The line of a method's file that an error came from, in brackets; "" where it came from elsewhere."""
-    file = getattr(sys.modules.get(entry.method.__module__), "__file__", None)
-    lines = [frame.lineno for frame in traceback.extract_tb(error.__traceback__) if frame.filename == file]
-    return f" ({Path(file).name}, line {lines[-1]})" if file and lines else ""
+app.command()(validate)
 
 
 @app.command()
@@ -338,53 +274,7 @@ def search(
     say(f"record: {folder / 'search.csv'}")
 
 
-@app.command()
-def upscale(
-    paths: Annotated[
-        list[Path],
-        typer.Argument(
-            metavar="PATHS",
-            help="A finished result (results/RUN/METHOD/seedK), then low-resolution pictures, or folders of them."
-            " With --method there is no result to name.",
-        ),
-    ],
-    method: Annotated[
-        Optional[str], typer.Option(help="Take the weights that the project ships of this method.")
-    ] = None,
-    weights: Annotated[Optional[Path], typer.Option(help="Where they are, instead of results/reference.")] = None,
-    out: Annotated[Path, typer.Option(help="Folder for the upscaled pictures.")] = Path("upscaled"),
-    device: Device = "auto",
-    plugin: Plugins = None,
-) -> None:
-    """Upscale pictures eight times with a trained method. One that cannot be read does not cost the others."""
-    need_plugins(plugin)
-    from benchmark.results import shipped
-    from benchmark.results.trained import load_method, pictures_in, targets, upscale_file
-    from benchmark.runner.context import resolve_device
-
-    pictures = paths if method else paths[1:]
-    if not pictures:
-        raise UserError("name the pictures behind the result, or a method whose weights are shipped: --method NAME")
-    if weights and not method:
-        raise UserError("--weights goes with --method, which says whose weights to take from there")
-    places = targets(pictures_in(pictures), out)
-    if method:
-        found = shipped.find(method, weights)
-        network = shipped.create(found, resolve_device(device))
-        say(shipped.caution(found), error=True)
-    else:
-        network = load_method(paths[0], resolve_device(device))
-    codes = []
-    for path, target in places.items():
-        try:
-            upscale_file(network, path, target)
-        except UserError as error:
-            codes.append(exit_code(error))
-            say(f"error: {error}", error=True)
-        else:
-            say(target)
-    if codes:
-        sys.exit(min(codes))
+app.command()(upscale)
 
 
 app.command()(perf)

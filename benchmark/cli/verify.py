@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Optional
 
@@ -19,7 +20,8 @@ if TYPE_CHECKING:
 
 def verify(
     folder: Annotated[
-        Optional[Path], typer.Argument(parser=path_option, metavar="FOLDER", help="The same as --results.")
+        Optional[Path],
+        typer.Argument(parser=path_option, metavar="FOLDER", help="The same as --results; or a bundle."),
     ] = None,
     results: Results = Path("results"),
     run_name: Annotated[Optional[str], typer.Option("--run", help="Name of a run. Default: all.")] = None,
@@ -45,9 +47,17 @@ def verify(
     from benchmark.runner.status import running
 
     outcomes = []
-    for run in find_runs(folder or results, run_name):
-        outcomes.append(verify_run(run, complete, _table1, running(run)))
-        outcomes += [verify_run(part, complete) for part in run.test_sets()]
+    if folder is not None and folder.is_file():
+        from benchmark.results.bundle import opened
+
+        with opened(folder) as (bundled, _):
+            checked = verify_run(bundled)
+        notes = [note for note in checked.notes if not note.startswith("plates: ")]
+        outcomes.append(replace(checked, run=str(folder), notes=[*notes, "plates: not checked, a bundle has none"]))
+    else:
+        for run in find_runs(folder or results, run_name):
+            outcomes.append(verify_run(run, complete, _table1, running(run)))
+            outcomes += [verify_run(part, complete) for part in run.test_sets()]
     if as_json:
         say(json.dumps([verified.as_dict() for verified in outcomes], indent=1, ensure_ascii=False))
     else:
@@ -59,9 +69,9 @@ def verify(
 
 def _table1(run: Run) -> str:
     from paper_figures import table1
-    from paper_figures.common import results, tables
+    from paper_figures.common import loading, tables
 
-    return tables.to_csv(table1.frame(results.load(run, allow_mixed=True)))
+    return tables.to_csv(table1.frame(loading.load(run, allow_mixed=True)))
 
 
 def _show(verified: Verified) -> None:

@@ -69,10 +69,10 @@ def read_rows(folder: Path) -> tuple[Rows, list[str]] | None:
 def read_manifest(folder: Path, file_fault: FileFault) -> tuple[list[Source], Reasons] | None:
     """The plates of the folder's list, and (``plates.csv:LINE``, reason) of lines that cannot be used; None where there
     is no list. Raises UserError where there is one that cannot be read."""
-    found = read_rows(folder)
-    if found is None:
+    table = read_rows(folder)
+    if table is None:
         return None
-    rows, header = found
+    rows, header = table
     sources: list[Source] = []
     odd: Reasons = []
     lines: dict[tuple[str, Box | None], int] = {}

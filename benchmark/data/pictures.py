@@ -93,8 +93,8 @@ def _named(base: str, root: str | None, follow_links: bool) -> tuple[list[Source
 def _unlisted(base: str, follow_links: bool, sources: list[Source]) -> Reasons:
     """How many pictures of the folder its list does not name, as a note."""
     named = {path for s in sources if s.listed for path in (s.path, s.listed.lr)}
-    found = [prefix + file for prefix, files in walk(base, follow_links, []) for file in filter(is_picture, files)]
-    others = [path for path in found if path not in named]
+    pictures = [prefix + file for prefix, files in walk(base, follow_links, []) for file in filter(is_picture, files)]
+    others = [path for path in pictures if path not in named]
     return (
         [(NAME, f"{NOTE}{len(others):,} pictures of the folder are not in it, {others[0]} the first")] if others else []
     )

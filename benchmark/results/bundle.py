@@ -171,8 +171,8 @@ def _members(result: Result) -> dict[str, bytes]:
     tables = {name: read_plain(result.folder / name, LONGEST_MEMBER) for name in TABLES if name in result.record.files}
     tables = {name: content if name == "history.csv" else _without_plates(content) for name, content in tables.items()}
     files: dict[str, Any] = {name: _checksum(content) for name, content in tables.items()}
-    files |= {name: each for name, each in result.info["files"].items() if name in WEIGHTS}
-    record = to_text({**result.info, "files": files}).encode()
+    files |= {name: each for name, each in result.record.files.items() if name in WEIGHTS}
+    record = to_text({**result.record.as_dict(), "files": files}).encode()
     return {f"{place}/result.json": record, **{f"{place}/{name}": content for name, content in tables.items()}}
 
 

@@ -220,6 +220,16 @@ class Record(Part):
         return self.error.message if self.error else ""
 
     @property
+    def trained_source(self) -> dict[str, str]:
+        """Hash of the source that trained it, as ``training``; none for hr, and in schema 1, which has one for all."""
+        return {"training": self.source.training} if isinstance(self.source, Source) and self.source.training else {}
+
+    def mean(self, metric: str) -> float | None:
+        """Mean of a score of the weights that tables show; None if it was not taken or is infinite."""
+        summary = self.scores.best.get(metric)
+        return summary.mean if summary else None
+
+    @property
     def scored_data(self) -> DataFacts:
         """The plates that were scored."""
         return self.test_data or self.data

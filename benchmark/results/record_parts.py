@@ -167,6 +167,11 @@ class DataFacts(Part):
     lr: Text = ""
     """given: LR pictures were taken with the HR ones, and nothing was degraded; lacking: they were made of them."""
 
+    @property
+    def leaks_counted(self) -> bool:
+        """Whether ``leaks`` was counted: older results do not have it."""
+        return "leaks" in self.model_fields_set
+
 
 class TestData(DataFacts):
     """Other plates than the run's own, on which its stored weights were scored."""

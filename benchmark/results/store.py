@@ -44,11 +44,11 @@ Key = tuple[str, int]
 
 @dataclass(frozen=True)
 class Result:
-    """One stored result: the content of ``result.json`` as a record and, for what still reads it so, as JSON."""
+    """One stored result."""
 
     folder: Path
     record: Record
-    info: dict[str, Any]
+    """The content of ``result.json``."""
 
     @property
     def method(self) -> str:
@@ -352,4 +352,4 @@ def read_result(folder: Path) -> Result | None:
 
 
 def _read(folder: Path) -> Result:
-    return Result(folder, *read_record(folder / "result.json"))
+    return Result(folder, read_record(folder / "result.json"))

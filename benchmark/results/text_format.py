@@ -48,11 +48,10 @@ def _storable(value: Any) -> Any:
     return value
 
 
-def read_record(path: Path) -> tuple[Record, dict[str, Any]]:
-    """The record in a ``result.json``, also as plain JSON; texts are such as a terminal shows. Raises Unreadable."""
+def read_record(path: Path) -> Record:
+    """The record in a ``result.json``; texts are such as a terminal shows. Raises Unreadable."""
     try:
-        info = read_json(read_plain(path, LONGEST_RECORD).decode("utf-8"))
-        return parse(info), info
+        return parse(read_json(read_plain(path, LONGEST_RECORD).decode("utf-8")))
     except OSError as error:
         raise Unreadable(f"{path.name} {error.strerror}") from None
     except RecursionError:

@@ -90,12 +90,12 @@ def rescore(context: RunContext, entry: Registration, identity: str, stored: Res
     clocks = stored.record.clocks
     trained = {name: seconds for name, seconds in clocks.items() if name not in ("scoring", "total")}
     earlier = clocks.get("total", sum(clocks.values())) - clocks.get("scoring", 0.0)
-    info = stored.info | {
+    info = stored.record.as_dict() | {
         "schema": SCHEMA,
         "identity": identity,
         "options": asdict(method.options),
         "versions": current_versions(entry.name),
-        "source": {**stored.info["source"], "scoring": scoring_source()},
+        "source": stored.record.trained_source | {"scoring": scoring_source()},
         "config": context.config.model_dump(mode="json"),
         "judge": context.ocr_facts[0],
         "second_judge": context.ocr_facts[1],
@@ -189,9 +189,10 @@ def _abstention(context: RunContext, images: list[np.ndarray]) -> dict[str, Any]
         if engine is not None:
             legible = [i for i, plate in enumerate(plates) if can_write(engine, plate.text)]
             readings = engine.read([rectified[i] for i in legible]) if legible else []
-            found = xlpsr.best_threshold(readings, [plates[i].text for i in legible])
-            if found is not None or not plates:
-                thresholds[name] = {"threshold": xlpsr.BREAK_EVEN if found is None else found, "plates": len(legible)}
+            threshold = xlpsr.best_threshold(readings, [plates[i].text for i in legible])
+            if threshold is not None or not plates:
+                threshold = xlpsr.BREAK_EVEN if threshold is None else threshold
+                thresholds[name] = {"threshold": threshold, "plates": len(legible)}
     return thresholds
 
 

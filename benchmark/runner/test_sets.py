@@ -296,15 +296,14 @@ def _score(
     versions = stored_versions(result.record) or current_versions(result.method)
     assert versions is not None
     left_out = ("selected_as", "files")
-    source = result.info.get("source")
-    info = {name: value for name, value in result.info.items() if name not in left_out} | {
+    info = {name: value for name, value in result.record.as_dict().items() if name not in left_out} | {
         "schema": SCHEMA,
         "config": {**stored, "scoring": config.scoring.model_dump(mode="json")},
         "options": filled_options(result.record),
         "identity": stored_training_identity(result.record),
         "scoring_identity": identity,
         "versions": {**versions.model_dump(exclude_none=True), "scoring": SCORING_VERSION},
-        "source": {**(source if isinstance(source, dict) else {}), "scoring": scoring_source()},
+        "source": result.record.trained_source | {"scoring": scoring_source()},
         "test_data": test_set.facts | {"seen_unknown": seen is None},
         "judge": engines[0],
         "second_judge": engines[1],

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
-from typing import Any
+from collections.abc import Callable, Iterable
 
 from benchmark.data.texts import alphabets
 from benchmark.ocr.reading import ALPHABET, OcrEngine, can_write
@@ -14,12 +13,11 @@ LEAST_READ = 0.5
 our engines 79 %. Where most originals are misread, misreadings say nothing of a method."""
 
 
-def unread_plates(scores: Mapping[str, Any]) -> str | None:
+def unread_plates(read: float | None) -> str | None:
     """What to say if the HR plates themselves are hardly read; None if they are, or if nothing reads.
 
-    ``scores``: the summary of the HR plates' scores, as :func:`benchmark.scoring.plate_scores.summarise` makes it.
+    ``read``: the share of HR plates that the OCR engine reads, 0 to 1.
     """
-    read = scores.get("plate_correct", {}).get("mean")
     if read is None or read >= LEAST_READ:
         return None
     return (
@@ -32,11 +30,11 @@ def not_read(texts: Iterable[str], engines: Callable[[], Iterable[OcrEngine | No
     """What to say of plates whose text is unknown, or that one of the OCR engines cannot write: a line each, and none
     on Chinese plates. ``engines`` makes them, if they are needed."""
     foreign = [text for text in texts if not text or not set(text) <= set(ALPHABET)]
-    known = [text for text in foreign if text]
-    lines = [f"{len(foreign) - len(known)} plates have no text: they are not scored by reading"]
-    lines = lines if len(known) < len(foreign) else []
-    for engine in filter(None, engines() if known else ()):
-        if others := [text for text in known if not can_write(engine, text)]:
+    legible = [text for text in foreign if text]
+    lines = [f"{len(foreign) - len(legible)} plates have no text: they are not scored by reading"]
+    lines = lines if len(legible) < len(foreign) else []
+    for engine in filter(None, engines() if legible else ()):
+        if others := [text for text in legible if not can_write(engine, text)]:
             kinds = ", ".join(alphabets(others))
             lines.append(
                 f"{len(others)} plates have texts that the OCR engine {engine.describe()['name']} has no alphabet for"

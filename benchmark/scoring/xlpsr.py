@@ -59,9 +59,9 @@ def best_threshold(readings: Sequence[Reading], truths: Sequence[str]) -> float 
         points(normalise(reading.text), to_text(confidences(reading)), truth)
         for reading, truth in zip(readings, truths, strict=True)
     ]
-    known = [row for row in rows if row is not None]
-    if not known or not any(reading.characters for reading in readings):
+    scored = [row for row in rows if row is not None]
+    if not scored or not any(reading.characters for reading in readings):
         return None
-    total = np.sum(known, axis=0)
+    total = np.sum(scored, axis=0)
     best = THRESHOLDS[np.isclose(total, total.max())]
     return float(min(best, key=lambda threshold: math.fabs(threshold - BREAK_EVEN)))

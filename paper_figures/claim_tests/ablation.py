@@ -25,6 +25,7 @@ from paper_figures.common.evidence import (
 from paper_figures.common.grid import DIMENSIONS, DISTANCES
 from paper_figures.common.observed import Observed, of_comparison
 from paper_figures.common.paired import Comparison, probability, shown
+from paper_figures.common.pairing import between_seeds, seed_means
 from paper_figures.common.results import Results, Row
 
 SMALL, LARGE = DIMENSIONS[:2], DIMENSIONS[2:]
@@ -124,7 +125,7 @@ def gains_at_small(results: Results, reading: Reading) -> Finding:
     table = table.assign(difference=table[list(SMALL)].mean(axis=1) - table[list(LARGE)].mean(axis=1))
     interval = statistics.interval(table, "difference")
     evidence = f"Manhattan, d = 64 and 128 minus d = 256 and 512: PSNR {shown(interval, 'psnr', unit=True)}."
-    change = statistics.between_seeds(table, "difference")
+    change = between_seeds(seed_means(table, "difference"))
     observed = (Observed("Manhattan, d = 64 and 128 − d = 256 and 512", "PSNR (dB)", shown(interval, "psnr")),)
     if (interval.above() or interval.below()) and abs(interval.value) > change:
         return Finding(HOLDS if interval.above() else FAILS, evidence, observed=observed)

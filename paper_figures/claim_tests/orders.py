@@ -7,7 +7,7 @@ from dataclasses import replace
 
 from benchmark.scoring.metrics import METRICS, SECOND
 from paper_figures.claim_tests.claim import Above, Test
-from paper_figures.common import statistics, text
+from paper_figures.common import text
 from paper_figures.common.commands import run_command, suggest_command
 from paper_figures.common.evidence import (
     FAILS,
@@ -25,6 +25,7 @@ from paper_figures.common.evidence import (
 from paper_figures.common.grid import DISTANCES
 from paper_figures.common.observed import REVERSED, STATED, TIED, Observed, of_comparison
 from paper_figures.common.paired import BETTER, WORSE, Comparison, shown
+from paper_figures.common.pairing import holm
 from paper_figures.common.results import Results, Row
 
 RULE = (
@@ -97,7 +98,7 @@ def _order(results: Results, rows: dict[str, Row], pairs: Sequence[Above], suffi
         labels = " and ".join(METRICS[metric].label for metric in sorted(lacking))
         raise Undecidable(f"no scores of {labels}", run_command(results, [row.name for row in rows.values()]))
     differences = [results.difference(rows[pair.better], rows[pair.worse], metric) for pair, metric in named]
-    corrected = statistics.holm([test.p for _, test in differences])
+    corrected = holm([test.p for _, test in differences])
     compared = [
         Comparison(rows[pair.better], rows[pair.worse], metric, interval, test, p)
         for (pair, metric), (interval, test), p in zip(named, differences, corrected, strict=True)

@@ -28,6 +28,7 @@ from paper_figures.common.evidence import (
 from paper_figures.common.grid import DIMENSIONS, DISTANCES, Grid, keys
 from paper_figures.common.observed import Observed
 from paper_figures.common.paired import probability
+from paper_figures.common.pairing import between_seeds, seed_means
 from paper_figures.common.results import Results, Row
 
 EXCEPTION = "srcnn"
@@ -147,6 +148,10 @@ groups = all_of(_iterations, ordered([pair for name in LATE_GROUP for pair in ab
 
 def _curves(results: Results, reading: Reading) -> tuple[Grid, pd.DataFrame]:
     """The ablation and the contrast of all its cells. Raises Undecidable without enough finite validations."""
+    return results.once(("curves", reading.name), lambda: _usable_curves(results, reading))
+
+
+def _usable_curves(results: Results, reading: Reading) -> tuple[Grid, pd.DataFrame]:
     grid = whole_grid(results, reading)
     frames = [contrast.frame(results, [grid], distance) for distance in DISTANCES]
     data = pd.concat([frame for frame in frames if len(frame)] or frames, ignore_index=True)
@@ -174,8 +179,10 @@ def late(results: Results, reading: Reading) -> Finding:
     for distance, d in keys():
         row = grid.cells[distance, d]
         _, mine = _quarters(data[(data["distance"] == distance) & (data["dimension"] == d)], row.iterations)
-        several = mine["seed"].nunique() > 1
-        change = statistics.between_seeds(mine, "difference") if several else seed_noise(results, row, grid.mse, "psnr")
+        if mine["seed"].nunique() > 1:
+            change = between_seeds(seed_means(mine, "difference"))
+        else:
+            change = seed_noise(results, row, grid.mse, "psnr")
         curve, margin = contrast.mean_over_seeds(mine), change / float(mine["psnr_mse"].mean())
         mean, target = float(curve["contrast"].mean()), paper.contrast(distance)["late"].value
         off = abs(mean - target)

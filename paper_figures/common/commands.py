@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shlex
 from collections.abc import Iterable
+from functools import cache
 from pathlib import Path
 
 from benchmark import config
@@ -18,11 +19,9 @@ SEEDS = 3
 
 def run_command(results: Results, wanted: Iterable[str], options: dict[str, str] | None = None) -> str:
     """The recorded command of these results with ``--methods`` replaced by ``wanted`` and ``options`` set."""
-    provenance = results.reference.get("provenance")
-    recorded = provenance.get("command") if isinstance(provenance, dict) else None
     start = ["python", "-m", "benchmark", "run"]
     try:
-        words = shlex.split(str(recorded))
+        words = shlex.split(results.reference.provenance.command)
     except ValueError:  # an unbalanced quote: not a command this program recorded
         words = start
     of = {row.name: row.of for row in results.rows if row.of}
@@ -67,8 +66,7 @@ def suggest_command(results: Results, rows: Iterable[Row]) -> str:
 
 def larger_budget(results: Results) -> dict[str, str]:
     """Options of the smallest preset with a larger budget than this run's; empty if there is none."""
-    presets = {name: config.load(name).train for name in config.presets()}
-    sizes = {name: train.iterations * train.batch_size for name, train in presets.items()}
+    sizes = {name: train.iterations * train.batch_size for name, train in _budgets().items()}
     larger = [name for name in sorted(sizes, key=lambda name: sizes[name]) if sizes[name] > patches(results) > 0]
     if not larger:
         return {}
@@ -77,13 +75,18 @@ def larger_budget(results: Results) -> dict[str, str]:
 
 def preset(results: Results, name: str) -> dict[str, str]:
     """Options that give a run like this one the budget of a preset, even if its iterations were set by hand."""
-    own = str(results.setting("preset"))
-    by_hand = own in config.presets() and config.load(own).train.iterations != results.setting("train.iterations")
-    return {"--preset": name} | ({"--iterations": str(config.load(name).train.iterations)} if by_hand else {})
+    own = _budgets().get(results.config.preset)
+    by_hand = own is not None and own.iterations != results.config.train.iterations
+    return {"--preset": name} | ({"--iterations": str(_budgets()[name].iterations)} if by_hand else {})
+
+
+@cache
+def _budgets() -> dict[str, config.Train]:
+    """The budget of every preset."""
+    return {name: config.load(name).train for name in config.presets()}
 
 
 def patches(results: Results) -> int:
     """Patches that a training saw (iterations × batch size); 0 if nothing was trained or the size is not recorded."""
     iterations = max((row.iterations for row in results.rows if row.trained), default=0)
-    batch = results.setting("train.batch_size")
-    return iterations * batch if isinstance(batch, int) else 0
+    return iterations * results.config.train.batch_size

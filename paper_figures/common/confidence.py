@@ -92,6 +92,9 @@ class Engine:
 
     def readings(self, results: Results, row: Row) -> pd.DataFrame:
         """``confidence``, ``correct`` and ``text`` of the plates that this engine was shown, seeds pooled."""
+        return results.once(("readings", self.suffix, row.name), lambda: self._readings(results, row))
+
+    def _readings(self, results: Results, row: Row) -> pd.DataFrame:
         mine = results.plates[results.plates["method"] == row.name]
         table = pd.DataFrame({
             "confidence": pd.to_numeric(mine["confidence" + self.suffix], errors="coerce").astype(float),
@@ -104,10 +107,8 @@ class Engine:
 def engines(results: Results) -> list[Engine]:
     """The OCR engines that read anything in this run, the first one first."""
     present = []
-    for key, suffix in (("judge", ""), ("second_judge", SECOND)):
+    for engine, suffix in ((results.reference.judge, ""), (results.reference.second_judge, SECOND)):
         columns = ["confidence" + suffix, "plate_correct" + suffix]
         if set(columns) <= set(results.plates) and results.plates[columns].notna().all(axis=1).any():
-            info = results.reference.get(key)
-            name = str(info.get("name") or "unnamed") if isinstance(info, dict) else "unnamed"
-            present.append(Engine(suffix, text.one_line(name)))
+            present.append(Engine(suffix, text.one_line(engine.name if engine else "") or "unnamed"))
     return present

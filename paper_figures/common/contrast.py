@@ -7,6 +7,7 @@ baseline, without a unit. Beside the curves stand what the paper's text says of 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import partial
 
 import numpy as np
 import pandas as pd
@@ -46,13 +47,20 @@ def frame(results: Results, ablations: list[Grid], distance: str) -> pd.DataFram
     """
     parts = [pd.DataFrame(columns=COLUMNS)]
     for grid in ablations:
-        assert grid.mse is not None
-        for dimension, row in _cells(grid, distance).items():
-            for seed in sorted(set(row.seeds) & set(grid.mse.seeds)):
-                lines = contrast(_curve(results, row, seed), _curve(results, grid.mse, seed)).reset_index()
-                keys = {"term": grid.term, "distance": distance, "dimension": dimension, "method": row.name}
-                parts.append(lines.assign(**keys, seed=seed)[COLUMNS])
+        parts += results.once(("contrast", grid.term, distance), partial(_lines, results, grid, distance))
     return pd.concat([part for part in parts if len(part)] or parts, ignore_index=True)
+
+
+def _lines(results: Results, grid: Grid, distance: str) -> list[pd.DataFrame]:
+    """The contrast of every cell and seed of one grid."""
+    assert grid.mse is not None
+    parts = []
+    for dimension, row in _cells(grid, distance).items():
+        for seed in sorted(set(row.seeds) & set(grid.mse.seeds)):
+            lines = contrast(_curve(results, row, seed), _curve(results, grid.mse, seed)).reset_index()
+            keys = {"term": grid.term, "distance": distance, "dimension": dimension, "method": row.name}
+            parts.append(lines.assign(**keys, seed=seed)[COLUMNS])
+    return parts
 
 
 def _cells(grid: Grid, distance: str) -> dict[int, Row]:
@@ -150,16 +158,12 @@ def mean_over_seeds(data: pd.DataFrame) -> pd.DataFrame:
     return pd.DataFrame({c: table[c].mean(axis=1, skipna=False) for c in ("difference", "contrast")})
 
 
-def _part(results: Results) -> str:
-    return "test" if results.reference["data"].get("protocol") == "paper" else "validation"
-
-
 def caption(results: Results, ablations: list[Grid], data: pd.DataFrame, distance: str) -> list[str]:
     """What is drawn."""
     seeds = sorted(data["seed"].unique())
     sentences = [
-        f"Contrast of mean PSNR on {_part(results)} plates between PECL with the {distance.capitalize()} distance and "
-        "the same network trained with the pixel loss alone, at equal iterations (log axis, without iteration 0): "
+        f"Contrast of mean PSNR on {results.selected_on} plates between PECL with the {distance.capitalize()} distance "
+        "and the same network trained with the pixel loss alone, at equal iterations (log axis, without iteration 0): "
         "(PSNR PECL − PSNR MSE) / PSNR MSE, the paper's Eq. 20. Above zero PECL is ahead. Beside the curves stands the "
         "difference in dB at the last validation that both have. Black, dotted: the lowest and the highest contrast "
         "that the paper's text gives; hollow diamond: where its curves converge late in training, about "

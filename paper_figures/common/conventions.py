@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Sequence
-from typing import Any
 
+from benchmark.results.record_parts import OcrEngineFacts
 from benchmark.scoring.metrics import METRICS
 from paper_figures.common import paper, text
 from paper_figures.common.results import HR, Results, Row
@@ -33,7 +33,7 @@ def conditions(results: Results) -> list[str]:
 
 def degradation(results: Results) -> str:
     """Where LR plates come from."""
-    return GIVEN if results.reference["data"].get("lr") == "given" else DEGRADATION
+    return GIVEN if results.data.lr == "given" else DEGRADATION
 
 
 def lpips(results: Results) -> str:
@@ -44,7 +44,7 @@ def lpips(results: Results) -> str:
 
 def inference(results: Results) -> str:
     """Whether plates were upscaled whole or in patches."""
-    if results.setting("scoring.inference") != "patches":
+    if results.config.scoring.inference != "patches":
         return "Plates are upscaled whole."
     return (
         "Plates are upscaled in patches, also where weights are chosen: windows of 8×8 LR pixels (64×64 HR) that "
@@ -54,41 +54,39 @@ def inference(results: Results) -> str:
 
 def data(results: Results) -> str:
     """Which plates were used, and what was done to them."""
-    info = results.reference["data"]
-    counts = [text.plural(int(info[key]), word) for key, word in
-              (("train", "training plate"), ("val", "validation plate"), ("test", "test plate"))
-              if info.get(key)]  # fmt: skip
-    parts = [
-        f"Data: {info.get('name', 'unnamed')} ({', '.join(counts)}; fingerprint {_short(info.get('fingerprint'))})."
-    ]
-    if info.get("grown"):
-        parts.append(
-            f"{text.plural(int(info['grown']), 'plate box')} under 64 px grown to 64 px.".replace("boxs", "boxes")
-        )
-    if info.get("skipped"):
-        parts.append(f"{text.plural(int(info['skipped']), 'unusable file')} skipped.")
-    if info.get("protocol") == "paper":
+    data = results.data
+    splits = ((data.train, "training plate"), (data.val, "validation plate"), (data.test, "test plate"))
+    counts = [text.plural(count, word) for count, word in splits if count]
+    parts = [f"Data: {data.name or 'unnamed'} ({', '.join(counts)}; fingerprint {_short(data.fingerprint)})."]
+    if data.grown:
+        parts.append(f"{text.plural(data.grown, 'plate box')} under 64 px grown to 64 px.".replace("boxs", "boxes"))
+    if data.skipped:
+        parts.append(f"{text.plural(data.skipped, 'unusable file')} skipped.")
+    if data.protocol == "paper":
         parts.append(
             "Split (protocol paper): at random, so a plate number may be in more than one part; the paper "
             "does not say how it split."
         )
     else:
-        parts.append(f"Split ({info.get('protocol', 'unknown')} protocol): no plate number is in more than one part.")
+        parts.append(f"Split ({data.protocol or 'unknown'} protocol): no plate number is in more than one part.")
     return " ".join(parts)
 
 
 def leaks(results: Results) -> str:
     """How many test plates training has seen; empty where the results do not say."""
-    record = results.reference["data"].get("leaks")
-    if not isinstance(record, dict):
+    leaks = results.data.leaks
+    if not results.data.leaks_counted:
         return ""
-    seen, total, pairs, dropped = (int(record.get(key) or 0) for key in
-                                   ("test_plates_seen", "test_plates", "near_duplicates", "dropped"))  # fmt: skip
-    of_them = f"{seen:,} of {total:,} test plates show a plate number" if seen else "no test plate shows a plate number"
+    seen, pairs, dropped = leaks.test_plates_seen, leaks.near_duplicates, leaks.dropped
+    of_them = (
+        f"{seen:,} of {leaks.test_plates:,} test plates show a plate number"
+        if seen
+        else "no test plate shows a plate number"
+    )
     near = f"{text.plural(pairs, 'pair')} of near-duplicate pictures" if pairs else "no near-duplicate pictures"
     left_out = f", because of which {text.plural(dropped, 'picture')} was left out" if dropped else ""
     left_out = left_out.replace("pictures was", "pictures were")
-    how = f" ({record['method']})" if record.get("method") else ""
+    how = f" ({leaks.method})" if leaks.method else ""
     return f"Leaks: {of_them} that training shows, too; {near} across splits{how}{left_out}."
 
 
@@ -105,7 +103,7 @@ def seeds(results: Results) -> str:
 
 def selection(results: Results) -> str:
     """Which of a training's weights are scored."""
-    if results.reference["data"].get("protocol") == "paper":
+    if results.data.protocol == "paper":
         return (
             "Each method shows its weights with the best PSNR on the test plates, which is optimistic; on which plates "
             "the paper chose its weights is not stated."
@@ -118,35 +116,31 @@ def budget(results: Results) -> str:
     rows = [row for row in results.rows if row.trained]
     if not rows:
         return "Nothing here was trained."
-    info = results.reference
-    parts = [f"{int(info['iterations']):,} iterations", f"batches of {results.setting('train.batch_size')}"]
-    if results.setting("train.recipe") == "native":
+    train = results.config.train
+    parts = [f"{results.reference.iterations:,} iterations", f"batches of {train.batch_size}"]
+    if train.recipe == "native":
         parts.append("each method's own published recipe")
     else:
-        warmup = results.setting("train.warmup")
-        start = f" after a warm-up of {warmup} iterations" if warmup else ""
-        parts.append(
-            f"one recipe for all (Adam, learning rate {results.setting('train.learning_rate')}, cosine{start})"
-        )
-    if results.setting("train.warm_start") == "reference":
+        start = f" after a warm-up of {train.warmup} iterations" if train.warmup else ""
+        parts.append(f"one recipe for all (Adam, learning rate {train.learning_rate}, cosine{start})")
+    if train.warm_start == "reference":
         parts.append(
             "on top of that of the weights they started from, so not comparable with trainings from random ones"
         )
-    preset = results.setting("preset")
+    preset = results.config.preset
     whose = "all but the rows marked ‡" if any(row.differs for row in rows) else "all"
     return f"Budget, equal for {whose}: {', '.join(parts)}" + (f" (preset {preset})." if preset else ".")
 
 
 def ocr(results: Results) -> str:
     """Who read the plates, how well they read the original ones, and what the reading columns mean."""
-    info = results.reference.get("judge")
-    if not info or not results.has_readings:
+    engine, second = results.reference.judge, results.reference.second_judge
+    if engine is None or not results.has_readings:
         return "No plate was read (no OCR engine), so the reading columns are left out."
-    sentences = [f"OCR engine: {_reader(info)}{_bound(results, 'plate_correct')}."]
-    second = results.reference.get("second_judge")
+    sentences = [f"OCR engine: {_reader(engine)}{_bound(results, 'plate_correct')}."]
     if second and results.has_second_readings:
         sentences.append(f"Second OCR engine: {_reader(second)}{_bound(results, 'plate_correct_second')}.")
-    size = "×".join(str(side) for side in info.get("input") or ()) or "unknown"
+    size = "×".join(str(side) for side in engine.input if side) or "unknown"
     sentences.append(
         f"An engine is shown the plate rectified to {size} px. OCR confidence (the paper's OCR ρ) is the engine's own, "
         "0 where it reads nothing, and is not accuracy. Exact-match accuracy: all characters right; character "
@@ -155,10 +149,8 @@ def ocr(results: Results) -> str:
     return " ".join(sentences)
 
 
-def _reader(info: dict[str, Any]) -> str:
-    return (
-        f"{info.get('name')} ({info.get('version')}; model {info.get('model')}, SHA-256 {_short(info.get('sha256'))})"
-    )
+def _reader(engine: OcrEngineFacts) -> str:
+    return f"{engine.name} ({engine.version}; model {engine.model}, SHA-256 {_short(engine.sha256)})"
 
 
 def _bound(results: Results, metric: str) -> str:

@@ -13,10 +13,11 @@ import math
 from dataclasses import dataclass
 
 import numpy as np
+import pandas as pd
 
 import methods
 from benchmark.scoring.metrics import METRICS
-from paper_figures.common import grid, statistics, text
+from paper_figures.common import grid, pairing, text
 from paper_figures.common.commands import run_command
 from paper_figures.common.grid import Grid
 from paper_figures.common.observed import Observed
@@ -120,11 +121,15 @@ def noise_threshold(results: Results, comparison: Comparison) -> float:
         return 0.0
     if comparison.interval.seeds == 1:
         return seed_noise(results, row, other, metric)
-    paired = results.pairs(row, other, metric)
-    student, means = statistics.between_seeds(paired, "difference"), statistics.seed_means(paired, "difference")
-    # Student's interval of two seeds is so wide that they would decide less than one seed. So it is enough to exceed
-    # both the noise of one seed and the distance between the seeds.
-    return min(student, max(seed_noise(results, row, other, metric), float(means.max() - means.min())))
+    return results.once(("noise", row.name, other.name, metric), lambda: _noise(results, row, other, metric))
+
+
+def _noise(results: Results, row: Row, other: Row, metric: str) -> float:
+    """Of several seeds. Student's interval of two is so wide that they would decide less than one seed. So it is enough
+    to exceed both the noise of one seed and the distance between the seeds."""
+    means = pairing.seed_means(results.pairing(row, other).scores(metric), "difference")
+    distance = float(means.max() - means.min())
+    return min(pairing.between_seeds(means), max(seed_noise(results, row, other, metric), distance))
 
 
 def seed_noise(results: Results, row: Row, other: Row, metric: str) -> float:
@@ -144,7 +149,11 @@ def seed_noise(results: Results, row: Row, other: Row, metric: str) -> float:
 
 def late_psnr_range(results: Results, row: Row) -> float:
     """Range of a method's validation PSNR over the second half of its training, dB; 0 if none is stored."""
-    mine = results.history[results.history["method"] == row.name]
+    return results.once(("late psnr range", row.name), lambda: _late_psnr_range(results.history, row.name))
+
+
+def _late_psnr_range(history: pd.DataFrame, method: str) -> float:
+    mine = history[history["method"] == method]
     late = mine[(mine["iteration"] >= mine["iteration"].max() / 2) & np.isfinite(mine["val_psnr"].astype(float))]
     return max((float(psnr.max() - psnr.min()) for _, psnr in late.groupby("seed")["val_psnr"]), default=0.0)
 

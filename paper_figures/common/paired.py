@@ -7,8 +7,9 @@ from dataclasses import dataclass
 
 from benchmark.scoring.metrics import METRICS
 from paper_figures.common import statistics, text
+from paper_figures.common.pairing import Test, holm
 from paper_figures.common.results import Results, Row
-from paper_figures.common.statistics import Interval, Test
+from paper_figures.common.statistics import Interval
 
 BETTER, WORSE, TIE, UNKNOWN = "better", "worse", "tie", text.DASH
 
@@ -45,7 +46,7 @@ def compare(results: Results, rows: list[Row], reference: Row, metric: str) -> l
     """Every row but the reference against it, Holm-corrected over these; rows without the score are left out."""
     rows = [row for row in rows if row.name != reference.name and metric in row.scores and metric in reference.scores]
     differences = [results.difference(row, reference, metric) for row in rows]
-    corrected = statistics.holm([test.p for _, test in differences])
+    corrected = holm([test.p for _, test in differences])
     return [
         Comparison(row, reference, metric, interval, test, p)
         for row, (interval, test), p in zip(rows, differences, corrected, strict=True)

@@ -46,15 +46,13 @@ def reasons() -> dict[tuple[str, str], Reason]:
 
 def conditions(results: Results) -> list[Condition]:
     """The paper's conditions beside those of this run."""
-    data = results.reference["data"]
-    same_split = data.get("protocol") == "paper"
-    engine = results.reference.get("judge") or {}
+    data, engine = results.data, results.reference.judge
+    same_split = data.protocol == "paper"
     return [
         Condition(
             "plates",
             "CCPD, 100,000 for training",
-            f"{data.get('name', 'unnamed')}, {int(data.get('train') or 0):,} for training, "
-            f"{text.plural(int(data.get('test') or 0), 'test plate')}",
+            f"{data.name or 'unnamed'}, {data.train:,} for training, {text.plural(data.test, 'test plate')}",
         ),
         Condition(
             "split",
@@ -68,15 +66,14 @@ def conditions(results: Results) -> list[Condition]:
             "selection of weights",
             "highest PSNR during training; on which plates is not stated (one set of 1,000 is given for testing and "
             "validation)",
-            f"highest PSNR on the {'test' if same_split else 'validation'} plates",
+            f"highest PSNR on the {results.selected_on} plates",
             "selection on the test plates is optimistic" if same_split else "",
         ),
         Condition(
             "budget",
             "1,000,000 iterations of every model; batches of 128, Adam and a cosine are stated of the paper's own, not "
             "of the others",
-            f"{int(results.reference.get('iterations') or 0):,} iterations, batches of "
-            f"{results.setting('train.batch_size')}",
+            f"{results.reference.iterations:,} iterations, batches of {results.config.train.batch_size}",
         ),
         Condition(
             "degradation",
@@ -93,7 +90,7 @@ def conditions(results: Results) -> list[Condition]:
         Condition(
             "OCR engine",
             "PaddleOCR, its confidence; its version, and whether it also detects, are not stated",
-            str(engine.get("name")) if engine else "none",
+            engine.name if engine else "none",
             "confidences of two recognisers do not compare",
         ),
     ]

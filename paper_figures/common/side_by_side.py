@@ -182,9 +182,10 @@ def caption(
 
 
 def _ocr_engines(results: Results) -> list[str]:
+    first, second = results.reference.judge, results.reference.second_judge
     names = [
-        str((results.reference.get(key) or {}).get("name") or "unnamed")
-        for key, read in (("judge", results.has_readings), ("second_judge", results.has_second_readings))
+        (engine.name if engine else "") or "unnamed"
+        for engine, read in ((first, results.has_readings), (second, results.has_second_readings))
         if read
     ]
     if not names:

@@ -13,14 +13,13 @@ A value that is not finite (no reading, or the infinite PSNR of identical pictur
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Literal
 
 import numpy as np
 import pandas as pd
-from scipy import stats
 
 Statistic = Literal["mean", "median"]
 
@@ -64,26 +63,57 @@ class Interval:
         return self.high < threshold
 
 
-def interval(frame: pd.DataFrame, metric: str, statistic: Statistic = "mean") -> Interval:
+@dataclass(frozen=True)
+class Units:
+    """The plate, plate text and seed of every line of a table, each numbered from 0 in sorted order.
+
+    A plate without a text counts as a text of its own. Without a column ``seed`` all lines are of one seed.
+    """
+
+    plate: np.ndarray
+    text: np.ndarray
+    seed: np.ndarray
+
+    @classmethod
+    def of(cls, frame: pd.DataFrame) -> Units:
+        """The units of a table with the columns ``index`` (of the plate), ``text`` and ``seed``."""
+        plate, _ = pd.factorize(frame["index"], sort=True, use_na_sentinel=False)
+        seeds = frame["seed"].to_numpy() if "seed" in frame else np.zeros(len(frame))
+        return cls(plate, _numbered(_texts(frame)), _numbered(seeds))
+
+    def only(self, lines: np.ndarray) -> Units:
+        """The units of some lines (a mask), numbered anew."""
+        if lines.all():
+            return self
+        return Units(*(_numbered(numbers[lines]) for numbers in (self.plate, self.text, self.seed)))
+
+
+def _numbered(values: np.ndarray) -> np.ndarray:
+    return np.unique(values, return_inverse=True)[1]
+
+
+def _count(numbers: np.ndarray) -> int:
+    return int(numbers.max(initial=-1)) + 1
+
+
+def interval(frame: pd.DataFrame, metric: str, statistic: Statistic = "mean", units: Units | None = None) -> Interval:
     """The statistic of a score over plates × seeds, with its interval.
 
     ``frame`` has one line a (seed, plate): the columns ``index`` (of the plate), ``text``, ``metric`` and, unless
-    the method does not depend on it, ``seed``. A plate without a text counts as a text of its own.
+    the method does not depend on it, ``seed``. ``units`` are those of ``frame``, if the caller has them already.
     """
     numbers = pd.to_numeric(frame[metric], errors="coerce").to_numpy(float)
     finite = np.isfinite(numbers)
-    kept, values = frame[finite], numbers[finite]
-    seed_names, seed = np.unique(kept["seed"] if "seed" in kept else np.zeros(len(kept)), return_inverse=True)
-    texts, text = np.unique(_texts(kept), return_inverse=True)
-    sizes = kept["index"].nunique(), len(texts), max(1, len(seed_names)), int((~finite).sum())
+    values, units = numbers[finite], (units or Units.of(frame)).only(finite)
+    plates, texts, seeds = (_count(each) for each in (units.plate, units.text, units.seed))
+    sizes = plates, texts, max(1, seeds), len(numbers) - len(values)
     if not len(values):
         return Interval(math.nan, math.nan, math.nan, *sizes)
     value = float(np.mean(values) if statistic == "mean" else np.median(values))
-    if len(texts) < 2:
+    if texts < 2:
         return Interval(value, math.nan, math.nan, *sizes)
     make = _mean if statistic == "mean" else _median
-    weighted = make(values, seed, text, len(seed_names), len(texts))
-    low, high = _bootstrap(weighted, len(seed_names), (len(texts),), len(values))
+    low, high = _bootstrap(make(values, units.seed, units.text, seeds, texts), seeds, (texts,), len(values))
     return Interval(value, low, high, *sizes)
 
 
@@ -174,112 +204,14 @@ def _median(values: np.ndarray, seed: np.ndarray, text: np.ndarray, seeds: int, 
     values, seed, text = values[order], seed[order], text[order]
 
     def weighted(of_text: np.ndarray, of_seed: np.ndarray) -> np.ndarray:
-        upto = np.cumsum(of_text[:, text] * of_seed[:, seed], axis=1)
+        upto = np.cumsum(of_text.take(text, axis=1) * of_seed.take(seed, axis=1), axis=1, dtype=np.int32)
         total = upto[:, -1:]
-        lower = (upto <= (total - 1) // 2).sum(1)  # the middle one, or the two middle ones
-        upper = (upto <= total // 2).sum(1)
-        has_weight = total[:, 0] > 0
-        last = len(values) - 1
-        middle = (values[np.minimum(lower, last)] + values[np.minimum(upper, last)]) / 2
-        return np.where(has_weight, middle, np.nan)
+        lower, upper = (
+            (upto > rank).argmax(axis=1) for rank in ((total - 1) // 2, total // 2)
+        )  # the middle one or two
+        return np.where(total[:, 0] > 0, (values[lower] + values[upper]) / 2, np.nan)
 
     return weighted
-
-
-# -- paired differences ----------------------------------------------------------------------------
-
-
-def pairs(a: pd.DataFrame, b: pd.DataFrame, metric: str) -> pd.DataFrame:
-    """Scores of two methods on the same plates: ``a``, ``b`` and ``difference`` (a − b), one line a pair.
-
-    Frames are as for :func:`interval`. Lines are paired by seed, index, name and text as far as both
-    have them: drop the column ``seed`` of a method that does not depend on it, and it is paired with
-    every seed of the other.
-    """
-    keys = ["seed", "index", "name", "text"]
-    mine, theirs = (frame[[k for k in keys if k in frame]].assign(score=frame[metric]) for frame in (a, b))
-    shared = [key for key in keys if key in mine and key in theirs]
-    both = mine.merge(theirs, on=shared, suffixes=("_a", "_b"))
-    both = both.rename(columns={"score_a": "a", "score_b": "b"})
-    with np.errstate(invalid="ignore"):  # ∞ − ∞
-        return both.assign(difference=both["a"].astype(float) - both["b"].astype(float))
-
-
-def difference(a: pd.DataFrame, b: pd.DataFrame, metric: str, statistic: Statistic = "mean") -> Interval:
-    """The mean (or median) of a − b over the pairs of :func:`pairs`, with its interval."""
-    return interval(pairs(a, b, metric), "difference", statistic)
-
-
-def seed_means(frame: pd.DataFrame, metric: str) -> pd.Series:
-    """The mean of a score over the plates of each seed."""
-    numbers = pd.to_numeric(frame[metric], errors="coerce")
-    return numbers[np.isfinite(numbers)].groupby(frame["seed"]).mean()
-
-
-def between_seeds(frame: pd.DataFrame, metric: str) -> float:
-    """Half the width of Student's 95 % interval of the seeds' means: what training anew may change.
-
-    A bootstrap of two or three seeds is far too narrow (two agree in sign half of the time by chance); this
-    is not. Infinite with fewer than two seeds.
-    """
-    means = seed_means(frame, metric)
-    if len(means) < 2:
-        return math.inf
-    return float(stats.t.ppf((1 + LEVEL) / 2, len(means) - 1) * means.std(ddof=1) / math.sqrt(len(means)))
-
-
-@dataclass(frozen=True)
-class Test:
-    """A two-sided test that differences are centred on 0. ``p`` is NaN if there was nothing to test."""
-
-    p: float
-    name: str
-    texts: int
-    left_out: int
-
-
-SIGNED_RANK = "Wilcoxon's signed-rank test"
-SIGN = "the sign test (McNemar's exact test)"
-
-
-def wilcoxon(paired: pd.DataFrame) -> Test:
-    """Test the differences of :func:`pairs`, one a plate text: averaged over seeds, then over photographs.
-
-    Wilcoxon's signed-rank test (Biometrics Bulletin 1(6), 1945; zeros dropped). Where all scores are 0 or 1
-    its ranks are all ties: there the exact sign test is used, which with one seed and one
-    photograph a text is McNemar's exact test (Psychometrika 12(2), 1947). Nothing but ties gives p = 1.
-    """
-    kept = paired[np.isfinite(paired["difference"])]
-    binary = bool(np.isin(kept[["a", "b"]].to_numpy(float), (0.0, 1.0)).all())
-    name = SIGN if binary and len(kept) else SIGNED_RANK
-    plate, line, plate_of = np.unique(kept["index"].to_numpy(), return_index=True, return_inverse=True)
-    text, text_of = np.unique(_texts(kept)[line], return_inverse=True)
-    by_plate = np.bincount(plate_of, kept["difference"], len(plate)) / np.bincount(plate_of, minlength=len(plate))
-    by_text = np.bincount(text_of, by_plate, len(text)) / np.bincount(text_of, minlength=len(text))
-    left_out = len(paired) - len(kept)
-    if not len(by_text):
-        return Test(math.nan, name, 0, left_out)
-    unequal = by_text[~np.isclose(by_text, 0.0, atol=1e-12)]
-    if not len(unequal):
-        p = 1.0
-    elif binary:
-        p = float(stats.binomtest(int((unequal > 0).sum()), len(unequal)).pvalue)
-    else:
-        p = float(stats.wilcoxon(unequal).pvalue)
-    return Test(p, name, len(by_text), left_out)
-
-
-def holm(p_values: Sequence[float]) -> list[float]:
-    """Holm's corrected p-values (Scandinavian Journal of Statistics 6(2), 1979), in the order given.
-
-    NaN stays NaN and does not count as a test.
-    """
-    tested = [i for i, p in enumerate(p_values) if not math.isnan(p)]
-    corrected, largest = list(p_values), 0.0
-    for rank, i in enumerate(sorted(tested, key=lambda i: p_values[i])):
-        largest = max(largest, min(1.0, (len(tested) - rank) * p_values[i]))
-        corrected[i] = largest
-    return corrected
 
 
 def resampled(interval: Interval) -> str:

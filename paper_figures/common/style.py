@@ -39,6 +39,7 @@ FONT = 7.5
 # Okabe-Ito without its yellow, which vanishes on white; black last.
 _COLOURS = ("#D55E00", "#0072B2", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000")
 _MARKERS = ("o", "s", "^", "D", "v", "P", "X", "<", ">", "h", "p")
+_GREY_DASHES: tuple[Any, ...] = ((0, (4, 2)), (0, (1, 1.5)), (0, (6, 1.5, 1, 1.5)))
 _DASHES: tuple[Any, ...] = ("-", (0, (4, 1.5)), (0, (1, 1)), (0, (5, 1.2, 1, 1.2)))
 
 LETTERS = "Plate letters"
@@ -97,9 +98,13 @@ def looks(names: Sequence[str]) -> dict[str, Look]:
 def row_looks(rows: Sequence[Row]) -> dict[str, Look]:
     """The looks of a report's competitors; what is not trained is grey. Hand over all of them, so that a
     method looks the same in figures that show only some."""
-    untrained = Look(GREY, "o", (0, (4, 2)))
-    trained = looks([row.name for row in rows if row.trained])
-    return {row.name: trained.get(row.name, untrained) for row in rows}
+
+    def grey(i: int) -> Look:
+        return Look(GREY, _MARKERS[i % len(_MARKERS)], _GREY_DASHES[i % len(_GREY_DASHES)])
+
+    free = [row.name for row in rows if not row.trained and not row.is_bound]
+    untrained = {row.name: grey(0) for row in rows} | {name: grey(i) for i, name in enumerate(free)}
+    return untrained | looks([row.name for row in rows if row.trained])
 
 
 @contextmanager
@@ -220,9 +225,14 @@ def shorten(name: str) -> str:
 
 def label_width(names: Sequence[str]) -> float:
     """Inches that :func:`label_right` needs right of the axes for these names."""
+    return (STRIP + 3 + max(map(_width, names), default=0.0)) / 72.0
+
+
+@cache
+def _width(name: str) -> float:
+    """Width of a label, points."""
     font = FontProperties(family=FAMILIES, size=FONT - 0.5)
-    widest = max((TextPath((0, 0), name or " ", prop=font).get_extents().x1 for name in names), default=0.0)
-    return float(STRIP + 3 + widest) / 72.0
+    return float(TextPath((0, 0), name or " ", prop=font).get_extents().x1)
 
 
 def place(figure: Figure, axes: Sequence[Axes], left: float, right: float, bottom: float, top: float) -> None:

@@ -17,6 +17,7 @@ from scipy.stats import norm
 
 from paper_figures.common import statistics
 from paper_figures.common.paired import BETTER, WORSE, Comparison
+from paper_figures.common.pairing import holm
 from paper_figures.common.results import Results, Row
 from paper_figures.common.statistics import Interval
 
@@ -40,7 +41,7 @@ def rank(results: Results, rows: Sequence[Row], metric: str) -> Ranking:
     rows = [row for row in rows if metric in row.scores and not row.is_bound]
     pairs = list(combinations(rows, 2))
     differences = [results.difference(a, b, metric) for a, b in pairs]
-    corrected = statistics.holm([test.p for _, test in differences])
+    corrected = holm([test.p for _, test in differences])
     better = set()
     for (a, b), (interval, test), p in zip(pairs, differences, corrected, strict=True):
         verdict = Comparison(a, b, metric, interval, test, p).verdict

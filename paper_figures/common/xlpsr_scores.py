@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from typing import Literal
 
 import numpy as np
 
@@ -14,7 +15,7 @@ from paper_figures.common.results import Results, Row
 from paper_figures.common.statistics import Interval
 
 
-def known(results: Results, row: Row, engine: Engine) -> bool:
+def has_confidences(results: Results, row: Row, engine: Engine) -> bool:
     """Whether the engine said of any plate how sure it was of each character."""
     return bool(np.isfinite(points(results, row, engine)).any())
 
@@ -32,10 +33,9 @@ def points(results: Results, row: Row, engine: Engine) -> np.ndarray:
 
 def thresholds(results: Results, row: Row, engine: Engine) -> dict[int, float]:
     """By seed, the threshold that validation plates have chosen (1/3 where there were none)."""
-    name = "second_judge" if engine.suffix else "judge"
-    found = {info["seed"]: (info.get("abstention") or {}).get(name) for info in results.infos
-             if info["method"] == row.name}  # fmt: skip
-    return {seed: float(chosen["threshold"]) for seed, chosen in found.items() if chosen}
+    name: Literal["judge", "second_judge"] = "second_judge" if engine.suffix else "judge"
+    mine = [record for record in results.records if record.method == row.name]
+    return {record.seed: record.abstention[name].threshold for record in mine if name in record.abstention}
 
 
 def score(results: Results, row: Row, engine: Engine) -> Interval:

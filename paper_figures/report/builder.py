@@ -25,7 +25,7 @@ from benchmark.util.files import refuse_links, write_bytes
 from paper_figures.common import style, tables, text
 from paper_figures.common.commands import report_command, run_command, test_command
 from paper_figures.common.drawing import Drawing, NotAskedFor, NothingToDraw
-from paper_figures.common.results import load
+from paper_figures.common.loading import load
 from paper_figures.report import html, latex, markdown
 from paper_figures.report.content import BROWSER, FOLDER, HTML, PAGE, Artefact, Report
 from paper_figures.report.missing import Missing, missing_methods

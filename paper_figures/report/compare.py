@@ -23,9 +23,10 @@ from benchmark.results.store import Run, run_at
 from benchmark.scoring.metrics import METRICS
 from benchmark.util.errors import UserError
 from benchmark.util.files import write_text
-from paper_figures.common import statistics, text
+from paper_figures.common import pairing, statistics, text
 from paper_figures.common.drawing import Drawing
-from paper_figures.common.results import Results, Row, load
+from paper_figures.common.loading import load
+from paper_figures.common.results import Results, Row
 from paper_figures.common.statistics import Interval
 from paper_figures.common.tables import Cell, Column, Table, to_csv
 from paper_figures.report import markdown, terminal
@@ -83,7 +84,7 @@ def found(results: Path, word: str) -> Iterator[Run]:
 def compare(a: Run, b: Run, allow_mixed: bool = False) -> Comparison:
     """Set run ``b`` against run ``a``.
 
-    Raises UserError as :func:`paper_figures.common.results.load` does, and for one run twice.
+    Raises UserError as :func:`paper_figures.common.loading.load` does, and for one run twice.
     """
     if a.folder.resolve() == b.folder.resolve():
         raise UserError(f"{a.folder} and {b.folder} are the same run; name two")
@@ -100,9 +101,8 @@ def compare(a: Run, b: Run, allow_mixed: bool = False) -> Comparison:
 
 def _same_plates(a: Results, b: Results) -> bool:
     """Whether both were scored on the plates of one fingerprint, split alike."""
-    first, second = a.reference["data"], b.reference["data"]
-    has_fingerprint = bool(first.get("fingerprint"))
-    return has_fingerprint and all(first.get(key) == second.get(key) for key in ("fingerprint", "protocol", "test"))
+    first, second = ((data.fingerprint, data.protocol, data.test) for data in (a.data, b.data))
+    return bool(a.data.fingerprint) and first == second
 
 
 def _difference(a: Results, b: Results, name: str, metric: str, together: bool) -> Difference | None:
@@ -114,7 +114,7 @@ def _difference(a: Results, b: Results, name: str, metric: str, together: bool) 
         lacking = before is None and after is None
         return None if lacking else Difference(name, title, metric, before, after, None, False)
     if together and not (row_a.differs or row_b.differs):
-        interval = statistics.difference(b.plates_of(row_b), a.plates_of(row_a), metric)
+        interval = pairing.difference(b.plates_of(row_b), a.plates_of(row_a), metric)
         if interval.plates:
             return Difference(name, title, metric, before, after, interval, True)
     plain = after - before if math.isfinite(after) and math.isfinite(before) else math.nan
@@ -140,14 +140,13 @@ def conditions(a: Results, b: Results) -> list[tuple[str, str, str]]:
 
 
 def _conditions(results: Results) -> dict[str, str]:
-    info = results.reference
-    provenance = info.get("provenance")
-    provenance = provenance if isinstance(provenance, dict) else {}
+    record = results.reference.as_dict()
+    provenance = record.get("provenance", {})
     parts: dict[str, Any] = {
-        "data": info["data"],
-        "": info.get("config"),
-        "OCR engine": info.get("judge"),
-        "second OCR engine": info.get("second_judge"),
+        "data": record["data"],
+        "": record["config"],
+        "OCR engine": record.get("judge"),
+        "second OCR engine": record.get("second_judge"),
         "version of": provenance.get("versions"),
         "hardware": provenance.get("hardware"),
         "commit": provenance.get("commit"),
@@ -174,7 +173,7 @@ def _per_method(a: Results, b: Results) -> list[tuple[str, str, str]]:
     """Methods whose source or options differ, in one line each."""
     lines = []
     for key in ("source", "options"):
-        first, second = ({info.get("method"): info.get(key) for info in results.infos} for results in (a, b))
+        first, second = ({record.method: getattr(record, key) for record in each.records} for each in (a, b))
         titles = [row.title for row in a.rows if row.name in second and first.get(row.name) != second[row.name]]
         if titles:
             lines.append((f"{key} of {', '.join(map(text.one_line, titles))}", "one", "another"))

@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import math
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
+from benchmark.results.record_parts import DataFacts
 from benchmark.scoring.metrics import METRICS
 from benchmark.scoring.plausibility import unread_plates
 from paper_figures.common import text
 from paper_figures.common.columns import shown
 from paper_figures.common.drawing import Drawing
 from paper_figures.common.evidence import EARLY, FAILS, HOLDS, OPEN
-from paper_figures.common.results import HR, Results, Row
+from paper_figures.common.results import Results, Row
 
 OURS = "pecl"
 """The paper's own method, whose place is told."""
@@ -42,9 +43,8 @@ def sentence(results: Results, claims: Drawing | None = None) -> str:
 
 def _warning(results: Results) -> str:
     """What is wrong with the plates themselves, before anything is said of methods."""
-    bounds = [info for info in results.infos if info.get("method") == HR]
-    remarks = [unread_plates(info.get("scores", {}).get("best", {})) for info in bounds]
-    misfits = max((info.get("data", {}).get("misfits", 0) for info in results.infos), default=0)
+    remarks = [unread_plates(record.mean("plate_correct")) for record in results.records if record.is_bound]
+    misfits = max((record.data.misfits for record in results.records), default=0)
     said = [f"{remark}." for remark in dict.fromkeys(filter(None, remarks))]
     if misfits:
         said.append(f"{text.plural(misfits, 'picture')} left out: the annotation in the name does not fit.")
@@ -129,24 +129,22 @@ def _ordinal(n: int) -> str:
 
 def facts(results: Results, missing: int, problems: int) -> list[Fact]:
     """Data, budget, methods, OCR engines, dates, and whether the report is whole."""
-    info = results.reference
-    data, provenance = info["data"], info.get("provenance")
-    provenance = provenance if isinstance(provenance, dict) else {}
-    plates = " / ".join(f"{data[part]:,}" for part in ("train", "val", "test") if isinstance(data.get(part), int))
+    record, data, config = results.reference, results.data, results.config
+    plates = " / ".join(f"{count:,}" for count in (data.train, data.val, data.test))
     trained = [row for row in results.rows if row.trained]
     budget = f"{trained[0].iterations:,} iterations" if trained else "nothing was trained"
-    batch = f"batches of {results.setting('train.batch_size')}, preset {results.setting('preset')}" if trained else ""
-    engines = [engine.get("name") for key in ("judge", "second_judge") if isinstance(engine := info.get(key), dict)]
-    commit = str(provenance.get("commit") or "")[:12]
-    dates = sorted({str(date)[:10] for each in results.infos if (date := _date(each))})
+    batch = f"batches of {config.train.batch_size}, preset {config.preset}" if trained else ""
+    engines = [engine.name for engine in (record.judge, record.second_judge) if engine]
+    commit = (record.provenance.commit or "")[:12]
+    dates = sorted({each.provenance.date[:10] for each in results.records if each.provenance.date})
     gaps = [text.plural(missing, "gap") if missing else "", text.plural(problems, "note") if problems else ""]
     seeds = ", ".join(map(str, results.seeds))
     return [
-        Fact("Data", f"{data.get('name', 'unnamed')}, {data.get('protocol', 'unknown')} split",
+        Fact("Data", f"{data.name or 'unnamed'}, {data.protocol or 'unknown'} split",
              f"{plates} training / validation / test plates"),
         Fact("Budget of every method", budget, batch),
         Fact("Methods", str(len(results.competitors)), f"{'seeds' if len(results.seeds) > 1 else 'seed'} {seeds}"),
-        Fact(f"OCR engine{'s' * (len(engines) > 1)}", _and([str(name) for name in engines]) or "none",
+        Fact(f"OCR engine{'s' * (len(engines) > 1)}", _and(engines) or "none",
              "what reads the upscaled plates"),
         Fact("Made", " to ".join(dict.fromkeys([dates[0], dates[-1]])) if dates else "unknown",
              f"commit {commit}" if commit else ""),
@@ -157,15 +155,9 @@ def facts(results: Results, missing: int, problems: int) -> list[Fact]:
     ]  # fmt: skip
 
 
-def _leaks(data: dict[str, Any]) -> list[Fact]:
+def _leaks(data: DataFacts) -> list[Fact]:
     """Number of test plates that training has seen, if any."""
-    leaks = data.get("leaks")
-    if not isinstance(leaks, dict) or not leaks.get("test_plates_seen"):
+    if not data.leaks.test_plates_seen:
         return []
-    value = f"{leaks['test_plates_seen']:,} of {leaks.get('test_plates', data.get('test')):,} test plates"
+    value = f"{data.leaks.test_plates_seen:,} of {data.leaks.test_plates or data.test:,} test plates"
     return [Fact("Leaks", value, "seen in training")]
-
-
-def _date(info: dict[str, object]) -> object:
-    provenance = info.get("provenance")
-    return provenance.get("date") if isinstance(provenance, dict) else None

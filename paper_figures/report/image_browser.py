@@ -186,7 +186,8 @@ def _readings(results: Results, score: Score | None) -> list[Reading]:
     """Texts of the first and second OCR engine. The engines are named only if there are two."""
     if score is None:
         return []
-    names = [(results.reference.get(key) or {}).get("name", key) for key in ("judge", "second_judge")]
+    engines = results.reference.judge, results.reference.second_judge
+    names = [engine.name if engine else "unnamed" for engine in engines]
     if score.read_second is None:
         names[0] = ""
     readings = []

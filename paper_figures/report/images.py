@@ -28,5 +28,5 @@ def embed(png: bytes) -> Embedded:
 def data_uri(image: Image.Image) -> str:
     """A picture inside an address, pixel by pixel as it is: as WebP it takes two thirds of a PNG."""
     buffer = io.BytesIO()
-    image.save(buffer, "WEBP", lossless=True, method=1, quality=50)
+    image.save(buffer, "WEBP", lossless=True, method=1, quality=20)
     return "data:image/webp;base64," + base64.b64encode(buffer.getvalue()).decode("ascii")

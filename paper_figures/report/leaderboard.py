@@ -17,12 +17,13 @@ from typing import Any
 import pandas as pd
 
 from benchmark.results.bundle import Manifest, opened
+from benchmark.results.record import Record
 from benchmark.scoring.metrics import METRICS
 from benchmark.util.errors import UserError
 from benchmark.util.files import write_text
 from paper_figures.common import columns, text, ties
-from paper_figures.common.comparability import setting
-from paper_figures.common.results import Results, Row, load
+from paper_figures.common.loading import load
+from paper_figures.common.results import Results, Row
 from paper_figures.common.tables import Cell, Column, Table, to_csv
 from paper_figures.common.ties import Ranking
 from paper_figures.report import html
@@ -38,26 +39,24 @@ class Entry:
 
     row: Row
     method: str
-    info: dict[str, Any]
+    record: Record
     bundle: str
     by: str
 
     @property
     def provenance(self) -> dict[str, str]:
-        made = self.info.get("provenance") or {}
-        dirty = " +" if made.get("dirty") else ""
+        made = self.record.provenance
         return {
-            "Commit": f"{str(made.get('commit') or text.DASH)[:12]}{dirty}",
-            "torch": f"torch {(made.get('versions') or {}).get('torch', text.DASH)}",
-            "Device": str((made.get("hardware") or {}).get("device", text.DASH)),
+            "Commit": f"{(made.commit or text.DASH)[:12]}{' +' if made.dirty else ''}",
+            "torch": f"torch {made.versions.get('torch', text.DASH)}",
+            "Device": made.hardware.device or text.DASH,
         }
 
     @property
     def budget(self) -> str:
         if not self.row.trained:
             return text.DASH
-        batch, plates = setting(self.info, "train.batch_size"), self.info["data"].get("train", 0)
-        return f"{self.row.iterations:,} × {batch}, {plates:,} plates"
+        return f"{self.row.iterations:,} × {self.record.config.train.batch_size}, {self.record.data.train:,} plates"
 
 
 @dataclass
@@ -74,15 +73,15 @@ class Board:
     def add(self, results: Results, file: str, by: str) -> None:
         """The competing methods of a bundle; the same scores of the same method are taken once."""
         before = zip(self.entries, self.plates, strict=True)
-        known = {_fingerprint(entry.method, frame): entry for entry, frame in before}
+        stored = {_fingerprint(entry.method, frame): entry for entry, frame in before}
         for row in results.competitors:
             frame = results.plates[results.plates["method"] == row.name]
-            if twin := known.get(_fingerprint(row.name, frame)):
+            if twin := stored.get(_fingerprint(row.name, frame)):
                 self.again.append(f"{row.title} of {file} has the scores of {twin.bundle} and is shown once.")
                 continue
-            info = next(i for i in results.infos if i["method"] in (row.name, row.of))
+            record = next(each for each in results.records if each.method in (row.name, row.of))
             name = f"{row.name}\n{len(self.entries)}"  # no method has a line break in its name
-            self.entries.append(Entry(replace(row, name=name, of="", differs=()), row.name, info, file, by))
+            self.entries.append(Entry(replace(row, name=name, of="", differs=()), row.name, record, file, by))
             self.plates.append(frame.assign(method=name))
 
     @cached_property
@@ -101,15 +100,15 @@ def _fingerprint(method: str, frame: pd.DataFrame) -> str:
 
 def boards(files: Sequence[Path]) -> list[Board]:
     """The bundles by protocol, in the order in which they were named. Raises UserError for what is no bundle."""
-    found: dict[str, Board] = {}
+    by_protocol: dict[str, Board] = {}
     for file in dict.fromkeys(path.resolve() for path in files):
         with ExitStack() as stack:
             run, manifest = stack.enter_context(opened(file))
             results = load(run, allow_mixed=True)
-            data = str(results.reference["data"].get("name", "unnamed"))
-            board = found.setdefault(manifest.protocol_identity, Board(manifest, data))
+            data = results.data.name or "unnamed"
+            board = by_protocol.setdefault(manifest.protocol_identity, Board(manifest, data))
             board.add(results, text.one_line(file.name), text.one_line(manifest.by) or "not named")
-    return list(found.values())
+    return list(by_protocol.values())
 
 
 # -- tables ----------------------------------------------------------------------------------------
@@ -208,7 +207,7 @@ def frame(shown: Sequence[Board]) -> pd.DataFrame:
             made = entry.provenance
             lines.append(line | {
                 "parameters": entry.row.parameters, "iterations": entry.row.iterations,
-                "batch_size": setting(entry.info, "train.batch_size"), "train_plates": entry.info["data"].get("train"),
+                "batch_size": entry.record.config.train.batch_size, "train_plates": entry.record.data.train,
                 "seeds": " ".join(map(str, entry.row.seeds)), "by": entry.by, "bundle": entry.bundle,
                 "commit": made["Commit"], "torch": made["torch"].removeprefix("torch "), "device": made["Device"],
             })  # fmt: skip

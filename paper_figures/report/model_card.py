@@ -92,8 +92,8 @@ def _measured(result: Result) -> list[str]:
 
 
 def _interval(frame: pd.DataFrame, metric: str, statistic: Statistic, digits: int, scale: float = 1.0) -> str:
-    found = statistics.interval(frame, metric, statistic)
-    return _bracketed(found.value, found.low, found.high, digits, scale)
+    interval = statistics.interval(frame, metric, statistic)
+    return _bracketed(interval.value, interval.low, interval.high, digits, scale)
 
 
 def _bracketed(value: float, low: float, high: float, digits: int, scale: float = 1.0) -> str:

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-import math
+from collections.abc import Iterable
 from typing import Any
 
+from benchmark.results.record_parts import DataFacts, Hardware, OcrEngineFacts, Source
 from paper_figures.common import text
 from paper_figures.common.results import Results
 
@@ -14,50 +15,51 @@ CLOCKS = ("training", "validation", "checkpoint", "scoring")
 
 def facts(results: Results) -> dict[str, str]:
     """Each fact under its name, every value that occurs in the results once."""
-    dates = sorted(_provenance(results, "date"))
-    commits = [commit[:12] for commit in _provenance(results, "commit")]
-    dirty = " (with uncommitted changes)" if "True" in _provenance(results, "dirty") else ""
-    hardware = [" · ".join(f"{key} {value}" for key, value in parts.items())
-                for parts in _dictionaries(results, "provenance", "hardware")]  # fmt: skip
+    records = results.records
+    made = [record.provenance for record in records]
+    dates = sorted(filter(None, (each.date for each in made)))
+    commits = _once(each.commit[:12] for each in made if each.commit)
+    dirty = " (with uncommitted changes)" if any(each.dirty for each in made) else ""
+    versions = _once(", ".join(f"{name} {version}" for name, version in each.versions.items()) for each in made)
     stated = {
         "commit": (", ".join(commits) or "not in a checkout") + dirty,
-        "command": "; ".join(_provenance(results, "command")) or "unknown",
-        "device": ", ".join(_provenance(results, "hardware", "device")) or "unknown",
-        "hardware": "; ".join(hardware) or "unknown",
-        "versions": "; ".join(", ".join(f"{k} {v}" for k, v in each.items())
-                              for each in _dictionaries(results, "provenance", "versions")) or "unknown",
-        "data": "; ".join(map(_data, _dictionaries(results, "data"))) or "unknown",
-        "OCR engine": "; ".join(map(_engine, _dictionaries(results, "judge"))) or "none",
-    }  # fmt: skip
-    second = _dictionaries(results, "second_judge")
+        "command": "; ".join(_once(each.command for each in made)) or "unknown",
+        "device": ", ".join(_once(each.hardware.device for each in made)) or "unknown",
+        "hardware": "; ".join(_once(_hardware(each.hardware) for each in made)) or "unknown",
+        "versions": "; ".join(versions) or "unknown",
+        "data": "; ".join(_once(_data(record.data) for record in records)) or "unknown",
+        "OCR engine": "; ".join(_once(_engine(record.judge) for record in records)) or "none",
+    }
+    second = _once(_engine(record.second_judge) for record in records)
     if second:
-        stated["second OCR engine"] = "; ".join(map(_engine, second))
+        stated["second OCR engine"] = "; ".join(second)
     return {**stated, "dates": " to ".join(dict.fromkeys((dates[0], dates[-1]))) if dates else "unknown"}
+
+
+def _once(texts: Iterable[str]) -> list[str]:
+    """The different texts that are not empty, in order."""
+    return list(dict.fromkeys(filter(None, texts)))
 
 
 def clocks(results: Results) -> list[dict[str, Any]]:
     """One entry per result: title, seed, iterations, seconds by clock (None if not kept), start, source."""
     return [
         {
-            "title": str(info.get("title")),
-            "seed": info.get("seed"),
-            "iterations": info.get("iterations") or None,
-            **{clock: _seconds(_at(info, "clocks", clock)) for clock in CLOCKS},
-            "date": _text(info, "provenance", "date"),
-            "source": _source(info.get("source")),
+            "title": record.title,
+            "seed": record.seed,
+            "iterations": record.iterations or None,
+            **{clock: record.clocks.get(clock) for clock in CLOCKS},
+            "date": record.provenance.date,
+            "source": _source(record.source),
         }
-        for info in results.infos
+        for record in results.records
     ]
 
 
-def _source(source: Any) -> str:
+def _source(source: Source | str | None) -> str:
     """``training 0123456789ab, scoring cdef01234567``; results of schema 1 have one hash over everything."""
-    parts = source if isinstance(source, dict) else {"": source or ""}
-    return ", ".join(f"{part} {str(digest)[:12]}".strip() for part, digest in parts.items())
-
-
-def _seconds(value: Any) -> float | None:
-    return float(value) if isinstance(value, (int, float)) and math.isfinite(value) and value >= 0 else None
+    parts = source.as_dict() if isinstance(source, Source) else {"": source or ""}
+    return ", ".join(f"{part} {digest[:12]}".strip() for part, digest in parts.items())
 
 
 def duration(seconds: float | None) -> str:
@@ -70,36 +72,16 @@ def duration(seconds: float | None) -> str:
     return f"{minutes} min {rest} s" if minutes < 60 else f"{minutes // 60:,} h {minutes % 60} min"
 
 
-def _provenance(results: Results, *path: str) -> list[str]:
-    values = [_at(info, "provenance", *path) for info in results.infos]
-    return list(dict.fromkeys(str(value) for value in values if value is not None))
+def _hardware(hardware: Hardware) -> str:
+    return " · ".join(f"{key} {value}" for key, value in hardware.as_dict().items())
 
 
-def _dictionaries(results: Results, *path: str) -> list[dict[str, Any]]:
-    """The different dictionaries that the results have at ``path``."""
-    values = [_at(info, *path) for info in results.infos]
-    return [each for i, each in enumerate(values) if isinstance(each, dict) and each and each not in values[:i]]
-
-
-def _at(info: dict[str, Any], *path: str) -> Any:
-    value: Any = info
-    for part in path:
-        value = value.get(part) if isinstance(value, dict) else None
-    return value
-
-
-def _text(info: dict[str, Any], *path: str) -> str:
-    value = _at(info, *path)
-    return "" if value is None else str(value)
-
-
-def _data(info: dict[str, Any]) -> str:
-    sizes = "/".join(str(info.get(part, "?")) for part in ("train", "val", "test"))
+def _data(data: DataFacts) -> str:
     return (
-        f"{info.get('name', 'unnamed')}, {sizes} training/validation/test plates, {info.get('protocol', 'unknown')} "
-        f"protocol, fingerprint {info.get('fingerprint', 'unknown')}"
+        f"{data.name or 'unnamed'}, {data.train}/{data.val}/{data.test} training/validation/test plates, "
+        f"{data.protocol or 'unknown'} protocol, fingerprint {data.fingerprint or 'unknown'}"
     )
 
 
-def _engine(info: dict[str, Any]) -> str:
-    return f"{info.get('name')} ({info.get('version')}; model {info.get('model')}, SHA-256 {info.get('sha256')})"
+def _engine(engine: OcrEngineFacts | None) -> str:
+    return f"{engine.name} ({engine.version}; model {engine.model}, SHA-256 {engine.sha256})" if engine else ""

@@ -11,11 +11,11 @@ import pytest
 from fake_results import METHODS, PATTERN, PLATES, Fake, make_run, with_leaks
 from rich.console import Console
 
-from benchmark.results.store import Run
+from benchmark.results.store import Run, write_result
 from paper_figures import leaks, table1, table1_full
 from paper_figures.common import conventions, statistics
 from paper_figures.common.drawing import NothingToDraw
-from paper_figures.common.results import load
+from paper_figures.common.loading import load
 from paper_figures.report import builder, headline, markdown, terminal
 
 FEW = tuple(fake for fake in METHODS if fake.name in ("hr", "bicubic", "srcnn", "pecl"))
@@ -178,16 +178,18 @@ def test_the_count_is_in_every_form_of_the_report(tmp_path: Path, monkeypatch: p
     ],
 )  # fmt: skip
 def test_how_the_count_is_told(tmp_path: Path, found: dict[str, object], sentence: str) -> None:
-    results = load(make_run(tmp_path / "demo", FEW[:2]))
-    results.reference["data"]["leaks"] = found
+    results = load(make_run(tmp_path / "demo", FEW[:2], data={"leaks": found}))
     assert sentence in conventions.leaks(results)
 
 
 def test_older_results_say_nothing_of_leaks(tmp_path: Path) -> None:
     results = load(make_run(tmp_path / "demo", FEW))
     assert "Leaks" not in [fact.name for fact in headline.facts(results, 0, 0)]  # none seen: nothing to warn of
-    for info in results.infos:
+    for result in Run(results.folder).results():
+        info = result.record.as_dict()
         del info["data"]["leaks"]
+        write_result(result.folder, info)
+    results = load(Run(results.folder))
     assert conventions.leaks(results) == "" and all(conventions.conditions(results))
     assert "Leaks" not in [fact.name for fact in headline.facts(results, 0, 0)]
     assert len(table1.legend(results)) == 1

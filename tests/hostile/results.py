@@ -30,7 +30,7 @@ from hostile.mutations import VALUES, mutate, mutate_json
 from hostile.packs import replace
 from hostile.words import obeyed
 from paper_figures import table1
-from paper_figures.common import results, tables
+from paper_figures.common import loading, tables
 from paper_figures.report import builder
 
 FAKES = ("hr", "bicubic", "srcnn", "pecl")
@@ -164,7 +164,7 @@ def _read_everything(run: Run, victim: Path, draw: bool, whole: bool) -> bool:
     faults = [*map(str, verify_run(run, table1=_table1).faults)]
     assert all("\n" not in fault for fault in faults)
     try:
-        found = results.load(run, allow_mixed=True)
+        found = loading.load(run, allow_mixed=True)
     except UserError as error:
         assert "\n" not in str(error) and not others
         return True
@@ -185,7 +185,7 @@ def _read_everything(run: Run, victim: Path, draw: bool, whole: bool) -> bool:
 
 
 def _table1(run: Run) -> str:
-    return tables.to_csv(table1.frame(results.load(run, allow_mixed=True)))
+    return tables.to_csv(table1.frame(loading.load(run, allow_mixed=True)))
 
 
 def odd_folders(run: Run) -> None:

@@ -14,7 +14,7 @@ from benchmark.results.verify import verify_run
 from benchmark.runner.status import status_rows
 from hostile import checkpoints, configs, packs, results
 from hostile.limits import within
-from paper_figures.common.results import load
+from paper_figures.common.loading import load
 
 
 @pytest.fixture(scope="module")

@@ -10,7 +10,7 @@ from fake_results import METHODS, make_run, with_characters
 from paper_figures import abstention
 from paper_figures.common.confidence import engines
 from paper_figures.common.drawing import NothingToDraw
-from paper_figures.common.results import load
+from paper_figures.common.loading import load
 
 FEW = tuple(fake for fake in METHODS if fake.name in ("hr", "bicubic", "msrn"))
 

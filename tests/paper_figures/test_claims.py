@@ -20,7 +20,8 @@ from paper_figures.claim_tests.claim import contradicted
 from paper_figures.claims import CLAIMS
 from paper_figures.common import commands, evidence, paper, statistics
 from paper_figures.common.evidence import EARLY, FAILS, HOLDS, OPEN
-from paper_figures.common.results import Results, load
+from paper_figures.common.loading import load
+from paper_figures.common.results import Results
 from paper_figures.report import latex, markdown
 from paper_figures.report.themes import ORDER
 
@@ -330,8 +331,8 @@ def test_what_is_asked_for_next() -> None:
     assert suggested(Lab(3, batch_size=3)) == by_hand  # 1,000 iterations is not the preset's own budget
     results = Lab(3, batch_size=10**9).add("pecl").results()
     assert commands.suggest_command(results, results.rows) == "python -m benchmark run --seeds 5 --methods pecl"
-    results.infos[0]["config"]["train"]["batch_size"] = None  # not known: no larger one can be named
-    assert commands.larger_budget(results) == {}
+    not_known = Lab(3, batch_size=0).add("pecl").results()  # no larger one can be named
+    assert commands.larger_budget(not_known) == {}
 
 
 def test_first_needs_all_of_table_1() -> None:

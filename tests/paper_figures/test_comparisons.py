@@ -12,8 +12,9 @@ from fake_results import METHODS, make_run
 
 from paper_figures import comparisons, forest
 from paper_figures.common import paired, statistics
+from paper_figures.common.loading import load
 from paper_figures.common.paired import compare
-from paper_figures.common.results import load
+from paper_figures.common.pairing import Pairing
 from paper_figures.report import latex, markdown
 
 
@@ -63,9 +64,9 @@ def test_a_difference_is_worked_out_once_and_corrected_with_its_table(monkeypatc
     results = Lab().add("pecl", 0.5).add("msrn", 0.4).add("esrgan", 0.4).add("srcnn", 0.4).results()
     pecl, *rest = results.rows
     family = compare(results, rest, pecl, "psnr")
-    pairs = statistics.pairs
+    scores = Pairing.scores
     asked: list[str] = []
-    monkeypatch.setattr(statistics, "pairs", lambda a, b, metric: asked.append(metric) or pairs(a, b, metric))
+    monkeypatch.setattr(Pairing, "scores", lambda self, metric: asked.append(metric) or scores(self, metric))
     (alone,) = compare(results, rest[:1], pecl, "psnr")
     assert asked == [] and (alone.interval, alone.test) == (family[0].interval, family[0].test)
     assert alone.corrected == alone.test.p < family[0].corrected

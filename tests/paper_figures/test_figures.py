@@ -10,7 +10,7 @@ from fake_results import BUDGET, METHODS, PATTERN, make_run
 
 from paper_figures import loss_weights, plate_height
 from paper_figures.common.drawing import NothingToDraw
-from paper_figures.common.results import load
+from paper_figures.common.loading import load
 
 WITHOUT_PECL = tuple(method for method in METHODS if not method.name.startswith("pecl"))
 

@@ -30,7 +30,8 @@ from paper_figures.common import contrast, paper, paper_reasons, statistics
 from paper_figures.common.dimensions import DIFFERENCE, LEVEL
 from paper_figures.common.drawing import Drawing, NothingToDraw
 from paper_figures.common.grid import find, grids, keys
-from paper_figures.common.results import Results, load
+from paper_figures.common.loading import load
+from paper_figures.common.results import Results
 from paper_figures.report import latex, markdown
 
 PECL = next(fake for fake in METHODS if fake.name == "pecl")
@@ -427,7 +428,7 @@ def test_conditions_follow_the_run(tmp_path: Path) -> None:
     assert found["split"].ours == "at random" and found["split"].effect == ""
     assert found["OCR engine"].ours == "none" and "test plates" in found["selection of weights"].ours
     (tmp_path / "espcn/seed0/result.json").write_text(
-        json.dumps({**run.infos[0], "method": "mine", "title": "Mine"}), encoding="utf-8"
+        json.dumps({**run.records[0].as_dict(), "method": "mine", "title": "Mine"}), encoding="utf-8"
     )
     (tmp_path / "espcn").rename(tmp_path / "mine")
     with pytest.raises(NothingToDraw, match="no method of the paper's Table 1"):

@@ -23,7 +23,8 @@ from paper_figures import patches, qualitative, qualitative_ablation
 from paper_figures import training_plates as training
 from paper_figures.common import pictures, samples, side_by_side, style
 from paper_figures.common.drawing import NothingToDraw
-from paper_figures.common.results import Results, load
+from paper_figures.common.loading import load
+from paper_figures.common.results import Results
 from paper_figures.report import builder
 
 BY_NAME = {method.name: method for method in METHODS}

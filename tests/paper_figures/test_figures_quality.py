@@ -20,7 +20,8 @@ from benchmark.scoring import no_reference
 from paper_figures import calibration, calibration_table, cost, distortion_maps, distortion_scores
 from paper_figures.common import confidence, style
 from paper_figures.common.drawing import NothingToDraw
-from paper_figures.common.results import Results, load
+from paper_figures.common.loading import load
+from paper_figures.common.results import Results
 from paper_figures.distortion_maps import ESTIMATORS
 from paper_figures.report import latex, markdown
 
@@ -327,6 +328,18 @@ def test_old_results_are_drawn_by_their_parameters_alone(run: Run) -> None:
     assert len(drawing.figure.axes) == 2  # type: ignore[union-attr]
     assert "Without measured multiply-adds and milliseconds" in drawing.words
     assert drawing.data.loc[drawing.data["cost"] != "parameters", "value"].isna().all()
+
+
+def test_baselines_that_cost_nothing_are_told_apart(tmp_path: Path) -> None:
+    free = [Fake("bilinear", "Bilinear", 0, 17.5), Fake("lanczos", "Lanczos-3", 0, 18.02)]
+    results = load(make_run(tmp_path / "run", (*METHODS, *free)))
+    looks = style.row_looks(results.main_rows)
+    assert len({looks[name].marker for name in ("bicubic", "bilinear", "lanczos")}) == 3
+    assert looks["hr"] == looks["bicubic"]  # the bound stands beside them in no figure but that of abstention
+    figure = cost.draw(results).figure
+    assert figure is not None
+    said = {words.get_text() for words in figure.axes[0].texts}
+    assert said == {"Bilinear", "Bicubic, Lanczos-3"}
 
 
 def test_a_cost_that_is_no_number_has_no_place(run: Run) -> None:

@@ -31,7 +31,7 @@ from benchmark.util.errors import UserError
 from paper_figures import claims, convergence, table1, table1_full
 from paper_figures.common import commands
 from paper_figures.common.drawing import Drawing
-from paper_figures.common.results import load
+from paper_figures.common.loading import load
 from paper_figures.common.tables import Cell, Column, Table
 from paper_figures.report import builder, headline, html, image_browser, sections, themes
 from paper_figures.report.content import Artefact

@@ -11,7 +11,7 @@ from fake_results import METHODS, PATTERN, make_run, with_patches
 from paper_figures import inference
 from paper_figures.common import conventions
 from paper_figures.common.drawing import NothingToDraw
-from paper_figures.common.results import load
+from paper_figures.common.loading import load
 
 FEW = tuple(fake for fake in METHODS if fake.name in ("hr", "bicubic", "espcn", "pecl"))
 

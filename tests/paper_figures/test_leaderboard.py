@@ -31,7 +31,7 @@ def bundled(folder: Path, name: str, methods: tuple[Fake, ...], by: str = "", **
         noise = np.random.default_rng(len(result.method)).normal(0, 0.02, PLATES)
         table = table.assign(text=[f"皖A1234{i}" for i in range(PLATES)], psnr=table["psnr"] + noise)
         table.to_csv(result.folder / "plates.csv", index=False)
-        write_result(result.folder, result.info)
+        write_result(result.folder, result.record.as_dict())
     file = folder / f"{name}.bundle.zip"
     write_bundle(run, file, by)
     return file

@@ -36,7 +36,8 @@ from benchmark.results.store import Run, find_run
 from benchmark.util.errors import UserError
 from paper_figures import convergence, plate_height, table1, table1_full
 from paper_figures.common import paper, statistics, style, tables, text
-from paper_figures.common.results import Results, load
+from paper_figures.common.loading import load
+from paper_figures.common.results import Results
 from paper_figures.report import builder, terminal
 from paper_figures.report.themes import ORDER
 
@@ -506,7 +507,7 @@ def test_a_broken_method_file_is_named(tmp_path: Path, monkeypatch: pytest.Monke
 
 def test_stale_rows_get_a_dagger(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     run = make_run(tmp_path)
-    monkeypatch.setattr("paper_figures.common.results.is_stale", lambda record: record.method == "esrgan")
+    monkeypatch.setattr("paper_figures.common.loading.is_stale", lambda record: record.method == "esrgan")
     built = build(run)
     markdown = (tmp_path / "report" / "table1_full.md").read_text(encoding="utf-8")
     assert built.stale == ["ESRGAN"] and cells(markdown, "ESRGAN")[0] == "ESRGAN<sup>1,†</sup>"

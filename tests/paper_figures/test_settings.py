@@ -17,7 +17,7 @@ from typer.testing import CliRunner
 from benchmark.cli import main
 from paper_figures import convergence, cost, plate_height, table1
 from paper_figures.common import style
-from paper_figures.common.results import load
+from paper_figures.common.loading import load
 from paper_figures.report import builder
 
 ROOT = Path(__file__).parents[2]

@@ -13,7 +13,7 @@ import pandas as pd
 import pytest
 from scipy import stats
 
-from paper_figures.common import statistics
+from paper_figures.common import pairing, statistics
 from paper_figures.common.statistics import Interval
 
 
@@ -166,7 +166,7 @@ def test_resamples_are_computed_many_at_once_and_within_memory(monkeypatch: pyte
     other = frame(noise(1000, 99), None)
     tracemalloc.start()
     try:
-        statistics.difference(scores, other, "psnr", statistic)
+        pairing.difference(scores, other, "psnr", statistic)
         assert tracemalloc.get_traced_memory()[1] < 200e6  # all 5000 × 3000 at once would be 120 MB a copy
     finally:
         tracemalloc.stop()
@@ -176,100 +176,11 @@ def test_resamples_are_computed_many_at_once_and_within_memory(monkeypatch: pyte
         events: Counter[str] = Counter()
         sys.setprofile(lambda _, event, __, events=events: events.update([event]))
         try:
-            statistics.difference(scores, other, "psnr", statistic)
+            pairing.difference(scores, other, "psnr", statistic)
         finally:
             sys.setprofile(None)
         calls.append(events["call"] + events["c_call"])
     assert calls[1] - calls[0] < 1000  # nothing is called for each of 4000 resamples more
-
-
-# -- paired differences ----------------------------------------------------------------------------
-
-
-def test_methods_are_paired_by_seed_and_plate() -> None:
-    a = pd.concat([frame([1.0, 2.0, 3.0], 0), frame([10.0, 20.0, 30.0], 1)])
-    b = pd.concat([frame([0.5, 0.5], 1), frame([5.0, 6.0], 2)])
-    paired = statistics.pairs(a, b, "psnr")
-    assert paired[["seed", "index", "difference"]].to_numpy().tolist() == [[1, 0, 9.5], [1, 1, 19.5]]
-
-
-def test_a_method_without_seeds_is_paired_with_every_seed() -> None:
-    a = pd.concat([frame([1.0, 2.0], 0), frame([3.0, 4.0], 1)])
-    still = frame([1.0, 1.0], None)
-    assert sorted(statistics.pairs(a, still, "psnr")["difference"]) == [0.0, 1.0, 2.0, 3.0]
-    assert sorted(statistics.pairs(still, a, "psnr")["difference"]) == [-3.0, -2.0, -1.0, 0.0]
-    assert statistics.difference(a, still, "psnr").seeds == 2
-    assert statistics.difference(still, still, "psnr").seeds == 1
-
-
-def test_plates_of_other_data_are_no_pairs() -> None:
-    found = statistics.difference(frame([1.0, 2.0], texts=["a", "b"]), frame([1.0, 2.0], texts=["x", "y"]), "psnr")
-    assert math.isnan(found.value) and found.plates == 0
-
-
-def test_pairing_takes_out_what_plates_have_in_common() -> None:
-    plates = 5 * noise(100)
-    found = statistics.difference(frame(plates + 0.2 + 0.1 * noise(100, 1)), frame(plates), "psnr")
-    assert found.value == pytest.approx(0.2, abs=0.03) and found.high - found.low < 0.05 and found.above(0.1)
-    assert statistics.difference(frame(plates), frame(plates + 1), "psnr").below(-0.5)
-
-
-def test_identical_pictures_are_left_out_of_pairs() -> None:
-    a, b = frame([math.inf, math.inf, 20.0, 21.0, 22.0]), frame([math.inf, 19.0, 19.0, 19.0, math.nan])
-    found = statistics.difference(a, b, "psnr")
-    assert (found.value, found.plates, found.left_out) == (1.5, 2, 3)
-    assert statistics.wilcoxon(statistics.pairs(a, b, "psnr")).left_out == 3
-
-
-# -- tests -----------------------------------------------------------------------------------------
-
-
-def test_wilcoxon_is_scipys_on_one_value_a_text() -> None:
-    a, b = noise(30) + 0.3, noise(30, 1)
-    found = statistics.wilcoxon(statistics.pairs(frame(a), frame(b), "psnr"))
-    assert found.p == pytest.approx(stats.wilcoxon(a, b).pvalue) and found.name == statistics.SIGNED_RANK
-    texts = [f"t{i // 2}" for i in range(30)]  # two photographs of each of 15 plates
-    found = statistics.wilcoxon(statistics.pairs(frame(a, texts=texts), frame(b, texts=texts), "psnr"))
-    averaged = (a - b).reshape(15, 2).mean(1)
-    assert found.p == pytest.approx(stats.wilcoxon(averaged).pvalue) and found.texts == 15
-
-
-def test_wilcoxon_by_hand() -> None:
-    # Differences 1…5, all positive: both signs of 2^5 equally likely, so p = 2 / 32.
-    found = statistics.wilcoxon(statistics.pairs(frame([1.0, 2, 3, 4, 5]), frame([0.0] * 5), "psnr"))
-    assert found.p == pytest.approx(2 / 32)
-
-
-def test_seeds_are_averaged_before_the_test() -> None:
-    a, b = noise(20), noise(20, 1)
-    seeds = pd.concat([frame(a + 3, 0), frame(a - 3, 1)])
-    found = statistics.wilcoxon(statistics.pairs(seeds, frame(b, None), "psnr"))
-    assert found.p == pytest.approx(stats.wilcoxon(a, b).pvalue) and found.texts == 20
-
-
-def test_right_and_wrong_is_mcnemars_exact_test() -> None:
-    # 6 plates only a reads, 1 only b: two-sided binomial, 2 · (1 + 7) / 2^7.
-    a = [1.0] * 6 + [0.0] + [1.0] * 5 + [0.0] * 5
-    b = [0.0] * 6 + [1.0] + [1.0] * 5 + [0.0] * 5
-    found = statistics.wilcoxon(statistics.pairs(frame(a), frame(b), "psnr"))
-    assert found.p == pytest.approx(2 * 8 / 128) and found.name == statistics.SIGN
-
-
-def test_ties_alone_decide_nothing() -> None:
-    assert statistics.wilcoxon(statistics.pairs(frame([20.0] * 4), frame([20.0] * 4), "psnr")).p == 1.0
-    assert statistics.wilcoxon(statistics.pairs(frame([1.0] * 4), frame([1.0] * 4), "psnr")).p == 1.0
-    assert statistics.wilcoxon(statistics.pairs(frame([20.1]), frame([20.0]), "psnr")).p == 1.0
-    nothing = statistics.wilcoxon(statistics.pairs(frame([math.nan]), frame([1.0]), "psnr"))
-    assert math.isnan(nothing.p) and nothing.texts == 0 and nothing.left_out == 1
-
-
-def test_holm_by_hand() -> None:
-    # Sorted .005, .01, .03, .04: × 4, 3, 2, 1 = .02, .03, .06, .04, then never below the one before.
-    assert statistics.holm([0.01, 0.04, 0.03, 0.005]) == pytest.approx([0.03, 0.06, 0.06, 0.02])
-    assert statistics.holm([0.5, 0.9]) == [1.0, 1.0]
-    assert statistics.holm([]) == [] and statistics.holm([0.2]) == [0.2]
-    corrected = statistics.holm([0.02, math.nan, 0.01])
-    assert corrected[0] == pytest.approx(0.02) and math.isnan(corrected[1]) and corrected[2] == pytest.approx(0.02)
 
 
 def test_captions_say_what_was_resampled() -> None:
@@ -280,12 +191,101 @@ def test_captions_say_what_was_resampled() -> None:
     assert "3 seeds (outer level) and 1 plate text." in said(3, 1)
 
 
+# -- paired differences ----------------------------------------------------------------------------
+
+
+def test_methods_are_paired_by_seed_and_plate() -> None:
+    a = pd.concat([frame([1.0, 2.0, 3.0], 0), frame([10.0, 20.0, 30.0], 1)])
+    b = pd.concat([frame([0.5, 0.5], 1), frame([5.0, 6.0], 2)])
+    paired = pairing.pairs(a, b, "psnr")
+    assert paired[["seed", "index", "difference"]].to_numpy().tolist() == [[1, 0, 9.5], [1, 1, 19.5]]
+
+
+def test_a_method_without_seeds_is_paired_with_every_seed() -> None:
+    a = pd.concat([frame([1.0, 2.0], 0), frame([3.0, 4.0], 1)])
+    still = frame([1.0, 1.0], None)
+    assert sorted(pairing.pairs(a, still, "psnr")["difference"]) == [0.0, 1.0, 2.0, 3.0]
+    assert sorted(pairing.pairs(still, a, "psnr")["difference"]) == [-3.0, -2.0, -1.0, 0.0]
+    assert pairing.difference(a, still, "psnr").seeds == 2
+    assert pairing.difference(still, still, "psnr").seeds == 1
+
+
+def test_plates_of_other_data_are_no_pairs() -> None:
+    found = pairing.difference(frame([1.0, 2.0], texts=["a", "b"]), frame([1.0, 2.0], texts=["x", "y"]), "psnr")
+    assert math.isnan(found.value) and found.plates == 0
+
+
+def test_pairing_takes_out_what_plates_have_in_common() -> None:
+    plates = 5 * noise(100)
+    found = pairing.difference(frame(plates + 0.2 + 0.1 * noise(100, 1)), frame(plates), "psnr")
+    assert found.value == pytest.approx(0.2, abs=0.03) and found.high - found.low < 0.05 and found.above(0.1)
+    assert pairing.difference(frame(plates), frame(plates + 1), "psnr").below(-0.5)
+
+
+def test_identical_pictures_are_left_out_of_pairs() -> None:
+    a, b = frame([math.inf, math.inf, 20.0, 21.0, 22.0]), frame([math.inf, 19.0, 19.0, 19.0, math.nan])
+    found = pairing.difference(a, b, "psnr")
+    assert (found.value, found.plates, found.left_out) == (1.5, 2, 3)
+    assert pairing.wilcoxon(pairing.pairs(a, b, "psnr")).left_out == 3
+
+
+# -- tests -----------------------------------------------------------------------------------------
+
+
+def test_wilcoxon_is_scipys_on_one_value_a_text() -> None:
+    a, b = noise(30) + 0.3, noise(30, 1)
+    found = pairing.wilcoxon(pairing.pairs(frame(a), frame(b), "psnr"))
+    assert found.p == pytest.approx(stats.wilcoxon(a, b).pvalue) and found.name == pairing.SIGNED_RANK
+    texts = [f"t{i // 2}" for i in range(30)]  # two photographs of each of 15 plates
+    found = pairing.wilcoxon(pairing.pairs(frame(a, texts=texts), frame(b, texts=texts), "psnr"))
+    averaged = (a - b).reshape(15, 2).mean(1)
+    assert found.p == pytest.approx(stats.wilcoxon(averaged).pvalue) and found.texts == 15
+
+
+def test_wilcoxon_by_hand() -> None:
+    # Differences 1…5, all positive: both signs of 2^5 equally likely, so p = 2 / 32.
+    found = pairing.wilcoxon(pairing.pairs(frame([1.0, 2, 3, 4, 5]), frame([0.0] * 5), "psnr"))
+    assert found.p == pytest.approx(2 / 32)
+
+
+def test_seeds_are_averaged_before_the_test() -> None:
+    a, b = noise(20), noise(20, 1)
+    seeds = pd.concat([frame(a + 3, 0), frame(a - 3, 1)])
+    found = pairing.wilcoxon(pairing.pairs(seeds, frame(b, None), "psnr"))
+    assert found.p == pytest.approx(stats.wilcoxon(a, b).pvalue) and found.texts == 20
+
+
+def test_right_and_wrong_is_mcnemars_exact_test() -> None:
+    # 6 plates only a reads, 1 only b: two-sided binomial, 2 · (1 + 7) / 2^7.
+    a = [1.0] * 6 + [0.0] + [1.0] * 5 + [0.0] * 5
+    b = [0.0] * 6 + [1.0] + [1.0] * 5 + [0.0] * 5
+    found = pairing.wilcoxon(pairing.pairs(frame(a), frame(b), "psnr"))
+    assert found.p == pytest.approx(2 * 8 / 128) and found.name == pairing.SIGN
+
+
+def test_ties_alone_decide_nothing() -> None:
+    assert pairing.wilcoxon(pairing.pairs(frame([20.0] * 4), frame([20.0] * 4), "psnr")).p == 1.0
+    assert pairing.wilcoxon(pairing.pairs(frame([1.0] * 4), frame([1.0] * 4), "psnr")).p == 1.0
+    assert pairing.wilcoxon(pairing.pairs(frame([20.1]), frame([20.0]), "psnr")).p == 1.0
+    nothing = pairing.wilcoxon(pairing.pairs(frame([math.nan]), frame([1.0]), "psnr"))
+    assert math.isnan(nothing.p) and nothing.texts == 0 and nothing.left_out == 1
+
+
+def test_holm_by_hand() -> None:
+    # Sorted .005, .01, .03, .04: × 4, 3, 2, 1 = .02, .03, .06, .04, then never below the one before.
+    assert pairing.holm([0.01, 0.04, 0.03, 0.005]) == pytest.approx([0.03, 0.06, 0.06, 0.02])
+    assert pairing.holm([0.5, 0.9]) == [1.0, 1.0]
+    assert pairing.holm([]) == [] and pairing.holm([0.2]) == [0.2]
+    corrected = pairing.holm([0.02, math.nan, 0.01])
+    assert corrected[0] == pytest.approx(0.02) and math.isnan(corrected[1]) and corrected[2] == pytest.approx(0.02)
+
+
 def test_between_seeds_is_students_interval_of_their_means() -> None:
     frame = pd.DataFrame({"seed": [0, 0, 1, 1, 1], "difference": [0.0, 2.0, 3.0, math.inf, 3.0]})
-    assert statistics.between_seeds(frame, "difference") == pytest.approx(
+    assert pairing.between_seeds(pairing.seed_means(frame, "difference")) == pytest.approx(
         12.7062 * math.sqrt(2) / math.sqrt(2), abs=1e-3
     )
     three = pd.DataFrame({"seed": [0, 1, 2], "difference": [1.0, 2.0, 4.5]})
     low, high = stats.t.interval(0.95, 2, 2.5, stats.sem([1.0, 2.0, 4.5]))
-    assert statistics.between_seeds(three, "difference") == pytest.approx((high - low) / 2)
-    assert math.isinf(statistics.between_seeds(frame[:2], "difference"))
+    assert pairing.between_seeds(pairing.seed_means(three, "difference")) == pytest.approx((high - low) / 2)
+    assert math.isinf(pairing.between_seeds(pairing.seed_means(frame[:2], "difference")))

@@ -19,7 +19,8 @@ from paper_figures import convergence, table1, table1_full, weight_sweep
 from paper_figures.common import loss_terms, statistics
 from paper_figures.common.commands import run_command
 from paper_figures.common.drawing import NothingToDraw
-from paper_figures.common.results import Results, load
+from paper_figures.common.loading import load
+from paper_figures.common.results import Results
 from paper_figures.common.tables import Cell
 from paper_figures.report import latex, markdown
 
@@ -96,7 +97,7 @@ def test_a_line_of_notes_says_what_the_marks_mean(tmp_path: Path, monkeypatch: p
     assert list(table1.draw(results).conditions) == []
     file = tmp_path / "msrn/seed0/plates.csv"
     pd.read_csv(file).assign(psnr=[math.nan] + [20.0] * (PLATES - 1)).to_csv(file, index=False)
-    monkeypatch.setattr("paper_figures.common.results.is_stale", lambda info: True)
+    monkeypatch.setattr("paper_figures.common.loading.is_stale", lambda info: True)
     (note,) = table1.draw(load(Run(tmp_path))).conditions
     assert note == "† made by another version; * some plates have no number."
 
@@ -197,7 +198,7 @@ def with_end(run: Run, selected_as: str = "pixel phase", loss: float = 1.0) -> R
         if result.method == "esrgan":
             frame = pd.read_csv(result.folder / "plates.csv")
             frame.assign(psnr=frame["psnr"] - loss).to_csv(result.folder / "plates_last.csv", index=False)
-            write_result(result.folder, {**result.info, "selected_as": selected_as})
+            write_result(result.folder, {**result.record.as_dict(), "selected_as": selected_as})
     return run
 
 
@@ -210,7 +211,7 @@ def test_esrgan_is_shown_as_selected_and_at_its_end_which_stands_beside_the_pape
     )
     end = row(results, "ESRGAN")
     assert end[2].text.startswith("16.5") and end[2].beneath == "18.76 ± 2.26"
-    assert len(results.infos) == len({(info["method"], info["seed"]) for info in results.infos})
+    assert len(results.records) == len({(record.method, record.seed) for record in results.records})
     assert run_command(results, ["esrgan-selected", "esrgan"]).count("esrgan") == 1
     drawing = convergence.draw(results)
     tested = drawing.data[drawing.data["panel"] == "test"]

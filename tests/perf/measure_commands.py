@@ -93,7 +93,7 @@ def report_steps(folder: Path) -> dict[str, Any]:
     results = built.results
     return {
         "methods": len(results.rows),
-        "results": len(results.infos),
+        "results": len(results.records),
         "plates": int(results.plates["index"].nunique()),
         "steps": {step: end - start for (step, start), end in zip(begun, ends)},
     }

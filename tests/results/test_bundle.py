@@ -11,6 +11,7 @@ from types import SimpleNamespace
 import numpy as np
 import pandas as pd
 import pytest
+from hostile.bundles import members_of, pack, record
 from typer.testing import CliRunner
 
 from benchmark.cli import main
@@ -18,7 +19,7 @@ from benchmark.results.bundle import KEPT, MANIFEST, opened, protocol_of, write_
 from benchmark.results.store import Run
 from benchmark.results.verify import verify_run
 from benchmark.util.errors import UserError
-from paper_figures.common.results import load
+from paper_figures.common.loading import load
 from paper_figures.report import compare
 
 REFERENCE = Path(__file__).parents[2] / "results" / "reference" / "quick-synthetic"
@@ -128,6 +129,14 @@ def test_a_bundle_stands_in_for_a_run_in_a_comparison(run: Run, file: Path, tmp_
     called = CliRunner().invoke(main.app, ["report", "--compare", str(file), str(run.folder)])
     assert called.exit_code == 0 and (file.parent / "compare-demo.md").is_file(), called.output
     assert "bundle/demo" in (file.parent / "compare-demo.md").read_text(encoding="utf-8")
+
+
+def test_a_bundle_can_be_verified_again(file: Path, tmp_path: Path) -> None:
+    fits = CliRunner().invoke(main.app, ["verify", str(file)])
+    assert fits.exit_code == 0 and fits.output.startswith(str(file)) and "4 results, all fit" in fits.output
+    edited = record(members_of(file), "bicubic/seed0", lambda info: info["scores"]["best"]["psnr"].update(mean=99.0))
+    odd = CliRunner().invoke(main.app, ["verify", str(pack(tmp_path / "odd.zip", edited))])
+    assert odd.exit_code == 1 and "scores.best.psnr.mean is 99.0, but plates.csv gives" in odd.output
 
 
 def test_the_command_names_the_file_and_its_size(run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -80,14 +80,14 @@ def test_results_of_earlier_schemas_are_read(tmp_path: Path, schema: int) -> Non
     folder.mkdir(parents=True)
     (folder / "result.json").write_text(json.dumps(whole(schema)))
     (found,) = Run(tmp_path).results()
-    assert found.complete and found.info == whole(schema) and found.changed() == []
+    assert found.complete and found.record.as_dict() == whole(schema) and found.changed() == []
     assert status_rows(Run(tmp_path))[0]["detail"] == "16.32 dB"
 
 
 def test_what_a_terminal_would_obey_is_shown_instead(tmp_path: Path) -> None:
     put(tmp_path, title="a\x1b[2Jb\u202ec\ud800", notes=["line\nline"])
     (found,) = Run(tmp_path).results()
-    assert found.info["title"] == r"a\u001b[2Jb\u202ec\ud800" and found.info["notes"] == ["line\nline"]
+    assert found.record.title == r"a\u001b[2Jb\u202ec\ud800" and found.record.notes == ["line\nline"]
 
 
 def test_infinite_numbers_are_never_written(tmp_path: Path) -> None:
@@ -214,9 +214,9 @@ def test_checksums_tell_what_has_changed(tmp_path: Path) -> None:
     write_result(folder, whole())
     (found,) = Run(tmp_path).results()
     listed = ["weights.safetensors", "history.csv", "plates.csv", "exhibits/patches.csv", "samples/0001.png"]
-    assert list(found.info["files"]) == listed and found.changed() == []
+    assert list(found.record.files) == listed and found.changed() == []
     digest = hashlib.sha256(b"plates.csv").hexdigest()
-    assert found.info["files"]["plates.csv"] == {"size": 10, "sha256": digest}
+    assert found.record.files["plates.csv"].as_dict() == {"size": 10, "sha256": digest}
     (folder / "plates.csv").write_text("plates.csw")  # as long as before
     (folder / "weights.safetensors").unlink()
     assert found.changed() == ["weights.safetensors", "plates.csv"]
@@ -240,7 +240,7 @@ def test_what_does_not_fit_the_schema_is_not_written(tmp_path: Path) -> None:
     put(tmp_path)
     with pytest.raises(ValueError, match=r"notes\.0: is no string"):
         write_result(Run(tmp_path).place("srcnn", 0), whole(notes=[1]))
-    assert Run(tmp_path).results()[0].info["notes"] == whole()["notes"]
+    assert Run(tmp_path).results()[0].record.notes == whole()["notes"]
 
 
 def test_the_home_directory_is_not_stored(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -254,7 +254,7 @@ def test_the_home_directory_is_not_stored(tmp_path: Path, monkeypatch: pytest.Mo
     assert info["notes"] == ["made of ~/x and /mnt/home/al/y"]
     monkeypatch.setenv("HOME", "/")
     put(tmp_path / "b", notes=["a/b"])
-    assert Run(tmp_path / "b").results()[0].info["notes"] == ["a/b"]
+    assert Run(tmp_path / "b").results()[0].record.notes == ["a/b"]
 
 
 # -- links and other things in the place of files --------------------------------------------------

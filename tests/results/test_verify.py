@@ -144,7 +144,7 @@ def test_the_schema_describes_every_field_that_is_written(made: Path, method: st
 
 
 def test_provenance_says_what_is_needed_to_reproduce(made: Path) -> None:
-    facts = read_result(made / "small" / "espcn" / "seed0").info["provenance"]  # type: ignore[union-attr]
+    facts = read_result(made / "small" / "espcn" / "seed0").record.provenance.as_dict()  # type: ignore[union-attr]
     assert facts["command"].startswith("python -m benchmark run --methods bicubic,espcn,failing --plugin /")
     assert {"python", "torch", "numpy", "safetensors", "timm", "opencv-python"} <= set(facts["versions"])
     assert facts["torch"]["cpu"] and facts["torch"]["blas"] and facts["hardware"]["cpu"]
@@ -153,7 +153,7 @@ def test_provenance_says_what_is_needed_to_reproduce(made: Path) -> None:
 
 
 def test_the_clocks_add_up(made: Path) -> None:
-    clocks = read_result(made / "small" / "espcn" / "seed0").info["clocks"]  # type: ignore[union-attr]
+    clocks = read_result(made / "small" / "espcn" / "seed0").record.clocks  # type: ignore[union-attr]
     parts = sum(seconds for name, seconds in clocks.items() if name != "total")
     assert 0.5 * clocks["total"] < parts <= clocks["total"] * (1 + 1e-9)
     assert min(clocks[name] for name in ("training", "validation", "scoring")) > 0.0

@@ -17,7 +17,7 @@ from benchmark.data.texts import normalise
 from benchmark.results.store import Run
 from benchmark.util.errors import UserError
 from paper_figures.common import test_sets
-from paper_figures.common.results import load
+from paper_figures.common.loading import load
 
 SMALL = ["--iterations", "2", "--device", "cpu", "--set", "data.train_plates=24", "--set", "data.val_plates=4",
          "--set", "data.test_plates=8", "--set", "train.threads=1"]  # fmt: skip

@@ -32,7 +32,7 @@ def run(tmp_path: Path) -> Callable[..., Any]:
 def fingerprint(folder: Path) -> str:
     result = Run(folder).result("espcn", 0)
     assert result is not None and result.complete
-    return str(result.info["data"]["fingerprint"])
+    return result.record.data.fingerprint
 
 
 def test_other_plates_under_the_same_default_name_ask_for_a_name(

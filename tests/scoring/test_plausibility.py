@@ -13,18 +13,18 @@ from typer.testing import CliRunner
 
 from benchmark.cli import main
 from benchmark.data.plates import Plate
+from benchmark.results.store import write_result
 from benchmark.scoring.plausibility import LEAST_READ, flat_plates, unread_plates
 from benchmark.util.errors import first_line
-from paper_figures.common.results import load
+from paper_figures.common.loading import load
 from paper_figures.report import headline
 
 
 def test_a_share_of_hr_plates_that_is_too_low_is_a_warning() -> None:
-    assert unread_plates({"plate_correct": {"mean": LEAST_READ}}) is None
-    assert unread_plates({"plate_correct": {"mean": 0.98}}) is None
-    assert unread_plates({"plate_correct": {"mean": None}}) is None  # nothing reads
-    assert unread_plates({}) is None
-    assert "reads only 3% of the HR plates" in (unread_plates({"plate_correct": {"mean": 0.03}}) or "")
+    assert unread_plates(LEAST_READ) is None
+    assert unread_plates(0.98) is None
+    assert unread_plates(None) is None  # nothing reads
+    assert "reads only 3% of the HR plates" in (unread_plates(0.03) or "")
 
 
 def test_plates_of_one_colour_are_counted() -> None:
@@ -52,11 +52,12 @@ def test_a_run_on_plates_without_content_says_so_at_once(make_ccpd: Callable[...
 
 @pytest.mark.parametrize("read", [0.1, 0.9])
 def test_the_report_begins_with_the_warning(tmp_path: Path, read: float) -> None:
-    results = load(make_run(tmp_path / "demo", METHODS))
-    for info in results.infos:
-        info["data"]["misfits"] = 3
-        if info["method"] == "hr":
+    run = make_run(tmp_path / "demo", METHODS, data={"misfits": 3})
+    for result in run.results():
+        info = result.record.as_dict()
+        if result.method == "hr":
             info["scores"]["best"]["plate_correct"]["mean"] = read
-    said = headline.sentence(results)
+            write_result(result.folder, info)
+    said = headline.sentence(load(run))
     assert said.startswith("WARNING: the OCR engine reads only 10%") == (read < LEAST_READ)
     assert "3 pictures left out: the annotation in the name does not fit." in said

@@ -164,7 +164,7 @@ def fingerprint(made: Run, name: str, seed: int = 0) -> str:
     """Hash of weights, losses and scores; clocks are left out."""
     result = made.result(name, seed)
     assert result is not None and result.complete
-    facts = {key: result.info[key] for key in ("scores", "best_iteration", "iterations", "parameters")}
+    facts = {key: result.record.as_dict()[key] for key in ("scores", "best_iteration", "iterations", "parameters")}
     digest = hashlib.sha256(repr(facts).encode())
     history = pd.read_csv(result.folder / "history.csv", dtype=str).drop(columns="seconds")
     digest.update(history.to_csv(index=False).encode())
@@ -202,7 +202,7 @@ def test_another_seed_has_other_scores(data: Path, tmp_path: Path) -> None:
 def test_the_number_of_threads_is_in_the_provenance(data: Path, tmp_path: Path, threads: int) -> None:
     result = run(data, tmp_path, ["bicubic"], f"train.threads={threads}").result("bicubic", 0)
     assert result is not None
-    made_with = result.info["provenance"]
+    made_with = result.record.as_dict()["provenance"]
     assert made_with["hardware"]["threads"] == threads
     assert made_with["versions"]["torch"].startswith(torch.__version__.split("+")[0])
 

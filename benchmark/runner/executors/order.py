@@ -13,7 +13,8 @@ import methods
 from benchmark.config import Config
 from benchmark.results.identity import current_versions, identity_fields, stored_versions
 from benchmark.results.store import LOCKS, Key, Run
-from benchmark.runner.scheduler import Job, Share, jobs, prepare, run_jobs
+from benchmark.runner.job_runner import Job, Share
+from benchmark.runner.scheduler import jobs, prepare, run_jobs
 from benchmark.util.errors import UserError, writing
 from benchmark.util.live_line import LiveLine
 from benchmark.util.terminal import say
