@@ -105,6 +105,13 @@ def test_where_opencv_does_not_load_doctor_says_what_it_lacks(tmp_path: Path) ->
     assert ran.returncode == 0 and ran.stdout.count(b"libgl1") == 2, ran.stderr
 
 
+def test_where_the_home_directory_cannot_be_written_readers_say_nothing(tmp_path: Path) -> None:
+    code = "from benchmark.ocr.engines import make_engine; assert make_engine('rapid') and make_engine('hyperlpr')"
+    environment = {**os.environ, "PYTHONPATH": str(ROOT), "HOME": "/proc/nowhere"}
+    ran = subprocess.run([sys.executable, "-c", code], cwd=tmp_path, env=environment, capture_output=True)
+    assert (ran.returncode, ran.stderr, ran.stdout) == (0, b"", b"")
+
+
 def test_a_file_system_that_cannot_sync_folders_is_written_to(tmp_path: Path) -> None:
     for number in (errno.EINVAL, errno.EBADF, errno.EACCES, 524):
         with mock.patch("os.fsync", side_effect=OSError(number, os.strerror(number))):
