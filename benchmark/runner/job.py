@@ -183,6 +183,8 @@ def _score_in_patches(context: RunContext, method: Method) -> pd.DataFrame:
 def _abstention(context: RunContext, images: list[np.ndarray]) -> dict[str, Any]:
     """The threshold of the XLPSR score for each OCR engine that gives confidences of characters, chosen on upscaled
     validation plates and never on test plates."""
+    if context.ocr_engine is None and context.second_engine is None:
+        return {}
     plates, thresholds = context.abstention_plates, {}
     rectified = [rectify(image, plate.vertices) for image, plate in zip(images, plates, strict=True)]
     for name, engine in (("judge", context.ocr_engine), ("second_judge", context.second_engine)):

@@ -9,8 +9,11 @@ import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 from unittest import mock
 
+import numpy as np
 import pytest
 from fault_bench import OPTIONS, ROOT, Bench
 
@@ -19,6 +22,7 @@ from benchmark.cli.doctor import _pretrained
 from benchmark.cli.options import path_option
 from benchmark.config import load
 from benchmark.results.trained import targets
+from benchmark.runner import job
 from benchmark.runner.context import prepare_plates
 from benchmark.util import files, locks, names
 from benchmark.util.errors import UserError
@@ -103,6 +107,13 @@ def test_where_opencv_does_not_load_doctor_says_what_it_lacks(tmp_path: Path) ->
         [sys.executable, "-c", code], cwd=tmp_path, env={**os.environ, "PYTHONPATH": str(ROOT)}, capture_output=True
     )
     assert ran.returncode == 0 and ran.stdout.count(b"libgl1") == 2, ran.stderr
+
+
+def test_a_run_without_ocr_needs_no_opencv(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "cv2", None)
+    plates = [SimpleNamespace(vertices=np.zeros((4, 2)))]
+    context: Any = SimpleNamespace(abstention_plates=plates, ocr_engine=None, second_engine=None)
+    assert job._abstention(context, [np.zeros((64, 64, 3), np.uint8)]) == {}
 
 
 def test_where_the_home_directory_cannot_be_written_readers_say_nothing(tmp_path: Path) -> None:
