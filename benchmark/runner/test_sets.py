@@ -17,6 +17,7 @@ import torch
 
 from benchmark.config import Config, load, presets
 from benchmark.data import low_resolution, pack
+from benchmark.data.choosing import test_sources
 from benchmark.data.folders import remarks
 from benchmark.data.pictures import scan
 from benchmark.data.plates import BadPack, Plates, open_pack
@@ -216,7 +217,7 @@ def _readings(
     sources, odd = scan(folder, config.data.follow_links)
     for remark in remarks(odd):
         say(remark)
-    tested = pack.test_sources(sources, limit)
+    tested = test_sources(sources, limit)
     plates, faults = low_resolution.load_plates(folder, tested)
     for name, reason in faults:
         say(f"skipped: {name}: {reason}")
