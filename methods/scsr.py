@@ -96,7 +96,7 @@ class ScSR(Method):
     class Options(MethodOptions):
         coding: Literal["omp", "lasso"] = "omp"
         """How a patch is coded when upscaling: three atoms by orthogonal matching pursuit, or the publication's LASSO,
-        which takes some fifty times as long."""
+        which takes some 14 seconds for a plate of 28×12 at its overlap of 4."""
         overlap: Literal[0, 1, 2, 3, 4] = 3
         """Pixels that neighbouring patches of 5×5 share; the publication's 4 takes four times as long as 3."""
 

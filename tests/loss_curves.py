@@ -129,6 +129,8 @@ PRETRAINED = {f"pretraining, {name}": Pretraining(name) for name in ("reader", "
 class DrawnPlates:
     """Plates in memory, which neither a picture library nor the split has a say in; to those who ask, a pack."""
 
+    paired = False
+
     def __init__(self, count: int, seed: int, sizes: tuple[tuple[int, int], ...]) -> None:
         random = np.random.Generator(np.random.Philox(seed))
         self.pictures = [draw(random, *sizes[i % len(sizes)]) for i in range(count)]

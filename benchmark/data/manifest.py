@@ -91,8 +91,9 @@ def read_manifest(folder: Path, file_fault: FileFault) -> tuple[list[Source], Re
         except ValueError as error:
             odd.append((f"{NAME}:{line}", str(error)))
         else:
-            numbers[path] = numbers.get(path, 0) + 1
-            sources.append(Source(path, plate, numbers[path]))
+            label = Source(path, plate).label  # of pictures inside and outside the folder it may be the same
+            numbers[label] = numbers.get(label, 0) + 1
+            sources.append(Source(path, plate, numbers[label]))
     given = [source for source in sources if source.listed and source.listed.split]
     if given and len(given) < len(sources):
         without = [source for source in sources if source.listed and not source.listed.split]

@@ -73,6 +73,8 @@ def _method(result: Result) -> Method:
     entry, versions = methods.get(result.method), stored_versions(result.record)
     if versions is None or versions.method != entry.version or versions.plugin is not None:
         raise BadWeights("made with another version of the method, or of a plug-in")
+    if not (result.folder / WEIGHTS).exists():
+        raise BadWeights(f"{WEIGHTS} is not there")
     if result.changed(WEIGHTS):
         raise BadWeights(f"{WEIGHTS} is not as it was stored")
     method = make(entry, result.record.options)

@@ -163,8 +163,8 @@ def find(name: str, folder: Path | None = None) -> Shipped:
     at_hand = sorted({facts.method for index in indices.values() for facts in index.methods if facts.file})
     raise UserError(
         f"no weights of {name} at hand (there are: {', '.join(at_hand) or 'none'}): train it (python -m benchmark run "
-        f"--methods {name}) and name its result, or fetch the repository's {REFERENCES}/NAME/weights and name that with"
-        " --weights"
+        f"--methods {name}) and upscale with its result, or fetch {REFERENCES}/NAME/weights of the repository, to the"
+        " same place below the working folder"
     )
 
 

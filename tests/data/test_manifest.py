@@ -163,6 +163,16 @@ def test_several_plates_of_a_picture_are_plates_of_their_own(tmp_path: Path) -> 
     assert {"pictures/car 000.png", "pictures/car 000.png#2"} <= names and len(names) == 13
 
 
+def test_pictures_of_one_name_inside_and_outside_the_folder_are_two(tmp_path: Path) -> None:
+    folder = make_plates(tmp_path / "list", 12)
+    draw_plate("AB-123-CD").save(tmp_path / "pictures.png")
+    draw_plate("EF-456-GH").save(folder / "pictures.png")
+    with open(folder / "plates.csv", "a", encoding="utf-8") as file:
+        file.write("pictures.png,AB-123-CD,,\n../pictures.png,EF-456-GH,,\n")
+    sources, _ = scan(folder, follow_links=True)
+    assert [source.label for source in sources[-2:]] == ["pictures.png", "pictures.png#2"]
+
+
 # -- splits ----------------------------------------------------------------------------------------
 
 

@@ -96,7 +96,7 @@ def test_weights_that_are_not_at_hand_are_refused_with_both_ways_on(trained: Pat
     code, _, err = call("upscale", "--method", "srcnn", "picture.png")
     assert code == 2 and err.count("\n") == 1
     assert "no weights of srcnn at hand (there are: none): train it (python -m benchmark run --methods srcnn)" in err
-    assert "or fetch the repository's results/reference/NAME/weights" in err
+    assert "or fetch results/reference/NAME/weights of the repository, to the same place below" in err
     assert "did you mean espcn" in call("upscale", "--method", "esspcn", "picture.png")[2]
 
 
