@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import importlib.util
+import os
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from importlib import metadata
@@ -35,6 +36,8 @@ class RapidEngine:
     """
 
     def __init__(self, threads: int = 1) -> None:
+        # Read when it is loaded: some versions keep an identifier of the device in the home directory and report use.
+        os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")
         try:
             from onnxruntime import InferenceSession, SessionOptions
         except ImportError as error:

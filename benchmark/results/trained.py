@@ -18,7 +18,7 @@ from safetensors import SafetensorError, safe_open
 from torch import Tensor
 
 import methods
-from benchmark.data.picture_files import TOO_DEEP, is_deep, upscaled_mark
+from benchmark.data.picture_files import TOO_DEEP, damage, is_deep, upscaled_mark
 from benchmark.results.record import UPPER_BOUND
 from benchmark.results.store import WEIGHTS, Result, read_result
 from benchmark.util.errors import UserError, first_line, out_of_memory
@@ -194,6 +194,9 @@ def read_picture(path: Path) -> np.ndarray:
                     raise ValueError(f"{width}×{height} pixels are more than {LARGEST:,}: cut out the plate")
                 if is_deep(image):
                     raise ValueError(TOO_DEEP)
-                return np.array(ImageOps.exif_transpose(image).convert("RGB"))
+                pixels = np.array(ImageOps.exif_transpose(image).convert("RGB"))
+                if image.format in ("JPEG", "MPO") and (warning := damage(path.read_bytes())) is not None:
+                    raise ValueError(f"a damaged JPEG: {warning}")
+                return pixels
     except _UNREADABLE as error:
         raise UserError(f"cannot read {path}: {first_line(error)}") from None

@@ -110,6 +110,11 @@ def prepare_plates(config: Config, results: Path, say: Callable[[str], None]) ->
     """The pack of the configured plates, and the name of the data. Synthetic plates are drawn first."""
     data = config.data
     cache = data.cache or results / "packs"
+    if cache.is_symlink():
+        raise UserError(
+            f"{cache} is a symbolic link, which is not followed: name the folder it leads to, "
+            f"--set data.cache={cache.resolve()}"
+        )
     try:
         cache.mkdir(parents=True, exist_ok=True)
     except OSError as error:

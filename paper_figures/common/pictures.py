@@ -1,6 +1,6 @@
 """Figures made of pictures: tiles in rows, with a title above each and what was read below it.
 
-Chinese signs are drawn from the font of the package (``benchmark/data/fonts``), as outlines, so that they look the
+What was read is drawn from the fonts of the package (``benchmark/data/fonts``), as outlines, so that it looks the
 same everywhere. What was read wrongly is underlined as well as red; a character that is missing is an underlined gap.
 """
 
@@ -227,8 +227,8 @@ class _Page:
 
 
 def printable(words: str) -> str:
-    """``words`` in one line, with □ for every character that the figures' typeface does not have."""
-    return "".join(c if ord(c) in _latin()[1] else UNKNOWN for c in text.one_line(words))
+    """``words`` in one line, with □ for every character that the typefaces of figures do not have."""
+    return "".join(c if style.drawable(c) else UNKNOWN for c in text.one_line(words))
 
 
 @cache
@@ -241,6 +241,11 @@ def _chinese() -> tuple[FontProperties, frozenset[int]]:
     return _with_characters(str(files("benchmark.data") / "fonts" / FONT))
 
 
+@cache
+def _titles() -> tuple[FontProperties, frozenset[int]]:
+    return _with_characters(style.TITLES_FILE)
+
+
 def _with_characters(file: str) -> tuple[FontProperties, frozenset[int]]:
     return FontProperties(fname=file, size=_SIZE), frozenset(get_font(file).get_charmap())
 
@@ -250,7 +255,7 @@ def _glyph(character: str) -> tuple[Path, float]:
     """Outline of a character, and how far on the next one stands; points. Of nothing: a gap."""
     if not character:
         return Path(np.empty((0, 2))), 0.7 * _SIZE
-    fonts = [font for font, characters in (_chinese(), _latin()) if ord(character) in characters]
+    fonts = [font for font, characters in (_chinese(), _latin(), _titles()) if ord(character) in characters]
     if not fonts:
         return _glyph(UNKNOWN)
     width = 1.06 if character >= "\u2e80" else 0.7
@@ -263,7 +268,7 @@ def _glyph(character: str) -> tuple[Path, float]:
 
 def _length(words: str, weight: str = "normal") -> float:
     """Inches that a line of words takes."""
-    font = FontProperties(family="DejaVu Sans", size=_SIZE, weight=weight)
+    font = FontProperties(family=style.FAMILIES, size=_SIZE, weight=weight)
     return float(text_to_path.get_text_width_height_descent(printable(words), font, ismath=False)[0]) / 72
 
 

@@ -23,7 +23,6 @@ from matplotlib.font_manager import FontEntry, FontProperties, findfont, fontMan
 from matplotlib.textpath import TextPath
 from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter, NullLocator
 
-from benchmark.data.synthetic.plate_face import FONT as PLATE_FONT
 from paper_figures.common import text
 from paper_figures.common.results import Row
 
@@ -42,9 +41,10 @@ _MARKERS = ("o", "s", "^", "D", "v", "P", "X", "<", ">", "h", "p")
 _GREY_DASHES: tuple[Any, ...] = ((0, (4, 2)), (0, (1, 1.5)), (0, (6, 1.5, 1, 1.5)))
 _DASHES: tuple[Any, ...] = ("-", (0, (4, 1.5)), (0, (1, 1)), (0, (5, 1.2, 1, 1.2)))
 
-LETTERS = "Plate letters"
-"""The typeface of Chinese signs, which comes with the package: those of plates."""
-FAMILIES = ["DejaVu Sans", LETTERS]
+TITLES = "Titles"
+"""The typeface of Chinese, Japanese and Korean titles, which comes with the package."""
+TITLES_FILE = str(files("benchmark.data") / "fonts" / "NotoSansCJKsc-Regular-titles.otf")
+FAMILIES = ["DejaVu Sans", TITLES]
 
 _RC: dict[Any, Any] = {
     "font.family": FAMILIES,
@@ -119,12 +119,11 @@ def style() -> Iterator[None]:
 
 @cache
 def _characters() -> frozenset[int]:
-    """What the typefaces of figures have; makes :data:`LETTERS` known to matplotlib."""
-    letters = str(files("benchmark.data") / "fonts" / PLATE_FONT)
+    """What the typefaces of figures have; makes :data:`TITLES` known to matplotlib."""
     for weight in (400, 700):  # it has one weight; without an entry for bold text each use would be warned of
-        fontManager.ttflist.append(FontEntry(fname=letters, name=LETTERS, weight=weight, size="scalable"))
+        fontManager.ttflist.append(FontEntry(fname=TITLES_FILE, name=TITLES, weight=weight, size="scalable"))
     latin = findfont(FontProperties(family=FAMILIES[0], style="normal", weight="normal", stretch="normal"))
-    return frozenset(get_font(latin).get_charmap()) | frozenset(get_font(letters).get_charmap())
+    return frozenset(get_font(latin).get_charmap()) | frozenset(get_font(TITLES_FILE).get_charmap())
 
 
 def drawable(words: str) -> bool:

@@ -17,7 +17,9 @@ from fault_bench import OPTIONS, ROOT, Bench
 from benchmark.cli.data import data_embedder
 from benchmark.cli.doctor import _pretrained
 from benchmark.cli.options import path_option
+from benchmark.config import load
 from benchmark.results.trained import targets
+from benchmark.runner.context import prepare_plates
 from benchmark.util import files, locks, names
 from benchmark.util.errors import UserError
 from benchmark.util.terminal import say
@@ -95,6 +97,21 @@ def test_the_console_script_is_the_command_line() -> None:
     assert 'plate-sr = "benchmark.__main__:start"' in (ROOT / "pyproject.toml").read_text() and callable(start)
 
 
+def test_where_opencv_does_not_load_doctor_says_what_it_lacks(tmp_path: Path) -> None:
+    code = "import sys; sys.modules['cv2'] = None; from benchmark.cli.doctor import examine; print(dict(examine()))"
+    ran = subprocess.run(
+        [sys.executable, "-c", code], cwd=tmp_path, env={**os.environ, "PYTHONPATH": str(ROOT)}, capture_output=True
+    )
+    assert ran.returncode == 0 and ran.stdout.count(b"libgl1") == 2, ran.stderr
+
+
+def test_where_the_home_directory_cannot_be_written_readers_say_nothing(tmp_path: Path) -> None:
+    code = "from benchmark.ocr.engines import make_engine; assert make_engine('rapid') and make_engine('hyperlpr')"
+    environment = {**os.environ, "PYTHONPATH": str(ROOT), "HOME": "/proc/nowhere"}
+    ran = subprocess.run([sys.executable, "-c", code], cwd=tmp_path, env=environment, capture_output=True)
+    assert (ran.returncode, ran.stderr, ran.stdout) == (0, b"", b"")
+
+
 def test_a_file_system_that_cannot_sync_folders_is_written_to(tmp_path: Path) -> None:
     for number in (errno.EINVAL, errno.EBADF, errno.EACCES, 524):
         with mock.patch("os.fsync", side_effect=OSError(number, os.strerror(number))):
@@ -116,6 +133,14 @@ def test_locks_refused_in_any_way_give_the_same_line(
     refused = pytest.raises(UserError, match=r"has no locks .*--results")
     with mock.patch("fcntl.flock", side_effect=refusals), refused, locks.hold(tmp_path / "lock", wait):
         pass
+
+
+def test_linked_packs_are_refused_with_the_folder_to_name(tmp_path: Path) -> None:
+    (tmp_path / "scratch").mkdir()
+    (tmp_path / "packs").symlink_to("scratch")
+    with pytest.raises(UserError, match=rf"packs is a symbolic link.*--set data\.cache={tmp_path / 'scratch'}$"):
+        prepare_plates(load("quick"), tmp_path, say=str)
+    assert not list((tmp_path / "scratch").iterdir())
 
 
 def test_names_that_are_too_long_are_cut_and_stay_apart(tmp_path: Path) -> None:

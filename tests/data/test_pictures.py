@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import os
 import struct
+import tempfile
 import zlib
 from pathlib import Path
 from typing import Any
@@ -12,12 +13,16 @@ from typing import Any
 import numpy as np
 import pytest
 from conftest import plate_name
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from PIL import Image
 
 from benchmark.data import pictures
 from benchmark.data.ccpd import parse_name
 from benchmark.data.picture_files import damage
 from benchmark.data.pictures import Source, load_crop, scan
+from benchmark.results.trained import read_picture
+from benchmark.util.errors import UserError
 
 BOX = (12, 12, 140, 76)
 NAME = plate_name("皖A00001", BOX)
@@ -124,15 +129,19 @@ def png_of_depth(mode: str, depth: int, size: tuple[int, int] = (160, 96), inter
     def chunk(kind: bytes, content: bytes) -> bytes:
         return struct.pack(">I", len(content)) + kind + content + struct.pack(">I", zlib.crc32(kind + content))
 
-    header = struct.pack(">IIBBBBB", *size, depth, colour, 0, 0, 0)
+    header = struct.pack(">IIBBBBB", *size, depth, colour, 0, 0, interlaced)
     return b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", header) + chunk(b"IDAT", zlib.compress(data)) + chunk(b"IEND", b"")
 
 
-@pytest.mark.parametrize("mode", ["L", "LA", "RGB", "RGBA"])
-def test_every_picture_of_more_than_eight_bits_is_refused(tmp_path: Path, mode: str) -> None:
-    with pytest.raises(ValueError, match="more than 8 bits a channel: convert it to 8 bits"):
-        crop(tmp_path, png_of_depth(mode, 16))
-    assert crop(tmp_path, png_of_depth(mode, 8)).shape == (64, 128, 3)
+@settings(deadline=None, max_examples=60)
+@given(st.sampled_from(["L", "LA", "RGB", "RGBA"]), st.integers(1, 300), st.integers(1, 300), st.booleans())
+def test_every_picture_of_more_than_eight_bits_is_refused(mode: str, width: int, height: int, interlaced: bool) -> None:
+    with tempfile.TemporaryDirectory() as folder:
+        with pytest.raises(ValueError, match="more than 8 bits a channel: convert it to 8 bits"):
+            crop(Path(folder), png_of_depth(mode, 16, (width, height), interlaced))
+        with pytest.raises(UserError, match="more than 8 bits a channel: convert it to 8 bits"):
+            read_picture(Path(folder) / NAME)
+        assert crop(Path(folder), png_of_depth(mode, 8)).shape == (64, 128, 3)
 
 
 @pytest.mark.parametrize("kind", ["WEBP", "TIFF", "JPEG2000", "AVIF", "BMP"])

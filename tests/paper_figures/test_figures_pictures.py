@@ -196,8 +196,8 @@ def test_the_fonts_have_every_character_of_a_plate() -> None:
     _, characters = pictures._chinese()
     assert not {c for c in (*PROVINCES, *LETTERS, *ALPHANUMERICS) if ord(c) not in characters}
     unknown = pictures._glyph(pictures.UNKNOWN)
-    assert len(unknown[0]) and all(pictures._glyph(c) == unknown for c in "挂龍한")
-    assert not any(pictures._glyph(c) == unknown for c in "皖AZ09✓…É")
+    assert len(unknown[0]) and all(pictures._glyph(c) == unknown for c in "𠮷🚗ट")
+    assert not any(pictures._glyph(c) == unknown for c in "皖AZ09✓…É挂龍한の")
 
 
 # -- test plates -----------------------------------------------------------------------------------
@@ -277,7 +277,7 @@ def test_hostile_names_and_readings_are_shown_as_they_are(tmp_path: Path, ocr: b
         assert drawing.figure is not None
         style.encode(drawing.figure, "png")
     found = words(drawing.figure)
-    assert any(word.startswith("□□ a_b$&%") for word in found) and any(word.startswith("<script>") for word in found)
+    assert any(word.startswith("车牌 a_b$&%") for word in found) and any(word.startswith("<script>") for word in found)
     assert "—" in found
     assert ("No plate was read" in drawing.words) is not ocr
 
@@ -379,13 +379,13 @@ def test_an_exhibit_that_cannot_be_shown_is_marked(run: Run) -> None:
     drawing = training.draw(load(run))
     assert "no picture" in words(drawing.figure) and "brightness —" in words(drawing.figure)
     assert "Not shown: hr/seed0/exhibits/plate01.png" in drawing.words
-    assert "there is no exhibit 'patch02-lr.png'" in patches.draw(load(run)).words
+    assert "there is no training example 'patch02-lr.png'" in patches.draw(load(run)).words
 
 
 @pytest.mark.parametrize("file", ["../../../pecl/seed0/samples/0003.png", "/etc/passwd", ""])
 def test_a_table_of_exhibits_cannot_point_elsewhere(run: Run, file: str) -> None:
     make_exhibits(run, file=file)
-    with pytest.raises(NothingToDraw, match="there is no exhibit"):
+    with pytest.raises(NothingToDraw, match="there is no training example"):
         training.draw(load(run))
 
 

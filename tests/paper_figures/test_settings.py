@@ -62,12 +62,16 @@ def test_backend_and_file_of_the_user_are_not_read(tmp_path: Path, content: byte
 @pytest.mark.parametrize(
     ("title", "shown"),
     [
-        ("京A法 net", "espcn"),
+        ("京A法 net", "京A法 net"),
+        ("车牌法", "车牌法"),
+        ("車牌超解析", "車牌超解析"),
+        ("ナンバープレート 複数", "ナンバープレート 複数"),
         ("京A", "京A"),
         ("Сеть ΨΩ", "Сеть ΨΩ"),
         ("ट्रेन", "espcn"),
-        ("네트워크", "espcn"),
+        ("네트워크", "네트워크"),
         ("net 🚗", "espcn"),
+        ("ทะเบียน", "espcn"),
     ],
 )
 def test_titles_in_any_script_are_drawn_without_a_warning(tmp_path: Path, title: str, shown: str) -> None:

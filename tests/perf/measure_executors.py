@@ -23,6 +23,8 @@ from pathlib import Path
 ROOT = Path(__file__).parents[2]
 sys.path[:0] = [str(ROOT), str(ROOT / "tests")]
 
+WARM = 10
+"""Jobs before the clock starts: by then all workers have imported what they need."""
 PLUGIN = """
 import time
 from torch.nn.functional import interpolate
@@ -75,7 +77,7 @@ def measure(folder: Path, arguments: argparse.Namespace) -> None:
         environment = {**environment, "PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"}
         begun = time.monotonic()
         driver = subprocess.Popen(command, env=environment, stdout=output, stderr=output)
-        first, submitted, done, memory, processor, start = None, None, 0, 0, 0.0, 0.0
+        first, submitted, done, memory, processor = None, None, 0, 0, 0.0
         while driver.poll() is None and (seconds := time.monotonic() - begun) < 60 * arguments.minutes:
             with suppress(OSError, StopIteration):
                 lines = Path(f"/proc/{driver.pid}/status").read_text().splitlines()
@@ -84,8 +86,10 @@ def measure(folder: Path, arguments: argparse.Namespace) -> None:
                 submitted = seconds
             done = sum(1 for _ in results.glob("sleeper/seed*/result.json"))
             processor = max(processor, processor_seconds(os.getpid()))
-            if first is None and done:
-                first, before, start = seconds, done, processor
+            if done and first is None:
+                first = seconds
+            if done < WARM:
+                before, start, since = done, processor, seconds
             time.sleep(1.0)
         ended, code = time.monotonic() - begun, driver.poll()
         driver.send_signal(signal.SIGINT)
@@ -95,11 +99,11 @@ def measure(folder: Path, arguments: argparse.Namespace) -> None:
             time.sleep(15)
         output.seek(0)
         print("\n".join(output.read().splitlines()[-3:]))
-    jobs = done - before if first is not None and done > before else float("nan")
+    jobs = done - before if done > WARM else float("nan")
     print(f"{arguments.executor}: {done} of {arguments.jobs} jobs in {ended:.0f} s (exit code {code});"
           f" load of the machine {os.getloadavg()[0]:.0f}")  # fmt: skip
     print(f"  first job after {first or 0:.0f} s{f', submitted after {submitted:.0f} s' if submitted else ''}; then"
-          f" {(ended - (first or 0)) / jobs:.3f} s a job ({arguments.seconds} asleep) by the clock, and"
+          f" {(ended - since) / jobs:.3f} s a job ({arguments.seconds} asleep) by the clock, and"
           f" {(processor - start) / jobs:.3f} s of processor time; command: {memory / 1024:.0f} MB")  # fmt: skip
 
 

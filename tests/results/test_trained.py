@@ -244,6 +244,20 @@ def test_sixteen_bits_of_any_colour_are_refused_with_the_way_on(tmp_path: Path, 
         read_picture(tmp_path / "x.png")
 
 
+@pytest.mark.parametrize("hole", [0, 40, 300])
+@pytest.mark.parametrize("mode", ["L", "RGB"])
+def test_a_damaged_jpeg_is_refused(tmp_path: Path, mode: str, hole: int) -> None:
+    noise = np.random.default_rng(0).integers(0, 256, (64, 96, 3), dtype=np.uint8)
+    whole = encoded(Image.fromarray(noise).convert(mode), "JPEG")
+    start = whole.index(b"\xff\xda") + 200
+    (tmp_path / "x.jpg").write_bytes(whole[:start] + bytes(hole) + whole[start + hole :])
+    if hole:
+        with pytest.raises(UserError, match=r"cannot read .*x\.jpg: a damaged JPEG: "):
+            read_picture(tmp_path / "x.jpg")
+    else:
+        assert read_picture(tmp_path / "x.jpg").shape == (64, 96, 3)
+
+
 @pytest.mark.parametrize("kind", ["TIFF", "JPEG2000", "AVIF"])
 def test_formats_that_may_be_deeper_are_refused(tmp_path: Path, kind: str) -> None:
     try:

@@ -14,7 +14,6 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import ProcessPoolExecutor
 from functools import partial
 
-import cv2
 import numpy as np
 import torch
 from PIL import Image
@@ -99,6 +98,8 @@ def _windows(seed: int, indices: range) -> tuple[np.ndarray, list[str]]:
 
 def _window(photo: np.ndarray, vertices: np.ndarray) -> np.ndarray:
     """The plate with the given corners and a margin: as ``rectify`` makes it, but 56×184."""
+    import cv2  # not above: `doctor`, which says where OpenCV cannot be loaded, imports this module
+
     left, top, right, bottom = COLUMNS, ROWS, COLUMNS + WIDTH, ROWS + HEIGHT
     target = np.array([[right, bottom], [left, bottom], [left, top], [right, top]], np.float32)
     transform = cv2.getPerspectiveTransform(vertices - 0.5, target - 0.5)
