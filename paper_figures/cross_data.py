@@ -41,16 +41,16 @@ def rows_of(results: Results, sets: Sequence[Results]) -> list[Row]:
 
 
 def _columns(rows: Sequence[Row], title: str, scores: Results) -> list[Column]:
-    found = [scores.row(row.name) for row in rows]
+    scored = [scores.row(row.name) for row in rows]
     made = []
     for metric in _SHOWN:
-        if metric == "psnr" or any(row is not None and metric in row.scores for row in found):
-            there = [row for row in found if row is not None]
-            ranked = dict(zip((row.name for row in there), columns.shown_ranks(there, metric), strict=True))
+        if metric == "psnr" or any(row is not None and metric in row.scores for row in scored):
+            present = [row for row in scored if row is not None]
+            ranked = dict(zip((row.name for row in present), columns.shown_ranks(present, metric), strict=True))
             cells = [
                 Cell() if row is None
                 else Cell(columns.written(row, metric, metric == "psnr"), ranked[row.name], columns.mark(row, metric))
-                for row in found
+                for row in scored
             ]  # fmt: skip
             made.append(Column(f"{title}: {columns.heading(metric)}", cells))
     return made

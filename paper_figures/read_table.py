@@ -63,11 +63,11 @@ def frame(title: str, scores: Results) -> pd.DataFrame:
     lines = []
     for row in scores.rows:
         for engine in engines(scores):
-            found = [row.scores.get(metric + engine.suffix) for metric in _SHOWN]
+            summaries = [row.scores.get(metric + engine.suffix) for metric in _SHOWN]
             lines.append({
                 "plates": title, "method": row.name, "title": row.title, "engine": engine.name,
-                **{metric: None if s is None else s.mean for metric, s in zip(_SHOWN, found, strict=True)},
-                "read": 0 if found[0] is None else found[0].n, "xlpsr": score(scores, row, engine).value,
+                **{metric: None if s is None else s.mean for metric, s in zip(_SHOWN, summaries, strict=True)},
+                "read": 0 if summaries[0] is None else summaries[0].n, "xlpsr": score(scores, row, engine).value,
             })  # fmt: skip
     return pd.DataFrame(lines)
 

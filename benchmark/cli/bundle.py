@@ -21,9 +21,10 @@ def bundle(
     ] = None,
     plugin: Plugins = None,
 ) -> None:
-    """Put a run's scores, rows, histories and provenance into one small file.
+    """Put a run into one small file that can be handed on.
 
-    It is checked first, and holds no pictures, no weights, no texts of plates and no names of files.
+    That is: scores, rows, histories and provenance. It is checked first, and holds no pictures, no weights, no texts
+    of plates and no names of files.
     """
     need_plugins(plugin)
     from benchmark.results import bundle as bundles
@@ -42,7 +43,10 @@ def leaderboard(
         Path, typer.Option(parser=path_option, metavar="<path>", help="Folder for leaderboard.html and .csv.")
     ] = Path(),
 ) -> None:
-    """Rank the methods of several bundles on one page, protocol by protocol."""
+    """Rank the methods of several bundles on one page.
+
+    Every protocol has a table of its own.
+    """
     from paper_figures.report import leaderboard as boards
 
     for path in boards.write(files, out):

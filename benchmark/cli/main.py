@@ -184,12 +184,6 @@ def run(
 app.command()(report)
 
 
-app.command()(bundle)
-
-
-app.command()(leaderboard)
-
-
 @app.command()
 def status(results: Results = Path("results"), run_name: RunName = None, as_json: AsJson = False) -> None:
     """Say what a run holds, and what is being worked on.
@@ -225,6 +219,12 @@ app.command()(score)
 
 
 app.command()(verify)
+
+
+app.command()(bundle)
+
+
+app.command()(leaderboard)
 
 
 app.command("methods")(list_methods)

@@ -52,7 +52,7 @@ def perf(
     ] = False,
     throughput: Annotated[Path, typer.Option(help="Folder of throughput files.")] = Path("results/throughput"),
 ) -> None:
-    """Measure a training step of each method here, against its floor.
+    """Measure a training step of each method against its floor.
 
     The floor is the same step on a ready-made batch with nothing around it.
     """

@@ -42,7 +42,7 @@ def report(
             raise UserError("--compare names its two runs itself and takes neither --run nor --only")
         from paper_figures.report import compare as two_runs
 
-        with two_runs.found(results, compare[0]) as first, two_runs.found(results, compare[1]) as second:
+        with two_runs.opened_run(results, compare[0]) as first, two_runs.opened_run(results, compare[1]) as second:
             comparison = two_runs.compare(first, second, allow_mixed)
             beside = Path(compare[0]).parent if Path(compare[0]).is_file() else None  # nothing is written to a bundle
             two_runs.show(comparison, two_runs.write(comparison, out or beside))

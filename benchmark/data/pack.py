@@ -23,7 +23,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from benchmark.data.annotation import is_contradiction
-from benchmark.data.ccpd import MINIMUM_SIDE
+from benchmark.data.choosing import against_given, is_small, pairs_or_none, split_sources, test_sources
 from benchmark.data.duplicates import BITS, coarse_hashes, thumbnail
 from benchmark.data.folders import LINK, left_out, remarks
 from benchmark.data.journal import Decoded, read_journal, write_entry
@@ -31,7 +31,7 @@ from benchmark.data.leaks import find_leaks
 from benchmark.data.pictures import cut_pair, in_chunks, load_crop, scan
 from benchmark.data.plates import PACK_VERSION, SCHEMA, BadPack, Plate, Plates, fingerprint, open_pack
 from benchmark.data.source import Box, Corner, Source
-from benchmark.data.splits import Counts, Protocol, Split, assign
+from benchmark.data.splits import Counts, Protocol, Split
 from benchmark.util.errors import UserError, amount
 from benchmark.util.files import sync, write_text
 from benchmark.util.locks import hold
@@ -99,24 +99,6 @@ def prepare_test(
     return _opened(folder, cache, tested, odd, dict.fromkeys(range(len(tested)), "test"), "paper", workers, say)
 
 
-def pairs_or_none(sources: list[Source], odd: list[tuple[str, str]]) -> list[Source]:
-    """The pairs of a list that has some, else all its plates; those without an LR picture are added to ``odd``."""
-    pairs = [source for source in sources if source.listed and source.listed.lr]
-    if pairs and len(pairs) < len(sources):
-        lone = [source for source in sources if not (source.listed and source.listed.lr)]
-        odd += [(source.label, "it has no LR picture, and others have one") for source in lone]
-    return pairs or sources
-
-
-def test_sources(sources: list[Source], limit: int | None) -> list[Source]:
-    """The plates of a folder to test on. Raises UserError where its list has splits and none of them is test."""
-    given = [source for source in sources if source.listed and source.listed.split]
-    tested = [source for source in given if source.listed and source.listed.split == "test"] if given else sources
-    if not tested:
-        raise UserError("no plate to test on: the column split says test of none")
-    return sorted(tested, key=lambda source: hashlib.sha256(source.label.encode()).digest())[:limit]
-
-
 def _opened(
     folder: Path,
     cache: Path,
@@ -145,42 +127,6 @@ def _opened(
                 _remove(target)
         _make(folder, target, jobs, odd, protocol, workers, say)
         return open_pack(target)
-
-
-def split_sources(sources: list[Source], protocol: Protocol, counts: Counts, seed: int) -> dict[int, Split]:
-    """:func:`assign` for the plates of a folder."""
-    listed = [source.listed for source in sources]
-    return assign(
-        [source.label for source in sources],
-        [source.annotation.text for source in sources],
-        protocol,
-        counts,
-        seed,
-        [plate.sequence if plate else "" for plate in listed],
-        [plate.split if plate else None for plate in listed],
-    )
-
-
-def against_given(sources: list[Source], chosen: dict[int, Split]) -> list[tuple[str, str]]:
-    """Plates with a given split that are left out, with the reason."""
-    elsewhere: dict[str, set[tuple[str, str]]] = {split: set() for split in _ORDER}
-    for i, split in chosen.items():
-        elsewhere[split] |= _keys(sources[i])
-    reasons = []
-    for i, source in enumerate(sources):
-        own = source.listed.split if source.listed else None
-        if own and i not in chosen:
-            kept = [split for split in ("test", "val") if split != own and _keys(source) & elsewhere[split]]
-            other = kept[0] if kept else ""
-            why = f"its text or sequence is in {other}, too" if other else "there are enough others"
-            reasons.append((source.label, f"left out of the given split {own}: {why}"))
-    return reasons
-
-
-def _keys(source: Source) -> set[tuple[str, str]]:
-    """What may not be in two splits: text and sequence, as far as they are known."""
-    sequence = source.listed.sequence if source.listed else ""
-    return {(kind, key) for kind, key in (("text", source.annotation.text), ("sequence", sequence)) if key}
 
 
 def _make(
@@ -298,12 +244,6 @@ def _corners(box: Box) -> tuple[Corner, Corner, Corner, Corner]:
     """The corners of a box, from the bottom right."""
     left, top, right, bottom = box
     return (right, bottom), (left, bottom), (left, top), (right, top)
-
-
-def is_small(source: Source) -> bool:
-    """Whether a plate's box is under 64 px; a picture that is the plate is not grown."""
-    left, top, right, bottom = source.annotation.bbox or (0, 0, MINIMUM_SIDE, MINIMUM_SIDE)
-    return right - left < MINIMUM_SIDE or bottom - top < MINIMUM_SIDE
 
 
 def _finish(

@@ -14,10 +14,10 @@ import numpy as np
 
 from benchmark.data.annotation import is_contradiction
 from benchmark.data.ccpd import MINIMUM_SIDE, PlateName
+from benchmark.data.choosing import against_given, is_small, split_sources
 from benchmark.data.duplicates import BITS, METHOD, Pairs, coarse_hashes, near_duplicates, thumbnail
 from benchmark.data.folders import left_out
 from benchmark.data.name_lists import find_lists, read_lists
-from benchmark.data.pack import against_given, is_small, split_sources
 from benchmark.data.pictures import cut_pair, in_chunks, load_crop, scan
 from benchmark.data.plates import BadPack, open_pack
 from benchmark.data.source import Source

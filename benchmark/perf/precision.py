@@ -61,16 +61,16 @@ def compare(
 def advice(device: torch.device) -> str:
     """The same in a line, with what to do about it."""
     try:
-        found = compare(device)
+        comparison = compare(device)
     except ValueError as error:
         return str(error)
-    measured = f"{METHOD}, {PATCHES} patches, {found.pairs} pairs of steps"
-    if found.ratio >= FASTER:
+    measured = f"{METHOD}, {PATCHES} patches, {comparison.pairs} pairs of steps"
+    if comparison.ratio >= FASTER:
         return (
-            f"a training step is {found.ratio:.1f} times as fast as in fp32 ({measured}): --set train.precision=bf16, "
-            "for all methods of a run"
+            f"a training step is {comparison.ratio:.1f} times as fast as in fp32 ({measured}): "
+            "--set train.precision=bf16, for all methods of a run"
         )
-    longer = f"{1 / found.ratio:.1f} times" if found.ratio * FASTER < 1 else "about"
+    longer = f"{1 / comparison.ratio:.1f} times" if comparison.ratio * FASTER < 1 else "about"
     return f"a training step takes {longer} as long as in fp32 ({measured}): stay with fp32"
 
 

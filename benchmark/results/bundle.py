@@ -31,7 +31,8 @@ from pydantic import Field, ValidationError
 
 from benchmark.data.degradation import KERNEL, SCALE
 from benchmark.results.record import Record
-from benchmark.results.record_parts import Count, Part, Sha256, StoredFile, Text
+from benchmark.results.record_fields import Count, Part, Sha256, Text
+from benchmark.results.record_parts import StoredFile
 from benchmark.results.store import TABLES, WEIGHTS, Result, Run
 from benchmark.results.text_format import read_json, read_table, to_text
 from benchmark.results.verify import verify_result

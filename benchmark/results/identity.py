@@ -21,7 +21,7 @@ from typing import Any
 import methods
 from benchmark.config import Config, Scoring
 from benchmark.results.record import UPPER_BOUND, Record
-from benchmark.results.record_parts import Source, Versions
+from benchmark.results.record_provenance import Source, Versions
 from benchmark.results.source import of_project, plugin_hash, project_hash
 from benchmark.scoring.version import SCORING_VERSION
 from benchmark.training.version import TRAINING_VERSION

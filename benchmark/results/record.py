@@ -13,29 +13,21 @@ from typing import Annotated, Any, Literal
 from pydantic import ConfigDict, Field, ValidationError, model_validator
 from pydantic.json_schema import GenerateJsonSchema
 
+from benchmark.results.record_config import DataFacts, StoredConfig, TestData
+from benchmark.results.record_fields import Count, FileName, Part, Text
 from benchmark.results.record_parts import (
     CLOCKS_SCHEMA,
     SCORES_SCHEMA,
     Abstention,
     Clocks,
     Cost,
-    Count,
-    DataFacts,
     Facts,
     Failure,
-    FileName,
     OcrEngineFacts,
-    Part,
-    Provenance,
     Scores,
-    Source,
-    StoredConfig,
     StoredFile,
-    TestData,
-    Text,
-    Versions,
-    WarmStart,
 )
+from benchmark.results.record_provenance import Provenance, Source, Versions, WarmStart
 
 SCHEMA = 4
 """Version of ``result.json`` as it is written now; all from 1 on can be read."""

@@ -16,17 +16,9 @@ import torch
 from pydantic import Field, ValidationError
 
 import methods
-from benchmark.results.record_parts import (
-    ConfigTrain,
-    Count,
-    DataFacts,
-    NonNegative,
-    Part,
-    ScoreSet,
-    Sha256,
-    Text,
-    Version,
-)
+from benchmark.results.record_config import ConfigTrain, DataFacts
+from benchmark.results.record_fields import Count, NonNegative, Part, Sha256, Text, Version
+from benchmark.results.record_parts import ScoreSet
 from benchmark.results.trained import BadWeights, make, read_weights
 from benchmark.util.errors import UserError, first_line
 from benchmark.util.files import checksum, read_plain

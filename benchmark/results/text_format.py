@@ -12,7 +12,7 @@ from typing import Any
 import pandas as pd
 
 from benchmark.results.record import Record, parse
-from benchmark.results.record_parts import Part
+from benchmark.results.record_fields import Part
 from benchmark.util.errors import first_line
 from benchmark.util.files import read_plain, without_home
 from benchmark.util.terminal import plain

@@ -17,6 +17,7 @@ import torch
 
 from benchmark.config import Config, load, presets
 from benchmark.data import low_resolution, pack
+from benchmark.data.choosing import test_sources
 from benchmark.data.folders import remarks
 from benchmark.data.pictures import scan
 from benchmark.data.plates import BadPack, Plates, open_pack
@@ -127,9 +128,9 @@ def outcome(scores: dict[str, Any]) -> str:
 def _wanted(run: Run, names: Sequence[str] | None) -> list[Result]:
     """The complete results of a run, or those of some methods and of the HR plates. Raises UserError for none."""
     complete = [result for result in run.results() if result.complete]
-    there = sorted({result.method for result in complete})
-    if unknown := sorted(set(names or ()) - set(there)):
-        raise UserError(f"{run.folder} has no result of {', '.join(unknown)} (it has: {', '.join(there) or 'none'})")
+    stored = sorted({result.method for result in complete})
+    if unknown := sorted(set(names or ()) - set(stored)):
+        raise UserError(f"{run.folder} has no result of {', '.join(unknown)} (it has: {', '.join(stored) or 'none'})")
     wanted = [result for result in complete if not names or result.method in {*names, UPPER_BOUND}]
     old = [result for result in wanted if result.method != UPPER_BOUND and not stored_training_identity(result.record)]
     if old:
@@ -216,7 +217,7 @@ def _readings(
     sources, odd = scan(folder, config.data.follow_links)
     for remark in remarks(odd):
         say(remark)
-    tested = pack.test_sources(sources, limit)
+    tested = test_sources(sources, limit)
     plates, faults = low_resolution.load_plates(folder, tested)
     for name, reason in faults:
         say(f"skipped: {name}: {reason}")

@@ -7,7 +7,8 @@ from collections.abc import Sequence
 from typing import Any
 
 from benchmark.results.record import Record
-from benchmark.results.record_parts import OcrEngineFacts, WarmStart
+from benchmark.results.record_parts import OcrEngineFacts
+from benchmark.results.record_provenance import WarmStart
 
 _BUDGET = ("batch_size", "learning_rate", "warmup", "recipe", "precision")
 

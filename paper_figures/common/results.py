@@ -16,7 +16,8 @@ import numpy as np
 import pandas as pd
 
 from benchmark.results.record import UPPER_BOUND, Record
-from benchmark.results.record_parts import Cost, DataFacts, StoredConfig
+from benchmark.results.record_config import DataFacts, StoredConfig
+from benchmark.results.record_parts import Cost
 from benchmark.scoring.metrics import METRICS
 from paper_figures.common import statistics
 from paper_figures.common.pairing import Pairing, Test

@@ -144,7 +144,7 @@ def training_example(results: Results, file: str) -> np.ndarray:
     """A training example by the name that their table gives: uint8 H×W×3. Raises NothingToDraw."""
     path = results.folder / HR / "seed0" / TRAINING_EXAMPLES / file
     if not _EXHIBIT.fullmatch(file) or not path.is_file():
-        raise NothingToDraw(f"there is no exhibit {file[:60]!r}")
+        raise NothingToDraw(f"there is no training example {file[:60]!r}")
     return read_picture(path)
 
 

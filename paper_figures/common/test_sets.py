@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from benchmark.results.identity import stored_training_identity
-from benchmark.results.record_parts import TestData
+from benchmark.results.record_config import TestData
 from benchmark.results.store import Run
 from benchmark.util.errors import UserError
 from paper_figures.common.drawing import NotAskedFor

@@ -68,7 +68,7 @@ class Comparison:
 
 
 @contextmanager
-def found(results: Path, word: str) -> Iterator[Run]:
+def opened_run(results: Path, word: str) -> Iterator[Run]:
     """The run with this name in the folder ``results``, at this path, or in the bundle that this file is.
 
     Raises UserError if there is none.

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from typing import NamedTuple
 
-from benchmark.results.record_parts import DataFacts
+from benchmark.results.record_config import DataFacts
 from benchmark.scoring.metrics import METRICS
 from benchmark.scoring.plausibility import unread_plates
 from paper_figures.common import text

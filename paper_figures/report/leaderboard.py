@@ -56,7 +56,9 @@ class Entry:
     def budget(self) -> str:
         if not self.row.trained:
             return text.DASH
-        return f"{self.row.iterations:,} × {self.record.config.train.batch_size}, {self.record.data.train:,} plates"
+        warm, train = self.record.warm_start, self.record.config.train
+        before = f" after {warm.iterations:,} × {warm.batch_size} (warm start)" if warm else ""
+        return f"{self.row.iterations:,} × {train.batch_size}{before}, {self.record.data.train:,} plates"
 
 
 @dataclass

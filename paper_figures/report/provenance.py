@@ -5,7 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any
 
-from benchmark.results.record_parts import DataFacts, Hardware, OcrEngineFacts, Source
+from benchmark.results.record_config import DataFacts
+from benchmark.results.record_parts import OcrEngineFacts
+from benchmark.results.record_provenance import Hardware, Source
 from paper_figures.common import text
 from paper_figures.common.results import Results
 

@@ -238,3 +238,10 @@ def test_a_link_or_folder_that_leads_out_is_taken_in_by_follow_links_alone(tmp_p
     with pytest.raises(UserError, match="outside the data folder: --follow-links takes it in"):
         scan(tmp_path / "list")
     assert len(scan(tmp_path / "list", follow_links=True)[0]) == 24
+
+
+def test_a_given_split_without_validation_plates_is_kept_under_the_papers_protocol(tmp_path: Path) -> None:
+    folder = make_plates(tmp_path / "french", 24, split=lambda i: ("train", "test", "val")[i % 3])
+    plates = pack.prepare(folder, tmp_path / "packs", counts=COUNTS, protocol="paper", say=lambda text: None)
+    assert plates.info["splits"] == {"train": 8, "test": 4}
+    assert (plates.folder / "skipped.csv").read_text().count("there are enough others") == 12

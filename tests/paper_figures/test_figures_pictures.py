@@ -379,13 +379,13 @@ def test_an_exhibit_that_cannot_be_shown_is_marked(run: Run) -> None:
     drawing = training.draw(load(run))
     assert "no picture" in words(drawing.figure) and "brightness —" in words(drawing.figure)
     assert "Not shown: hr/seed0/exhibits/plate01.png" in drawing.words
-    assert "there is no exhibit 'patch02-lr.png'" in patches.draw(load(run)).words
+    assert "there is no training example 'patch02-lr.png'" in patches.draw(load(run)).words
 
 
 @pytest.mark.parametrize("file", ["../../../pecl/seed0/samples/0003.png", "/etc/passwd", ""])
 def test_a_table_of_exhibits_cannot_point_elsewhere(run: Run, file: str) -> None:
     make_exhibits(run, file=file)
-    with pytest.raises(NothingToDraw, match="there is no exhibit"):
+    with pytest.raises(NothingToDraw, match="there is no training example"):
         training.draw(load(run))
 
 

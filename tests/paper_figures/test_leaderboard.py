@@ -82,6 +82,14 @@ def test_budgets_may_differ_and_are_shown(tmp_path: Path, files: list[Path]) -> 
     assert budgets == ["1,000 × 4, 2,000 plates", "9,000 × 8, 2,000 plates"]
 
 
+def test_a_warm_start_is_part_of_the_budget(tmp_path: Path) -> None:
+    start = {"reference": "r", "sha256": "0" * 64, "iterations": 8000, "batch_size": 8, "data": "d", "fingerprint": "f"}
+    file = bundled(tmp_path, "warm", (BY_NAME["hr"], BY_NAME["pecl"]), warm_start=start)
+    (entry,) = leaderboard.boards([file])[0].entries
+    assert entry.budget == "1,000 × 4 after 8,000 × 8 (warm start), 2,000 plates"
+    assert entry.row.title == "PECL, warm start"
+
+
 def test_the_command_writes_a_page_and_its_numbers(tmp_path: Path, files: list[Path]) -> None:
     called = CliRunner().invoke(main.app, ["leaderboard", *map(str, files), "--out", str(tmp_path / "out")])
     assert called.exit_code == 0, called.output

@@ -18,7 +18,7 @@ import methods
 from benchmark.config import Config, load
 from benchmark.results import identity, source
 from benchmark.results.record import Record
-from benchmark.results.record_parts import Source
+from benchmark.results.record_provenance import Source
 
 
 def known(*assignments: str, seed: int = 0, method: str = "srcnn", fingerprint: str = "f", **external: str) -> str:
