@@ -66,7 +66,7 @@ class Registration:
 
 def fixed_options(method: type[Method], options: Any) -> dict[str, Any]:
     """The options that a registration fixes. Raises TypeError or ValueError for options the method does not take."""
-    if not isinstance(options, method.Options):
+    if type(options) is not method.Options:
         raise TypeError(f"options of {method.name!r} must be its own Options, not {type(options).__qualname__}")
     from pydantic import TypeAdapter, ValidationError
 

@@ -110,7 +110,7 @@ CASES: dict[str, Case] = {
 RELATED = {
     **{
         name: Case(name, recipe="native", iterations=2, batch=1)
-        for name in ("a2n", "bilinear", "edsr", "hat-s", "lanczos", "rcan", "rdn-a", "tsrn", "vdsr")
+        for name in ("a2n", "bilinear", "edsr", "hat-s", "lanczos", "rcan", "rdn-a", "tsrn", "tsrn-gradient", "vdsr")
     },
     **{name: Case(name, GAN, recipe="native", iterations=2, batch=1) for name in ("real-esrgan", "srgan")},
     "lpsrgan-style": Case("lpsrgan-style", {**GAN, "reader_features": 0.0}, recipe="native", iterations=2, batch=1),

@@ -74,6 +74,12 @@ OPERATORS = (
         "on CUDA it sorts before it adds, with or without the option; on CPUs one thread instead of several (which "
         "are used from 32,768 numbers on; here they are 24,576)",
     ),
+    Operator(
+        "scatter",
+        ("scatter",),
+        "ScSR, whose pursuit marks the atoms it has chosen and lays out their weights",
+        "indexing with a tensor; the places are all different, so nothing is added up either way",
+    ),
 )
 """What training uses of the operators that torch documents as not deterministic. Not in the list, as nothing trains
 through them: antialiased bicubic (SRCNN starts from it, no gradient passes), the pooling of ESRGAN's critic (at
