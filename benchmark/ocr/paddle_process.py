@@ -18,6 +18,7 @@ import struct
 import sys
 from collections.abc import Callable, Sequence
 from importlib import metadata
+from importlib.machinery import ModuleSpec, PathFinder
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -54,8 +55,7 @@ def load(folder: Path | None, threads: int, device: str = "cpu") -> tuple[Recogn
     """PaddleOCR's recogniser, and what to say of it in a result. Raises whatever PaddleOCR raises."""
     if folder is not None:
         os.environ["PADDLE_PDX_DISABLE_MODEL_SOURCE_CHECK"] = "True"  # nothing to look for outside
-    # Paddle's library of model hosters imports torch where it finds it: keep it out of this process.
-    sys.modules["torch"] = None  # type: ignore[assignment]
+    sys.meta_path[:] = [_WithoutTorch if finder is PathFinder else finder for finder in sys.meta_path]
     version = f"paddleocr {metadata.version('paddleocr')}, {_paddle_version()}"
     _check_device(device)
     from paddleocr import TextRecognition
@@ -84,6 +84,17 @@ def load(folder: Path | None, threads: int, device: str = "cpu") -> tuple[Recogn
         "device": device,
     }
     return recognise, about
+
+
+class _WithoutTorch(PathFinder):
+    """Keeps torch out of this process: Paddle's library of model hosters imports it where it is installed.
+
+    Not ``sys.modules["torch"] = None``: SciPy and scikit-learn take whatever stands there for torch itself.
+    """
+
+    @classmethod
+    def find_spec(cls, fullname: str, path: Any = None, target: Any = None) -> ModuleSpec | None:
+        return None if fullname.partition(".")[0] == "torch" else super().find_spec(fullname, path, target)
 
 
 def serve(requests: BinaryIO, answers: BinaryIO, recognise: Recognise) -> None:
