@@ -18,11 +18,11 @@ class Embedded(NamedTuple):
 
 
 def embed(png: bytes) -> Embedded:
-    """A figure at half its size: sharp on screens that have two pixels for each of CSS."""
+    """A figure at half its size: sharp on screens that have two pixels for each of CSS. Its file as it is: as WebP it
+    takes half the room, and encoding that took a fifteenth of the report's time."""
     with Image.open(io.BytesIO(png)) as image:
         width, height = image.size
-        opaque = image.mode != "RGBA" or image.getextrema()[3] == (255, 255)
-        return Embedded(data_uri(image.convert("RGB") if opaque else image), width // 2, height // 2)
+    return Embedded("data:image/png;base64," + base64.b64encode(png).decode("ascii"), width // 2, height // 2)
 
 
 def data_uri(image: Image.Image) -> str:

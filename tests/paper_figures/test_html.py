@@ -99,7 +99,8 @@ def source(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
 
 def test_the_page_refers_to_nothing_but_itself_and_the_files_beside_it(source: str) -> None:
     found = Page(source)
-    assert all(value.startswith("data:image/webp;base64,") for value in found.values("img", "src"))
+    kinds = ("data:image/webp;base64,", "data:image/png;base64,")
+    assert all(value.startswith(kinds) for value in found.values("img", "src"))
     links = found.values("a", "href")
     assert {link for link in links if not link.startswith("#")} == {
         *(f"claims.{s}" for s in ("md", "tex", "csv")),
