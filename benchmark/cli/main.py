@@ -49,6 +49,8 @@ from benchmark.util.version import PACKAGE
 from benchmark.util.version import version as installed_version
 
 if TYPE_CHECKING:
+    from methods import Registration
+
     pass
 
 app = typer.Typer(
@@ -91,6 +93,16 @@ def _options(
     ] = False,
 ) -> None:
     """What stands before a command."""
+
+
+def _too_short_for(preset: str, names: str, entries: list[Registration]) -> list[str]:
+    """A line on the methods that the preset leaves out of ``all``, where any are left out."""
+    from benchmark.config import all_without
+
+    chosen = {entry.name for entry in entries}
+    left_out = [name for name in all_without(preset) if "all" in names.split(",") and name not in chosen]
+    words = f"{preset} is too short for {few(left_out)}: `all` leaves them out, and their names train them all the same"
+    return [words] if left_out else []
 
 
 @app.command()
@@ -149,9 +161,7 @@ def run(
     entries, lost = select_methods(names, plugin, without=all_without(preset))
     config = make_config(preset, options, assignments, entries)
     folder = run_folder(results, run_name or default_run_name(config, results))
-    chosen = {entry.name for entry in entries}
-    left_out = [name for name in all_without(preset) if "all" in names.split(",") and name not in chosen]
-    short = f"{preset} is too short for {few(left_out)}: `all` leaves them out, and their names train them all the same"
+    short = _too_short_for(preset, names, entries)
     from benchmark.runner import requirements
     from benchmark.runner.executors import engines
     from benchmark.runner.executors.order import WorkOrder
@@ -160,7 +170,7 @@ def run(
     engine.check(config)
     order = WorkOrder.make(config, entries, plugin or [], folder, named=run_name is not None)
     if dry_run:
-        say("\n".join([engine.describe(order), *([short] if left_out else [])]))
+        say("\n".join([engine.describe(order), *short]))
         return
     requirements.check(order, here=executor == "local")
     check_writable(folder)
@@ -170,7 +180,7 @@ def run(
         sys.exit(128 + (stopped.args[0] or signal.SIGINT))
     from benchmark.runner.outlook import outlook
 
-    for line in [*([short] if left_out else []), *outlook(order.run, config, entries)]:
+    for line in [*short, *outlook(order.run, config, entries)]:
         say(line)
     say(f"results: {folder}")
     for name in lost:

@@ -80,23 +80,6 @@ def registry(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(methods, "_unavailable", dict(methods._unavailable))
 
 
-@pytest.fixture
-def call(monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]) -> Callable[..., tuple[int, str, str]]:
-    """Returns a function that runs a command in this process: (exit code, output, errors)."""
-
-    def run(*arguments: object) -> tuple[int, str, str]:
-        monkeypatch.setattr(sys, "argv", ["benchmark", *map(str, arguments)])
-        code: object = 0
-        try:
-            main.main()
-        except SystemExit as stop:
-            code = stop.code
-        out, err = capfd.readouterr()
-        return int(code or 0), out, err  # type: ignore[call-overload]
-
-    return run
-
-
 def plugin(folder: Path, source: str) -> Path:
     path = folder / "my_plugin.py"
     path.write_text(source)

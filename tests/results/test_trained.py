@@ -6,7 +6,6 @@ import io
 import json
 import os
 import struct
-import sys
 import zlib
 from collections.abc import Callable
 from pathlib import Path
@@ -20,7 +19,6 @@ from safetensors.torch import save_file
 from whole_results import whole
 
 import methods
-from benchmark.cli import main
 from benchmark.data.pictures import scan
 from benchmark.results.store import write_result
 from benchmark.results.trained import load_method, pictures_in, read_picture, targets
@@ -36,21 +34,6 @@ def put(folder: Path, method: str = "espcn", weights: dict[str, torch.Tensor] | 
     save_file(weights, folder / "weights.safetensors")
     write_result(folder, whole(method=method, **changes))
     return folder
-
-
-@pytest.fixture
-def call(monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]) -> Callable[..., tuple[int, str, str]]:
-    def run(*arguments: object) -> tuple[int, str, str]:
-        monkeypatch.setattr(sys, "argv", ["benchmark", *map(str, arguments)])
-        code: Any = 0
-        try:
-            main.main()
-        except SystemExit as stop:
-            code = stop.code
-        out, err = capfd.readouterr()
-        return int(code or 0), out, err
-
-    return run
 
 
 def test_what_holds_no_method_is_said_with_the_way_on(tmp_path: Path) -> None:
