@@ -340,7 +340,7 @@ def test_an_embedder_trained_before_versions_were_declared_is_found(tmp_path: Pa
     old = "d022234589fd24cd2d99afc85420624b7a0b288124f06fb5b13ac082b019a2b8"
     save_file({"conv1.weight": torch.zeros(1)}, file, {"fingerprint": old})
     said: list[str] = []
-    train(EMBEDDER, file, CPU, workers=1, say=said.append)
+    train(EMBEDDER, file, CPU, recipe=dataclasses.replace(EMBEDDER.recipe, iterations=12_000), say=said.append)
     assert len(said) == 1 and "is there already" in said[0]
 
 
