@@ -212,7 +212,7 @@ def data_patch_reader(
     precision: TrainingPrecision = "fp32",
     force: Annotated[bool, typer.Option("--force", help="Train again even if it exists.")] = False,
 ) -> None:
-    """Train the reader of training patches, for the loss reader_posteriors: minutes on a GPU."""
+    """Train the reader of the loss reader_posteriors. It learns from patches of synthetic plates: minutes on a GPU."""
     from benchmark.ocr.pretraining.trainer import PATCH_READER, patch_reader_path
 
     _train_reader(PATCH_READER, patch_reader_path(), device, iterations, plates, precision, force)

@@ -75,7 +75,7 @@ def class_map(text: str, view: View) -> np.ndarray:
 def vary(windows: Tensor, generator: torch.Generator) -> Tensor:
     """Windows (uint8 N×96×96×4) as patches, never twice alike: N×4×64×64, RGB in [0, 1] and the class at each pixel.
 
-    Place, size and slant; what :func:`dataset.augment` does to the look of a plate; half of them less sharp, as SR is.
+    Place, size and slant; what :func:`vary_look` does; half of them less sharp, as SR is.
     """
     draw = Draw(len(windows), windows.device, generator)
     x = (torch.arange(PATCH, device=draw.device) + 0.5 - PATCH / 2).view(1, 1, PATCH)
