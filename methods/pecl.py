@@ -295,7 +295,7 @@ _GRID = [(d, n) for d in _DISTANCES for n in _DIMENSIONS if (d, n) != ("manhatta
 register(
     Pecl,
     name="pecl-mse",
-    title="MSE",
+    title="PECL (MSE alone)",
     groups=("ablation", "sweep"),
     options=Pecl.Options(network="paper", term="none"),
     version=1,

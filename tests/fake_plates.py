@@ -51,11 +51,12 @@ class Lab:
 
     def results(self) -> Results:
         made = [self._make(number, name, about) for number, (name, about) in enumerate(self.methods.items())]
+        by_hand = f"--iterations {BUDGET} --batch-size {self.batch_size}"
         record = parse({
             "schema": 1, "status": "complete", "method": "pecl", "seed": 0, "scores": {"best": {}},
             "parameters": 1, "iterations": BUDGET,
             "data": {"name": "fake", "fingerprint": "", "protocol": "disjoint", "test": PLATES},
-            "judge": {"name": "rapid"}, "provenance": {"command": "python -m benchmark run --methods all"},
+            "judge": {"name": "rapid"}, "provenance": {"command": f"python -m benchmark run --methods all {by_hand}"},
             "config": {"preset": self.preset, "train": {"iterations": BUDGET, "batch_size": self.batch_size}},
         })  # fmt: skip
         return Results(

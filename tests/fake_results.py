@@ -257,7 +257,8 @@ def describe(method: Fake, seed: int, ocr: bool) -> dict[str, Any]:
         "second_judge": {"name": "crnn", "version": "1", "model": "crnn.safetensors",
                          "sha256": "90abcdef12345678", "input": [168, 48]} if ocr else None,
         "provenance": {"commit": "0123456789abcdef", "dirty": False, "date": "2026-01-01T00:00:00+00:00",
-                       "command": "python -m benchmark run --methods all --preset quick --results out",
+                       "command": "python -m benchmark run --methods all --preset quick --results out"
+                       f" --iterations {BUDGET} --batch-size 4",
                        "versions": {"torch": "2.15.0"}, "hardware": {"device": "cpu"}},
     }  # fmt: skip
     if method.name != "hr":

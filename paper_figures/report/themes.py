@@ -9,7 +9,7 @@ SCORES, PICTURES, ABOUT = "Scores compared", "Pictures", "About this report"
 THEMES = {
     SCORES: ("table1_full", "comparisons", "forest", "paper_comparison", "left_open", "missing_methods"),
     "Other plates": ("cross_data", "read_table"),
-    PICTURES: ("qualitative", "qualitative_ablation", "distortion_maps", "distortion_scores"),
+    PICTURES: ("qualitative", "shipped_weights", "qualitative_ablation", "distortion_maps", "distortion_scores"),
     "Ablation of PECL": (
         "ablation", "ablation_psnr", "ablation_reading", "contrast_euclidean", "contrast_manhattan"
     ),

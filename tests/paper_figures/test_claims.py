@@ -326,11 +326,12 @@ def test_what_is_asked_for_next() -> None:
         results = lab.add("pecl").results()
         return commands.suggest_command(results, results.rows)
 
-    assert suggested(Lab(1, batch_size=2)) == "python -m benchmark run --seeds 3 --methods pecl"
-    by_hand = "python -m benchmark run --iterations 50000 --preset standard --seeds 3 --methods pecl"
-    assert suggested(Lab(3, batch_size=3)) == by_hand  # 1,000 iterations is not the preset's own budget
-    results = Lab(3, batch_size=10**9).add("pecl").results()
-    assert commands.suggest_command(results, results.rows) == "python -m benchmark run --seeds 5 --methods pecl"
+    start = "python -m benchmark run"
+    assert suggested(Lab(1, batch_size=2)) == f"{start} --seeds 3 --methods pecl --iterations 1000 --batch-size 2"
+    larger = f"{start} --iterations 50000 --preset standard --seeds 3 --methods pecl --batch-size 3"
+    assert suggested(Lab(3, batch_size=3)) == larger  # the command says 1,000 iterations, which would win over a preset
+    most = suggested(Lab(3, batch_size=10**9))
+    assert most == f"{start} --seeds 5 --methods pecl --iterations 1000 --batch-size {10**9}"
     not_known = Lab(3, batch_size=0).add("pecl").results()  # no larger one can be named
     assert commands.larger_budget(not_known) == {}
 

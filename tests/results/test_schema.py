@@ -91,7 +91,7 @@ def test_what_is_required_is_named(field: str) -> None:
 @pytest.mark.parametrize("method", ["hr", "espcn"])
 def test_invented_results_have_the_fields_of_computed_ones(method: str, tmp_path: Path) -> None:
     """Fakes that drift from the writer hide what a report does with real results."""
-    file = reference_table.REFERENCE / method / "seed0" / "result.json"
+    file = reference_table.REFERENCES / "quick-synthetic" / method / "seed0" / "result.json"
     computed = record.parse(json.loads(file.read_text(encoding="utf-8")))
     (fake,) = (fake for fake in fake_results.METHODS if fake.name == method)
     invented = store.read_result(fake_results.write(tmp_path, fake)).record  # type: ignore[union-attr]

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import json
+import shutil
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pandas as pd
 import pytest
 import torch
 from conftest import Call, exported
@@ -149,3 +151,22 @@ def test_the_reference_trained_longest_on_real_plates_is_taken(trained: Path, ca
     assert shipped.find("espcn").run == "long"
     assert shipped.find("espcn", folder).run == "tiny"
     assert methods.get("espcn").version == shipped.find("espcn").facts.version
+
+
+def test_the_report_shows_what_shipped_weights_make_of_drawn_plates(trained: Path, call: Call) -> None:
+    asked = ("report", "--only", "shipped_weights")
+    assert "the run ships no weights" in call(*asked)[1]
+    folder, _ = exported(call)
+    place = trained / "tiny" / "weights"
+    shutil.copytree(folder, place, dirs_exist_ok=True)
+    code, _, err = call(*asked)
+    assert code == 0 and not err
+    data = pd.read_csv(trained / "tiny/report/shipped_weights.csv")
+    assert list(data["title"].unique()) == ["Bicubic", "ESPCN"] and data["index"].nunique() == 3
+    first = (trained / "tiny/report/shipped_weights.png").read_bytes()
+    call(*asked)
+    assert (trained / "tiny/report/shipped_weights.png").read_bytes() == first
+
+    (place / "espcn.safetensors").write_bytes(b"of another hash")
+    code, out, _ = call(*asked)
+    assert code == 0 and "the hash of espcn.safetensors is not the one in weights.json" in " ".join(out.split())
