@@ -150,11 +150,16 @@ def groups() -> list[str]:
     return ["all", "everything", *dict.fromkeys(g for entry in _registry.values() for g in entry.groups)]
 
 
+def find(name: str) -> Registration | None:
+    """The registration of that name, if there is one."""
+    _discover()
+    return _registry.get(name)
+
+
 def get(name: str) -> Registration:
     """The registration of that name. Raises :class:`UnknownMethod`, naming the nearest ones."""
-    _discover()
-    if name in _registry:
-        return _registry[name]
+    if entry := find(name):
+        return entry
     if name in _unavailable:
         raise UnknownMethod(f"method {name!r} is unavailable: {_unavailable[name]}")
     near = difflib.get_close_matches(name, _registry, n=3)

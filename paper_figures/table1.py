@@ -113,10 +113,12 @@ def _deciding(rows: Sequence[Row], rankings: dict[str, Ranking]) -> str:
     if not smallest:
         return "These plates cannot rank the methods: fewer than two plate numbers have scores."
     listed = [_in_units(metric, value) for metric, value in smallest.items()]
+    left_out = any(ranking.left_out for ranking in rankings.values())
+    more = f" Only the {ties.MOST} methods with the best mean of a column are compared." if left_out else ""
     return (
         "Bold: first; bold and underlined: second, by the mean difference plate by plate; methods that these plates "
         "cannot tell apart (Holm's correction over all pairs) share a rank. Smallest difference they can decide: "
-        f"{', '.join(listed)}."
+        f"{', '.join(listed)}.{more}"
     )
 
 

@@ -33,9 +33,8 @@ import methods
 from benchmark.config import Train
 from benchmark.data.pack import Plate
 from benchmark.data.synthetic.generator import GENERATOR_VERSION
-from benchmark.ocr.pretraining.dataset import draw_windows
 from benchmark.ocr.pretraining.learning import PretrainingRecipe, learn
-from benchmark.ocr.pretraining.trainer import EMBEDDER, PRETRAINING_VERSION, READER
+from benchmark.ocr.pretraining.trainer import EMBEDDER, PATCH_READER, PRETRAINING_VERSION, READER
 from benchmark.scoring import upscaling
 from benchmark.training import trainer
 from benchmark.training.session import Interrupted
@@ -73,7 +72,7 @@ class Case:
 
 @dataclass(frozen=True)
 class Pretraining:
-    """A stored curve of a network that is trained beforehand: ``reader`` or ``embedder``."""
+    """A stored curve of a network that is trained beforehand: ``reader``, ``embedder`` or ``patch-reader``."""
 
     network: str
 
@@ -120,7 +119,7 @@ RELATED = {
 CASES |= RELATED
 RESUMED = {name: name.removesuffix(", resumed") for name, case in CASES.items() if case.stop}
 """Cases that were stopped, and those they must equal."""
-PRETRAINED = {f"pretraining, {name}": Pretraining(name) for name in ("reader", "embedder")}
+PRETRAINED = {f"pretraining, {name}": Pretraining(name) for name in ("reader", "embedder", "patch-reader")}
 
 
 # -- plates ----------------------------------------------------------------------------------------
@@ -205,9 +204,9 @@ def compute_pretraining(case: Pretraining) -> Curve:
         seed=5, plates=3, iterations=4, batch_size=2, learning_rate=1e-3, weight_decay=1e-4, held_out=1
     )
     losses: list[float] = []
-    kind = {"reader": READER, "embedder": EMBEDDER}[case.network]
-    windows, texts = draw_windows(recipe.seed, recipe.plates, workers=1)
-    learn(kind.build, recipe, windows, texts, torch.device("cpu"), lambda _, loss: losses.append(loss))
+    kind = {kind.name: kind for kind in (READER, EMBEDDER, PATCH_READER)}[case.network]
+    windows, texts = kind.draw(recipe.seed, recipe.plates, 1, lambda done: None)
+    learn(kind.build, recipe, windows, texts, torch.device("cpu"), lambda _, loss: losses.append(loss), kind.vary)
     return {"total": losses}
 
 

@@ -204,6 +204,20 @@ def data_embedder(
     _train_reader(EMBEDDER, embedder_path(), device, iterations, plates, precision, force)
 
 
+@data_app.command("patch-reader")
+def data_patch_reader(
+    device: Device = "auto",
+    iterations: Annotated[Optional[int], typer.Option(min=1, help="Optimiser iterations.")] = None,
+    plates: Annotated[Optional[int], typer.Option(min=1, help="Synthetic plates to draw.")] = None,
+    precision: TrainingPrecision = "fp32",
+    force: Annotated[bool, typer.Option("--force", help="Train again even if it exists.")] = False,
+) -> None:
+    """Train the reader of the loss reader_posteriors. It learns from patches of synthetic plates: minutes on a GPU."""
+    from benchmark.ocr.pretraining.trainer import PATCH_READER, patch_reader_path
+
+    _train_reader(PATCH_READER, patch_reader_path(), device, iterations, plates, precision, force)
+
+
 @data_app.command("reader")
 def data_reader(
     out: Annotated[Path, typer.Argument(help="File to write: NAME.safetensors.")],

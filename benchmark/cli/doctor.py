@@ -11,7 +11,7 @@ import torch
 
 import methods
 from benchmark.ocr.engines import make_engine
-from benchmark.ocr.pretraining.trainer import embedder_path
+from benchmark.ocr.pretraining.trainer import embedder_path, patch_reader_path
 from benchmark.perf import precision
 from benchmark.results.provenance import no_commit, provenance
 from benchmark.util.errors import UserError
@@ -59,9 +59,13 @@ def _pretrained() -> list[tuple[str, str]]:
     for name, pattern in _WEIGHTS.items():
         file = next(cache.glob(pattern), None)
         rows.append((name, str(file) if file else f"no ImageNet weights in {cache} yet"))
-    try:
-        plates = embedder_path()
-        state = str(plates) if plates.is_file() else "not trained yet: python -m benchmark data embedder"
-    except UserError as error:
-        state = str(error)
-    return [*rows, ("ResNet-18 (plates)", state)]
+    for name, path, command in (
+        ("ResNet-18 (plates)", embedder_path, "data embedder"),
+        ("ResNet-18 (patches)", patch_reader_path, "data patch-reader"),
+    ):
+        try:
+            state = str(path()) if path().is_file() else f"not trained yet: python -m benchmark {command}"
+        except UserError as error:
+            state = str(error)
+        rows.append((name, state))
+    return rows

@@ -129,11 +129,10 @@ def training_versions(entry: Registration) -> dict[str, Any]:
 def current_versions(name: str) -> Versions | None:
     """The versions that a result of this method would be computed with now; None for a method that is not registered
     (a plug-in that was not named). The upper bound depends on the scoring alone."""
-    try:
-        training = {} if name == UPPER_BOUND else training_versions(methods.get(name))
-    except methods.UnknownMethod:
-        return None
-    return Versions(**training, scoring=SCORING_VERSION)
+    if name == UPPER_BOUND:
+        return Versions(scoring=SCORING_VERSION)
+    entry = methods.find(name)
+    return Versions(**training_versions(entry), scoring=SCORING_VERSION) if entry else None
 
 
 def current_source(name: str) -> Source | None:
@@ -142,11 +141,8 @@ def current_source(name: str) -> Source | None:
     scoring = scoring_source()
     if name == UPPER_BOUND:
         return Source(scoring=scoring)
-    try:
-        module = methods.get(name).method.__module__
-    except methods.UnknownMethod:
-        return None
-    return Source(training=project_hash(module, _TRAINING), scoring=scoring)
+    entry = methods.find(name)
+    return Source(training=project_hash(entry.method.__module__, _TRAINING), scoring=scoring) if entry else None
 
 
 def scoring_source() -> str:

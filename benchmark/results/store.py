@@ -102,8 +102,7 @@ class Result:
         for suffix in ("", "_second"):
             read, confidence = "read" + suffix, "confidence" + suffix
             if read in frame and confidence in frame:
-                judged = frame[confidence].notna()
-                frame.loc[judged, read] = frame.loc[judged, read].fillna("")
+                frame[read] = frame[read].mask(frame[confidence].notna() & frame[read].isna(), "")
         return frame
 
 
@@ -143,9 +142,14 @@ class Run:
     def read(self) -> tuple[list[Result], dict[Path, str]]:
         """All results that can be read, by method and seed; and ``result.json`` files that are there but cannot be
         used, and links in the place of folders, with the reason."""
-        entries = self._all()
-        readable = [entry for entry in entries.values() if isinstance(entry, Result)]
-        return readable, {path: entry for path, entry in entries.items() if isinstance(entry, str)}
+        readable: list[Result] = []
+        unreadable: dict[Path, str] = {}
+        for path in sorted(self.folder.glob("*/seed*/result.json")):
+            try:
+                readable.append(self._read(path.parent))
+            except Unreadable as reason:
+                unreadable[path] = str(reason)
+        return readable, unreadable
 
     def results(self) -> list[Result]:
         """All results that can be read, by method and seed."""
@@ -158,41 +162,31 @@ class Run:
     def stored(self) -> dict[Key, tuple[str, str]]:
         """Status and detail by method and seed; ``status`` is complete, failed, unfinished or unreadable."""
         states: dict[Key, tuple[str, str]] = {}
-        everything = self._all()
         for folder in self._folders():
-            status, detail = self._state(folder, everything.get(folder / "result.json"))
+            status, detail = self._state(folder)
             if status in ("failed", "unfinished") and replaced(folder) is not None:
                 detail += f"{'; ' if detail else ''}the result before it is in {replaced_place(folder).name}"
             states[folder.parent.name, int(folder.name.removeprefix("seed"))] = status, detail
         return states
 
-    @staticmethod
-    def _state(folder: Path, entry: Result | str | None) -> tuple[str, str]:
+    def _state(self, folder: Path) -> tuple[str, str]:
         """Status and detail of what is stored in a folder."""
-        if entry is None:
+        if not (folder / "result.json").exists():
             begun = next(folder.glob("*.pt"), None)
             return "unfinished", "the same command goes on where it stopped" if begun else ""
-        if isinstance(entry, str):
-            return "unreadable", entry
-        if not entry.complete:
-            return "failed", entry.record.reason
-        psnr = entry.record.scores.best.get("psnr")
+        try:
+            result = self._read(folder)
+        except Unreadable as reason:
+            return "unreadable", str(reason)
+        if not result.complete:
+            return "failed", result.record.reason
+        psnr = result.record.scores.best.get("psnr")
         return "complete", "" if psnr is None or psnr.median is None else f"{psnr.median:.2f} dB"
 
     def _folders(self) -> list[Path]:
         """Folders of a method and seed, links among them or above them left out."""
         seeds = [path for path in self.folder.glob("*/seed*") if _SEED.fullmatch(path.name)]
         return sorted(path for path in seeds if path.is_dir() and not linked(path))
-
-    def _all(self) -> dict[Path, Result | str]:
-        """What can be read, and why the rest cannot, by the path of ``result.json``."""
-        entries: dict[Path, Result | str] = {}
-        for path in sorted(self.folder.glob("*/seed*/result.json")):
-            try:
-                entries[path] = self._read(path.parent)
-            except Unreadable as reason:
-                entries[path] = str(reason)
-        return entries
 
     def _read(self, folder: Path) -> Result:
         """The result in a folder of this run. Raises Unreadable."""

@@ -2,7 +2,8 @@
 
 torchvision provides both networks and their ImageNet weights, which are read from torchvision's
 cache and downloaded into it when they are not there. ``init="plates"`` is a ResNet-18 that has
-learnt to read synthetic plates; its file lies in the same cache, once somebody has made it.
+learnt to read synthetic plates; its file lies in the same cache, once somebody has made it. So does that of the
+reader of patches.
 ``init="random"`` goes without, openly.
 """
 
@@ -25,6 +26,11 @@ Init = Literal["imagenet", "plates", "random"]
 
 PLATES_FILE = "resnet18-synthetic-plates.safetensors"
 """File name of the plate-reading ResNet-18 (its state without the last layer), in torch hub's checkpoints."""
+
+PATCHES_FILE = "resnet18-synthetic-patches.safetensors"
+"""File name of the :class:`PatchReader`, beside it."""
+
+_COMMANDS = {PLATES_FILE: "data embedder", PATCHES_FILE: "data patch-reader"}
 
 _TIMEOUT = 10.0
 """Seconds of silence after which a download is given up."""
@@ -60,7 +66,9 @@ def resnet18(init: Init, alternative: str) -> ResNet:
     if init == "imagenet":
         network.load_state_dict(imagenet_weights(models.ResNet18_Weights.IMAGENET1K_V1, alternative))
     elif init == "plates":
-        _load_plates_weights(network, alternative)
+        path = _own_file(PLATES_FILE, alternative)
+        last = frozenset({"fc.weight", "fc.bias"})
+        _load(network, _read(path), path, "a ResNet-18 without its last layer", last)
     return network
 
 
@@ -69,9 +77,37 @@ def resnet18_plates_features(alternative: str) -> nn.Module:
 
     As deep, by the size of what it returns, as the VGG-19 features it stands in for. Raises :class:`MissingWeights`.
     """
-    network = resnet18("plates", alternative)
+    return _three_stages(resnet18("plates", alternative)).eval().requires_grad_(False)
+
+
+def _three_stages(network: ResNet) -> nn.Sequential:
     stages = [network.conv1, network.bn1, network.relu, network.maxpool, network.layer1, network.layer2, network.layer3]
-    return nn.Sequential(ImageNetNormalise(), *stages).eval().requires_grad_(False)
+    return nn.Sequential(ImageNetNormalise(), *stages)
+
+
+class PatchReader(nn.Module):
+    """What stands at each place of a patch: N×3×H×W, RGB in [0, 1], H, W ≥ 16 → logits N×classes×H/16×W/16.
+
+    ResNet-18 up to its third stage and a linear classifier.
+    """
+
+    def __init__(self, classes: int) -> None:
+        super().__init__()
+        self.features = _three_stages(resnet18("random", ""))
+        self.classify = nn.Conv2d(256, classes, 1)
+
+    def forward(self, rgb: Tensor) -> Tensor:
+        logits: Tensor = self.classify(self.features(rgb))
+        return logits
+
+
+def patch_reader(alternative: str) -> nn.Module:
+    """The trained :class:`PatchReader`, frozen. Raises :class:`MissingWeights`."""
+    path = _own_file(PATCHES_FILE, alternative)
+    state = _read(path)
+    network = PatchReader(max(1, len(state.get("classify.bias", ()))))
+    _load(network, state, path, "a reader of patches")
+    return network.eval().requires_grad_(False)
 
 
 def vgg19_conv5_4(init: Literal["imagenet", "random"], alternative: str) -> nn.Module:
@@ -140,32 +176,49 @@ def weights_folder() -> Path:
     return folder
 
 
-def plates_file(alternative: str) -> Path:
-    """Where the plate-reading ResNet-18 lies. Raises :class:`MissingWeights` if it does not."""
-    path = weights_folder() / PLATES_FILE
+def _own_file(name: str, alternative: str) -> Path:
+    """Where a network that this project trains lies. Raises :class:`MissingWeights` if it does not."""
+    path = weights_folder() / name
     if not path.is_file():
         raise MissingWeights(
-            f"there is no {path}: `python -m benchmark data embedder` makes it, or go on without: {alternative}"
+            f"there is no {path}: `python -m benchmark {_COMMANDS[name]}` makes it, or go on without: {alternative}"
         )
     return path
 
 
 def plates_weights_hash(alternative: str) -> str:
     """SHA-256 of the plate-reading ResNet-18's file. Raises :class:`MissingWeights`."""
-    return hashlib.sha256(plates_file(alternative).read_bytes()).hexdigest()
+    return hashlib.sha256(_own_file(PLATES_FILE, alternative).read_bytes()).hexdigest()
 
 
-def _load_plates_weights(network: ResNet, alternative: str) -> None:
+def patches_weights_hash(alternative: str) -> str:
+    """SHA-256 of the file of the reader of patches. Raises :class:`MissingWeights`."""
+    return hashlib.sha256(_own_file(PATCHES_FILE, alternative).read_bytes()).hexdigest()
+
+
+def _read(path: Path) -> dict[str, Tensor]:
     from safetensors.torch import load_file
 
-    path = plates_file(alternative)
     try:
-        state = load_file(path)
-        absent, unknown = network.load_state_dict(state, strict=False)
-    except Exception as error:  # cut, foreign or of other shapes: to the user it is all the same
-        raise MissingWeights(f"{path} cannot be used ({str(error).splitlines()[0]}): remove it") from error
-    if set(absent) != {"fc.weight", "fc.bias"} or unknown:
-        raise MissingWeights(f"{path} does not hold a ResNet-18 without its last layer: remove it")
+        return load_file(path)
+    except Exception as error:  # cut or foreign: to the user it is all the same
+        raise _unusable(path, error) from error
+
+
+def _load(
+    network: nn.Module, state: dict[str, Tensor], path: Path, what: str, absent: frozenset[str] = frozenset()
+) -> None:
+    """Load all but ``absent``. Raises :class:`MissingWeights` if the file does not hold ``what``."""
+    try:
+        missing, unknown = network.load_state_dict(state, strict=False)
+    except RuntimeError as error:  # other shapes
+        raise _unusable(path, error) from error
+    if set(missing) != absent or unknown:
+        raise MissingWeights(f"{path} does not hold {what}: remove it")
+
+
+def _unusable(path: Path, error: Exception) -> MissingWeights:
+    return MissingWeights(f"{path} cannot be used ({str(error).splitlines()[0]}): remove it")
 
 
 def imagenet_weights(weights: WeightsEnum, alternative: str) -> dict[str, Any]:

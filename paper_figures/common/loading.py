@@ -6,9 +6,9 @@ A result that cannot be used is listed with its reason, never dropped silently.
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from itertools import groupby
 from pathlib import Path
 from types import SimpleNamespace
-from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -17,7 +17,7 @@ from pandas.api.types import is_numeric_dtype
 import methods
 from benchmark.results.identity import is_stale
 from benchmark.results.record import Record
-from benchmark.results.store import Result, Run
+from benchmark.results.store import Key, Result, Run
 from benchmark.scoring.metrics import METRICS
 from benchmark.util.errors import UserError
 from paper_figures.common.comparability import differences, refusal
@@ -31,38 +31,40 @@ def load(run: Run, allow_mixed: bool = False) -> Results:
     protocol or budget (with ``allow_mixed`` those rows are marked instead).
     """
     folder = run.folder
-    entries: list[_Entry] = []
+    groups: list[_Group] = []
+    records: list[Record] = []
     failures: list[Failure] = []
     readable, unreadable = run.read()
     problems = [f"{path.relative_to(folder)} cannot be read: {reason}" for path, reason in unreadable.items()]
-    for result in readable:
-        try:
-            if result.complete:
-                entries.append(_Entry.read(result))
-            else:
-                failures.append(_failure(result))
-        except (KeyError, TypeError, ValueError) as error:
-            problems.append(f"{result.method} seed {result.seed} cannot be used: {_reason(error)}")
-    if not entries:
+    for _, stored in groupby(readable, key=lambda result: result.method):
+        entries: list[_Entry] = []
+        for result in stored:
+            try:
+                if result.complete:
+                    entries.append(_Entry.read(result))
+                else:
+                    failures.append(_failure(result))
+            except (KeyError, TypeError, ValueError) as error:
+                problems.append(f"{result.method} seed {result.seed} cannot be used: {_reason(error)}")
+        records += [entry.record for entry in entries]
+        if entries:
+            groups.append(_Group.of(entries))
+    if not records:
         raise UserError(_nothing(folder, failures, problems))
-    records = [entry.record for entry in entries]
     differs = differences(records)
     if any(differs) and not allow_mixed:
         raise UserError(refusal(records, differs))
-    entries = [replace(entry, differs=d) for entry, d in zip(entries, differs, strict=True)]
-    groups: dict[str, list[_Entry]] = {}
-    for entry in sorted(entries, key=lambda e: (_position(e.name), e.name, e.seed)):
-        groups.setdefault(entry.name, []).append(entry)
-        problems += entry.problems
-    shown = [part for group in groups.values() for part in _split(group)]
+    by_result = {(record.method, record.seed): d for record, d in zip(records, differs, strict=True)}
+    groups.sort(key=lambda group: (_position(group.name), group.name))
+    in_order = [record for group in groups for record in group.records]
     return Results(
         folder=folder,
-        rows=[_row(group) for group in shown],
-        plates=pd.concat([e.plates for group in shown for e in group], ignore_index=True),
-        history=_stack([e.history for group in groups.values() for e in group]),
-        records=[e.record for e in sorted((e for g in groups.values() for e in g), key=lambda e: bool(e.differs))],
+        rows=[group.differing(row, by_result) for group in groups for row in group.rows],
+        plates=pd.concat([group.plates for group in groups], ignore_index=True),
+        history=_stack([group.history for group in groups]),
+        records=sorted(in_order, key=lambda record: bool(by_result[record.method, record.seed])),
         failures=failures,
-        problems=problems,
+        problems=[*problems, *(problem for group in groups for problem in group.problems)],
     )
 
 
@@ -79,7 +81,6 @@ class _Entry:
     stale: bool
     last: pd.DataFrame
     """Plates of the last weights, where these are the method as published; else empty."""
-    differs: tuple[str, ...] = ()
     of: str = ""
 
     @classmethod
@@ -89,16 +90,15 @@ class _Entry:
         for key in ("title", "data", "config"):  # schema 1 and 2 do not promise them
             if key not in record.model_fields_set:
                 raise ValueError(f"result.json has no usable {key!r}")
-        keys: dict[str, Any] = {"method": name, "seed": seed}
-        plates = _scored(result.plates(), record.scored_data.test, "plates.csv")
-        last = result.plates_last()
+        plates, last, history = result.plates(), result.plates_last(), result.history()
+        _check(plates, record.scored_data.test, "plates.csv")
         if len(last):
-            last = _scored(last, record.data.test, "plates_last.csv").assign(**keys)
-        history = result.history().apply(pd.to_numeric, errors="coerce")
-        if len(history) and {"iteration", "val_psnr"} - set(history):
-            raise ValueError("history.csv lacks the columns iteration and val_psnr")
-        tables = plates.assign(**keys), history.assign(**keys)
-        return cls(name, seed, record, *tables, bool(is_stale(record)), last)
+            _check(last, record.data.test, "plates_last.csv")
+        if len(history):
+            if {"iteration", "val_psnr"} - set(history):
+                raise ValueError("history.csv lacks the columns iteration and val_psnr")
+            history = history.apply(pd.to_numeric, errors="coerce").assign(method=name, seed=seed)
+        return cls(name, seed, record, plates, history, bool(is_stale(record)), last)
 
     @property
     def at_end(self) -> bool:
@@ -117,19 +117,25 @@ class _Entry:
         return [f"{self.name} seed {self.seed}: validation PSNR is not a number at iteration {bad.iloc[0]:.0f}{more}"]
 
 
-def _scored(plates: pd.DataFrame, count: int, file: str) -> pd.DataFrame:
-    """The scores of plates as numbers. Raises ValueError where some are missing."""
-    plates = plates.reset_index(drop=True)
+def _check(plates: pd.DataFrame, count: int, file: str) -> None:
+    """Raises ValueError where scores of plates are missing."""
     if plates.empty or {"index", "psnr"} - set(plates):
         raise ValueError(f"{file} is missing or lacks the scores")
     if count != len(plates):
         raise ValueError(f"{file} has {len(plates)} of {count} plates")
-    for metric in METRICS:
-        column = plates[metric] if metric in plates else pd.Series(np.nan, plates.index)
-        if not is_numeric_dtype(column):
-            column = pd.to_numeric(column.replace({"True": 1, "False": 0}), errors="coerce")
-        plates[metric] = column.astype(float)
-    return plates
+
+
+def _scored(entries: list[_Entry]) -> pd.DataFrame:
+    """The plates of all seeds of a row, their scores as numbers."""
+    seeds = np.repeat([entry.seed for entry in entries], [len(entry.plates) for entry in entries])
+    plates = pd.concat([entry.plates for entry in entries], ignore_index=True)
+    stored = [metric for metric in METRICS if metric in plates]
+    for metric in stored:
+        if not is_numeric_dtype(plates[metric]):
+            plates[metric] = pd.to_numeric(plates[metric].replace({"True": 1, "False": 0}), errors="coerce")
+    lacking = [metric for metric in METRICS if metric not in plates]
+    plates = plates.astype(dict.fromkeys(stored, float)).reindex(columns=[*plates, *lacking])
+    return plates.assign(method=entries[0].name, seed=seeds)
 
 
 def _failure(result: Result) -> Failure:
@@ -161,6 +167,37 @@ def _stack(frames: list[pd.DataFrame]) -> pd.DataFrame:
 # -- one row a method ------------------------------------------------------------------------------
 
 
+@dataclass(frozen=True)
+class _Group:
+    """All seeds of a method: its rows, and its tables in one piece each, as thousands of small ones take much room."""
+
+    name: str
+    records: list[Record]
+    rows: list[Row]
+    plates: pd.DataFrame
+    history: pd.DataFrame
+    problems: list[str]
+
+    @classmethod
+    def of(cls, entries: list[_Entry]) -> _Group:
+        entries = sorted(entries, key=lambda entry: entry.seed)
+        parts = _split(entries)
+        tables = [_scored(part) for part in parts]
+        return cls(
+            entries[0].name,
+            [entry.record for entry in entries],
+            [_row(part, table) for part, table in zip(parts, tables, strict=True)],
+            pd.concat(tables, ignore_index=True),
+            _stack([entry.history for entry in entries]),
+            [problem for entry in entries for problem in entry.problems],
+        )
+
+    def differing(self, row: Row, differs: dict[Key, tuple[str, ...]]) -> Row:
+        """The row with what sets its seeds apart from other results."""
+        mine = (differs[self.name, seed] for seed in row.seeds)
+        return replace(row, differs=tuple(dict.fromkeys(difference for each in mine for difference in each)))
+
+
 def _position(name: str) -> int:
     """The paper's order, then other registered methods, then the rest; the HR bound last."""
     registered = methods.names()
@@ -175,7 +212,7 @@ def _split(entries: list[_Entry]) -> list[list[_Entry]]:
     if all(entry.last.empty for entry in entries) or any(entry.last.empty and not entry.at_end for entry in entries):
         return [entries]
     own = f"{entries[0].name}-selected"
-    selected = [replace(e, name=own, of=e.name, plates=e.plates.assign(method=own)) for e in entries]
+    selected = [replace(e, name=own, of=e.name) for e in entries]
     return [selected, [e if e.last.empty else replace(e, plates=e.last) for e in entries]]
 
 
@@ -206,9 +243,8 @@ def _ends_otherwise(record: Record) -> bool:
         return False
 
 
-def _row(entries: list[_Entry]) -> Row:
+def _row(entries: list[_Entry], plates: pd.DataFrame) -> Row:
     record = entries[0].record
-    plates = pd.concat([entry.plates for entry in entries])
     scored = [metric for metric in METRICS if metric == "psnr" or plates[metric].notna().any()]
     return Row(
         name=entries[0].name,
@@ -225,6 +261,5 @@ def _row(entries: list[_Entry]) -> Row:
         options=record.options,
         cost=record.cost if record.cost.model_fields_set else None,
         stale=any(entry.stale for entry in entries),
-        differs=tuple(dict.fromkeys(d for entry in entries for d in entry.differs)),
         of=entries[0].of,
     )

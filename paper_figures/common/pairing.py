@@ -23,11 +23,16 @@ class Pairing:
 
     def __init__(self, a: pd.DataFrame, b: pd.DataFrame) -> None:
         keys = ["seed", "index", "name", "text"]
-        mine, theirs = (frame[[key for key in keys if key in frame]] for frame in (a, b))
-        lines = mine.assign(line_a=np.arange(len(a))).merge(
-            theirs.assign(line_b=np.arange(len(b))), on=[key for key in keys if key in mine and key in theirs]
-        )
-        self._a, self._b = (a, lines.pop("line_a").to_numpy()), (b, lines.pop("line_b").to_numpy())
+        mine, theirs = (frame[[key for key in keys if key in frame]].reset_index(drop=True) for frame in (a, b))
+        if mine.equals(theirs) and not mine.duplicated().any():  # as between trained methods of one run
+            lines, line_a = mine, np.arange(len(a))
+            line_b = line_a
+        else:
+            lines = mine.assign(line_a=np.arange(len(a))).merge(
+                theirs.assign(line_b=np.arange(len(b))), on=[key for key in keys if key in mine and key in theirs]
+            )
+            line_a, line_b = lines.pop("line_a").to_numpy(), lines.pop("line_b").to_numpy()
+        self._a, self._b = (a, line_a), (b, line_b)
         self._keys = lines
         self.units = Units.of(lines)
         """The units of :meth:`scores`."""

@@ -138,7 +138,8 @@ class Results:
         return self.once(("plates", row.name), lambda: self._plates_of(row))
 
     def _plates_of(self, row: Row) -> pd.DataFrame:
-        mine = self.plates[self.plates["method"] == row.name]
+        by_method = self.once(("plates",), lambda: dict(iter(self.plates.groupby("method", sort=False))))
+        mine = by_method.get(row.name, self.plates[:0])
         return mine if row.trained else mine.drop(columns="seed")
 
     def pairing(self, row: Row, other: Row) -> Pairing:

@@ -145,7 +145,7 @@ def gap(frame: pd.DataFrame, metric: str, flag: str) -> Interval:
 
 def _texts(frame: pd.DataFrame) -> np.ndarray:
     """The plate text of every line, as strings that np.unique can sort."""
-    texts = frame["text"] if "text" in frame else [None] * len(frame)
+    texts = frame["text"].to_numpy(object) if "text" in frame else [None] * len(frame)  # quicker to go through
     alone = "\n{}".format  # no plate text begins with a line break
     return np.array([t if isinstance(t, str) and t else alone(i) for t, i in zip(texts, frame["index"])], dtype=str)
 

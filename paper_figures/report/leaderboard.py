@@ -166,6 +166,8 @@ def sentences(board: Board) -> list[str]:
         "budgets differ, a rank says nothing of what a method could reach with another.",
         "Trained methods are paired by seed, so two without a common seed are not told apart.",
     ]
+    if any(ranking.left_out for ranking in board.rankings.values()):
+        lines.append(f"Only the {ties.MOST} with the best mean of a score are compared; the others have no rank in it.")
     if any(entry.row.stale for entry in board.entries):
         lines.append("† Made by another version of method, training or scoring than this one.")
     if any(entry.provenance["Commit"].endswith("+") for entry in board.entries):

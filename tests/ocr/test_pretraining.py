@@ -20,15 +20,18 @@ from typer.testing import CliRunner
 
 from benchmark.cli.main import app
 from benchmark.data.pack import load_crop, scan
+from benchmark.data.synthetic.camera import View
+from benchmark.data.synthetic.plate_face import cells
 from benchmark.data.texts import normalise
 from benchmark.ocr import crnn, ctc
 from benchmark.ocr.crnn import CrnnEngine
 from benchmark.ocr.crnn_network import CLASSES, Crnn
-from benchmark.ocr.pretraining import dataset, trainer
+from benchmark.ocr.pretraining import dataset, patches, trainer
 from benchmark.ocr.pretraining.dataset import COLUMNS, ROWS, augment, draw_held_out, draw_windows, random_text
 from benchmark.ocr.pretraining.learning import PretrainingRecipe, accuracy, learn
 from benchmark.ocr.pretraining.trainer import (
     EMBEDDER,
+    PATCH_READER,
     READER,
     Kind,
     fingerprint,
@@ -38,8 +41,10 @@ from benchmark.ocr.pretraining.trainer import (
 )
 from benchmark.ocr.reading import ALPHABET, HEIGHT, WIDTH, OcrEngine, Reading, rectify
 from benchmark.util.errors import UserError
+from methods.blocks.pretrained import patch_reader
 
 CPU = torch.device("cpu")
+KINDS = [READER, EMBEDDER, PATCH_READER]
 TINY = PretrainingRecipe(
     seed=5, plates=6, iterations=2, batch_size=3, learning_rate=1e-3, weight_decay=1e-4, held_out=4
 )
@@ -274,7 +279,7 @@ def test_augmentation_varies_what_is_seen() -> None:
 # -- training --------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("kind", [READER, EMBEDDER], ids=["reader", "embedder"])
+@pytest.mark.parametrize("kind", KINDS, ids=lambda kind: kind.name)
 def test_the_same_recipe_gives_the_same_bytes(tmp_path: Path, kind: Kind) -> None:
     state = torch.get_rng_state()
     files = []
@@ -324,10 +329,9 @@ def test_a_place_that_cannot_be_written_is_found_before_the_training(tmp_path: P
             train(READER, out, CPU, recipe=TINY, workers=1, say=lambda text: None)
 
 
-def test_the_embedder_is_no_ocr_engine() -> None:
-    assert EMBEDDER.recipe.seed != READER.recipe.seed
-    assert EMBEDDER.build is not READER.build
-    assert fingerprint(EMBEDDER, TINY) != fingerprint(READER, TINY)
+def test_a_network_in_a_loss_is_no_ocr_engine() -> None:
+    assert len({kind.recipe.seed for kind in KINDS}) == len({kind.build for kind in KINDS}) == len(KINDS)
+    assert len({fingerprint(kind, TINY) for kind in KINDS}) == len(KINDS)
 
 
 def test_an_embedder_trained_before_versions_were_declared_is_found(tmp_path: Path) -> None:
@@ -357,14 +361,15 @@ def test_training_lowers_the_loss() -> None:
     assert not network.training
 
 
-@pytest.mark.parametrize("kind", [READER, EMBEDDER], ids=lambda kind: kind.name)
+@pytest.mark.parametrize("kind", KINDS, ids=lambda kind: kind.name)
 def test_bf16_learns_other_weights_under_a_fingerprint_of_its_own(kind: Kind) -> None:
-    windows, texts = draw_windows(8, 2, workers=1)
+    windows, texts = kind.draw(8, 2, 1, lambda done: None)
     recipe = dataclasses.replace(TINY, iterations=3)
     losses: dict[str, list[float]] = {"fp32": [], "bf16": []}
     for precision, values in losses.items():
         changed = dataclasses.replace(recipe, precision=precision)
-        network = learn(kind.build, changed, windows, texts, CPU, lambda iteration, loss, v=values: v.append(loss))
+        note = lambda iteration, loss, v=values: v.append(loss)  # noqa: E731
+        network = learn(kind.build, changed, windows, texts, CPU, note, kind.vary)
         assert all(p.dtype == torch.float32 for p in network.parameters())
     assert losses["bf16"] != losses["fp32"] and np.allclose(losses["bf16"], losses["fp32"], rtol=0.2)
     assert fingerprint(kind, dataclasses.replace(recipe, precision="bf16")) != fingerprint(kind, recipe)
@@ -378,19 +383,20 @@ def test_a_training_that_breaks_down_says_so() -> None:
 
 def test_the_commands(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("TORCH_HOME", str(tmp_path / "torch"))
-    for name in ("READER", "EMBEDDER"):
+    for name in ("READER", "EMBEDDER", "PATCH_READER"):
         monkeypatch.setattr(trainer, name, dataclasses.replace(getattr(trainer, name), recipe=TINY))
     reader = tmp_path / "my reader.safetensors"
-    for command in (["reader", str(reader)], ["embedder"]):
+    for command in (["reader", str(reader)], ["embedder"], ["patch-reader"]):
         result = CliRunner().invoke(app, ["data", *command, "--device", "cpu", "--iterations", "1", "--plates", "3"])
         assert result.exit_code == 0, result.output
         assert "held-out synthetic plates" in result.output
     embedder = tmp_path / "torch" / "hub" / "checkpoints" / "resnet18-synthetic-plates.safetensors"
-    for file in (reader, embedder):
+    for file in (reader, embedder, embedder.with_name("resnet18-synthetic-patches.safetensors")):
         assert (stored_facts(file)["iterations"], stored_facts(file)["plates"]) == ("1", "3")
         assert {"fingerprint", "accuracy"} <= set(stored_facts(file))
     absent, unknown = resnet18(weights=None).load_state_dict(load_file(embedder), strict=False)
     assert set(absent) == {"fc.weight", "fc.bias"} and not unknown
+    assert patch_reader("")(torch.rand(1, 3, 64, 64)).shape == (1, patches.CLASSES, 4, 4)
     result = CliRunner().invoke(app, ["data", "reader", str(reader), "--device", "abacus"])
     assert isinstance(result.exception, UserError)
 
@@ -409,3 +415,55 @@ def test_logits_have_the_documented_shape() -> None:
     with torch.inference_mode():
         assert Crnn().eval()(torch.rand(2, 3, HEIGHT, WIDTH)).shape == (2, 42, 68)
         assert EMBEDDER.build().eval()(torch.rand(2, 3, HEIGHT, WIDTH)).shape == (2, 8, 68)
+
+
+# -- patches ---------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("text", ["皖A12345", "粤BD12345"])
+def test_the_class_of_a_pixel_is_what_lies_there(text: str) -> None:
+    """A plate seen from the front, a pixel a millimetre."""
+    width, margin = (440, 30) if len(text) == 7 else (480, 30)
+    right, bottom = margin + width, margin + 140
+    view = View(width + 60, 200, ((right, bottom), (margin, bottom), (margin, margin), (right, margin)))
+    classes = patches.class_map(text, view)
+    assert classes.shape == (200, width + 60)
+    for character, (left, wide) in zip(text, cells(text)):
+        cell = classes[margin + 26 : margin + 114, margin + int(left) + 1 : margin + int(left + wide) - 1]
+        assert (cell == patches.FIRST_CHARACTER + ALPHABET.index(character)).all()
+    assert classes[margin + 70, margin + 134] == patches.BETWEEN  # the dot, or the gap without it
+    assert (classes[margin + 5, margin:right] == patches.BETWEEN).all()
+    outside = classes.copy()
+    outside[margin:bottom, margin:right] = patches.BACKGROUND
+    assert not outside.any() and (classes[margin:bottom, margin:right] > 0).all()
+
+
+def test_patches_are_a_function_of_seed_and_number() -> None:
+    three, texts = patches.draw_patches(9, 3, workers=1)
+    assert three.shape == (12, 96, 96, 4) and three.dtype == np.uint8 and len(texts) == 12
+    assert np.array_equal(patches.draw_patches(9, 2, workers=1)[0], three[:8])
+    assert not np.array_equal(patches.draw_patches(10, 2, workers=1)[0], three[:8])
+    for window, text in zip(three, texts):
+        characters = {ALPHABET[k - patches.FIRST_CHARACTER] for k in np.unique(window[..., 3]) if k > patches.BETWEEN}
+        assert characters and characters <= set(text)
+
+
+def test_varied_patches_keep_their_classes() -> None:
+    windows = torch.from_numpy(patches.draw_patches(9, 2, workers=1)[0])
+    one, other = (patches.vary(windows, torch.Generator().manual_seed(seed)) for seed in (1, 2))
+    assert one.shape == (8, 4, 64, 64) and not torch.equal(one, other)
+    assert torch.equal(one, patches.vary(windows, torch.Generator().manual_seed(1)))
+    assert one[:, :3].min() >= 0 and one[:, :3].max() <= 1
+    for patch, window in zip(one, windows):
+        assert set(patch[3].unique().tolist()) <= set(window[..., 3].unique().tolist())
+
+
+def test_a_reader_of_patches_learns_to_tell_what_stands_where() -> None:
+    windows, texts = patches.draw_patches(8, 1, workers=1)
+    recipe = dataclasses.replace(TINY, iterations=40, batch_size=6)
+    untrained = learn(PATCH_READER.build, dataclasses.replace(recipe, learning_rate=0.0, iterations=1), windows, texts,
+                      CPU, vary=patches.vary)  # fmt: skip
+    network = learn(PATCH_READER.build, recipe, windows, texts, CPU, vary=patches.vary)
+    before, after = (patches.accuracy(n, windows, CPU) for n in (untrained, network))
+    assert set(after) == {"all", "characters", "between", "background"}
+    assert before["all"] < 0.5 and after["all"] > 0.8 and after["characters"] > 0.5

@@ -7,6 +7,7 @@ import math
 import pytest
 from fake_plates import Lab
 
+from paper_figures import table1
 from paper_figures.common import statistics, ties
 from paper_figures.common.statistics import Interval
 
@@ -35,6 +36,17 @@ def test_methods_that_differ_by_noise_share_a_rank() -> None:
     assert 0.0 < ranking.smallest < 0.05  # the pairs' noise is 0.07 dB a plate, over 60 plates
     blurred = Lab().add("msrn", blur=0.3).add("espcn", blur=0.0).results()
     assert ties.rank(blurred, blurred.rows, "blur").ranks == {"espcn": 1, "msrn": 2}  # less blur is better
+
+
+def test_of_very_many_methods_those_with_the_best_mean_are_compared(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(ties, "MOST", 2)
+    results = Lab().add("bicubic", -1.0, trained=False).add("msrn", 0.0).add("espcn", 1.0).add("pecl", 2.0).results()
+    ranking = ties.rank(results, results.rows, "psnr")
+    assert ranking.ranks == {"pecl": 1, "espcn": 2} and ranking.left_out == 2
+    assert ranking.place("msrn") == 0
+    assert "Only the 2 methods with the best mean of a column are compared." in table1.draw(results).caption[-2]
+    blurred = Lab().add("msrn", blur=0.6).add("espcn", blur=0.3).add("pecl", blur=0.0).results()
+    assert set(ties.rank(blurred, blurred.rows, "blur").ranks) == {"pecl", "espcn"}  # less blur is better
 
 
 def test_the_smallest_difference_is_half_an_interval_at_holms_strictest_level() -> None:

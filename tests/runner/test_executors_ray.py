@@ -214,6 +214,14 @@ def test_storage_that_cannot_be_used_is_refused_before_anything_is_prepared(
     assert "\n" not in str(refused.value)
 
 
+def test_checking_a_storage_leaves_no_folder_behind(tmp_path: Path) -> None:
+    Ray().check(load("quick", [f"ray.storage={tmp_path / 'new' / 'storage'}"]))
+    assert not any(tmp_path.iterdir())
+    (tmp_path / "old").mkdir()
+    Ray().check(load("quick", [f"ray.storage={tmp_path / 'old'}"]))
+    assert (tmp_path / "old").is_dir()
+
+
 def test_storage_whose_package_is_missing_is_refused_with_its_name(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "s3fs", None)
     with pytest.raises(UserError, match="Install s3fs"):

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import io
 import multiprocessing
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from functools import partial
 
@@ -20,8 +20,9 @@ from PIL import Image
 from torch import Tensor
 from torch.nn import functional as F
 
-from benchmark.data.ccpd import ALPHANUMERICS, PROVINCES
+from benchmark.data.ccpd import ALPHANUMERICS, PROVINCES, PlateName
 from benchmark.data.synthetic import generator
+from benchmark.data.synthetic.camera import View
 from benchmark.data.synthetic.scene import draw_photo
 from benchmark.ocr.reading import HEIGHT, WIDTH, rectify
 
@@ -53,7 +54,7 @@ def draw_windows(
     """
     windows = np.empty((count, HEIGHT + 2 * ROWS, WIDTH + 2 * COLUMNS, 3), np.uint8)
     texts: list[str] = []
-    for pictures, some in _spread(partial(_windows, seed), count, workers):
+    for pictures, some in spread(partial(_windows, seed), count, workers):
         windows[len(texts) : len(texts) + len(some)] = pictures
         texts += some
         report(len(texts))
@@ -62,11 +63,11 @@ def draw_windows(
 
 def draw_held_out(seed: int, count: int, workers: int | None = None) -> tuple[np.ndarray, list[str]]:
     """Plates as the benchmark's synthetic data has them: uint8 count×48×168×3, rectified, and their texts."""
-    parts = list(_spread(partial(_held_out, seed), count, workers))
+    parts = list(spread(partial(_held_out, seed), count, workers))
     return np.concatenate([pictures for pictures, _ in parts]), [text for _, some in parts for text in some]
 
 
-def _spread(
+def spread(
     draw: Callable[[range], tuple[np.ndarray, list[str]]], count: int, workers: int | None
 ) -> Iterator[tuple[np.ndarray, list[str]]]:
     """``draw`` of 0 … ``count`` − 1 in order, in pieces and by several processes."""
@@ -84,13 +85,18 @@ def _spread(
         pool.shutdown(cancel_futures=True)
 
 
+def draw_learning_photo(seed: int, index: int, rng: np.random.Generator) -> tuple[np.ndarray, str, View, PlateName]:
+    """A photograph of a plate with a text of :func:`random_text`, uint8 H×W×3; the text, its view and its annotation
+    (whose text is another)."""
+    text = random_text(rng)
+    view, name = generator.plate_pose(seed, index)
+    return _compress(draw_photo(text, view, rng), int(rng.integers(60, 96))), text, view, name
+
+
 def _windows(seed: int, indices: range) -> tuple[np.ndarray, list[str]]:
     pictures, texts = [], []
     for index in indices:
-        rng = np.random.default_rng([seed, index, 3])
-        text = random_text(rng)
-        view, name = generator.plate_pose(seed, index)
-        photo = _compress(draw_photo(text, view, rng), int(rng.integers(60, 96)))
+        photo, text, _, name = draw_learning_photo(seed, index, np.random.default_rng([seed, index, 3]))
         pictures.append(_window(photo, np.array(name.vertices, np.float32)))
         texts.append(text)
     return np.stack(pictures), texts
@@ -132,11 +138,16 @@ def augment(windows: Tensor, generator: torch.Generator) -> Tensor:
     One after another: place, slant and a soft warp; thickness of strokes; focus; colours and
     light; something in front of a character; noise. ``generator`` is on the device of the windows.
     """
-    draw = _Draw(len(windows), windows.device, generator)
-    picture = _moved(windows.permute(0, 3, 1, 2).float() / 255.0, draw)
+    draw = Draw(len(windows), windows.device, generator)
+    return vary_look(_moved(windows.permute(0, 3, 1, 2).float() / 255.0, draw), draw)
+
+
+def vary_look(picture: Tensor, draw: Draw) -> Tensor:
+    """What :func:`augment` changes after place and shape: N×3×H×W in [0, 1] → the same."""
+    size = picture.shape[2:]
     # Paint, wear and overflowing light make strokes thicker or thinner, and not everywhere alike.
     thick, thin = _around(picture, torch.maximum), _around(picture, torch.minimum)
-    weight = (draw.normal(1, 1, 1, scale=0.3) + _smooth(draw.normal(1, 1, 8, scale=0.3))).clamp(-0.7, 0.9)
+    weight = (draw.normal(1, 1, 1, scale=0.3) + _smooth(draw.normal(1, 1, 8, scale=0.3), size)).clamp(-0.7, 0.9)
     picture = picture + weight.clamp(min=0) * (thick - picture) - weight.clamp(max=0) * (thin - picture)
     # Focus: some are sharpened, most softened, half of them once more.
     for low, least in ((-0.5, -0.5), (-1.0, 0.0)):
@@ -145,11 +156,11 @@ def augment(windows: Tensor, generator: torch.Generator) -> Tensor:
     grey = picture.mean(1, keepdim=True)
     picture = grey + draw.uniform(1, 1, 1, low=0.3, high=1.2) * (picture - grey)
     picture = picture * (1 + draw.normal(3, 1, 1, scale=0.1)) + draw.normal(3, 1, 1, scale=0.04)
-    light = 1 + draw.normal(1, 1, 1, scale=0.15) + _smooth(draw.normal(1, 2, 4, scale=0.2))
+    light = 1 + draw.normal(1, 1, 1, scale=0.15) + _smooth(draw.normal(1, 2, 4, scale=0.2), size)
     picture = (picture * light).clamp(0, 1)
     picture = picture + draw.uniform(1, 1, 1, low=-0.6, high=0.6) * picture * (1 - picture)  # like a gamma
     picture = _covered(picture, draw)
-    noise = draw.normal(3, HEIGHT, WIDTH, scale=1.0) * draw.normal(1, 1, 1, scale=0.03)
+    noise = draw.normal(3, *size, scale=1.0) * draw.normal(1, 1, 1, scale=0.03)
     return (picture + noise).clamp(0, 1)
 
 
@@ -158,7 +169,7 @@ def centre(windows: Tensor) -> Tensor:
     return windows[:, ROWS:-ROWS, COLUMNS:-COLUMNS].permute(0, 3, 1, 2).float() / 255.0
 
 
-class _Draw:
+class Draw:
     """Random numbers for N pictures."""
 
     def __init__(self, count: int, device: torch.device, generator: torch.Generator) -> None:
@@ -171,12 +182,13 @@ class _Draw:
         return low + (high - low) * torch.rand(self.count, *shape, device=self.device, generator=self.generator)
 
 
-def _moved(picture: Tensor, draw: _Draw) -> Tensor:
+def _moved(picture: Tensor, draw: Draw) -> Tensor:
     """The middle of the windows, shifted, scaled, slanted and softly warped by a pixel or two."""
     x = (torch.arange(WIDTH, device=draw.device) + 0.5 - WIDTH / 2).view(1, 1, WIDTH)
     y = (torch.arange(HEIGHT, device=draw.device) + 0.5 - HEIGHT / 2).view(1, HEIGHT, 1)
     # Real characters are of another hand than the drawn ones: the finer warp is a third of a character wide.
-    warp = _smooth(draw.normal(2, 3, 8, scale=0.7)) + _smooth(draw.normal(2, 6, 21, scale=0.5))
+    warp = _smooth(draw.normal(2, 3, 8, scale=0.7), (HEIGHT, WIDTH))
+    warp = warp + _smooth(draw.normal(2, 6, 21, scale=0.5), (HEIGHT, WIDTH))
     across = x * (1 + draw.normal(1, 1, scale=0.02)) + y * draw.normal(1, 1, scale=0.04)
     down = y * (1 + draw.normal(1, 1, scale=0.04)) + x * draw.normal(1, 1, scale=0.008)
     across = across + draw.normal(1, 1, scale=1.5) + warp[:, 0]
@@ -186,9 +198,9 @@ def _moved(picture: Tensor, draw: _Draw) -> Tensor:
     return F.grid_sample(picture, grid, mode="bilinear", padding_mode="border", align_corners=False)
 
 
-def _smooth(values: Tensor) -> Tensor:
-    """A coarse grid of values as a field over the picture."""
-    return F.interpolate(values, (HEIGHT, WIDTH), mode="bilinear", align_corners=False)
+def _smooth(values: Tensor, size: Sequence[int]) -> Tensor:
+    """A coarse grid of values as a field over a picture of ``size``."""
+    return F.interpolate(values, tuple(size), mode="bilinear", align_corners=False)
 
 
 def _around(picture: Tensor, combine: Callable[[Tensor, Tensor], Tensor]) -> Tensor:
@@ -198,11 +210,12 @@ def _around(picture: Tensor, combine: Callable[[Tensor, Tensor], Tensor]) -> Ten
     return combine(combine(p[..., :-2, :], p[..., 1:-1, :]), p[..., 2:, :])
 
 
-def _covered(picture: Tensor, draw: _Draw) -> Tensor:
+def _covered(picture: Tensor, draw: Draw) -> Tensor:
     """A quarter of the pictures with a small patch of one colour half hiding what is under it."""
-    x = torch.arange(WIDTH, device=draw.device).view(1, 1, 1, WIDTH)
-    y = torch.arange(HEIGHT, device=draw.device).view(1, 1, HEIGHT, 1)
-    left, top = draw.uniform(1, 1, 1, low=0, high=WIDTH), draw.uniform(1, 1, 1, low=0, high=HEIGHT)
+    height, width = picture.shape[2:]
+    x = torch.arange(width, device=draw.device).view(1, 1, 1, width)
+    y = torch.arange(height, device=draw.device).view(1, 1, height, 1)
+    left, top = draw.uniform(1, 1, 1, low=0, high=width), draw.uniform(1, 1, 1, low=0, high=height)
     wide, high = draw.uniform(1, 1, 1, low=2, high=12), draw.uniform(1, 1, 1, low=2, high=12)
     inside = (x >= left) & (x < left + wide) & (y >= top) & (y < top + high)
     chosen = draw.uniform(1, 1, 1, low=0, high=1) < 0.25

@@ -59,10 +59,12 @@ def learn(
     texts: Sequence[str],
     device: torch.device,
     report: Callable[[int, float], None] = lambda iteration, loss: None,
+    vary: Callable[[Tensor, torch.Generator], Tensor] = augment,
 ) -> torch.nn.Module:
-    """``build()``, trained on uint8 N×56×184×3 windows and their texts, on ``device``, in eval mode.
+    """``build()``, trained on uint8 windows and their texts, on ``device``, in eval mode.
 
-    ``report`` is told iteration and loss after each iteration. Leaves torch's global random state alone.
+    ``vary`` makes of some windows what the network sees of them this time (default: of N×56×184×3 ones). ``report``
+    is told iteration and loss after each iteration. Leaves torch's global random state alone.
     Raises UserError for a loss that is not finite.
     """
     with torch.random.fork_rng(devices=[]):
@@ -79,9 +81,9 @@ def learn(
     pool = torch.from_numpy(windows).to(device)
     for iteration in range(1, recipe.iterations + 1):
         chosen = torch.randint(len(texts), (recipe.batch_size,), generator=order)
-        rgb = augment(pool[chosen.to(device)], varied)
+        pictures = vary(pool[chosen.to(device)], varied)
         with torch.autocast(device.type, torch.bfloat16, enabled=recipe.precision == "bf16"):
-            loss = network.loss(rgb, [texts[int(i)] for i in chosen])  # type: ignore[operator]
+            loss = network.loss(pictures, [texts[int(i)] for i in chosen])  # type: ignore[operator]
         value = float(loss.detach())
         if not math.isfinite(value):
             raise UserError(f"the training broke down at iteration {iteration} (loss {value}): lower the learning rate")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import secrets
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path, PurePosixPath
 from typing import Any
 
@@ -32,15 +32,17 @@ class Storage:
             self.files, root = url_to_fs(uri)
         except Exception as error:  # an unknown protocol, a package that is missing, settings it does not take
             raise UserError(f"ray.storage {uri!r} cannot be opened: {first_line(error)}") from None
-        if isinstance(self.files, LocalFileSystem):
+        self.local = isinstance(self.files, LocalFileSystem)
+        if self.local:
             self.files.auto_mkdir = True  # a bucket is never made
         self.root = str(root).rstrip("/")
         self.uri = self.files.unstrip_protocol(self.root)
         """Absolute, so that another machine means the same place."""
 
     def check(self) -> None:
-        """Write and remove a file. Raises UserError where that fails."""
-        probe = f"{self.root}/.write-test-{secrets.token_hex(4)}"
+        """Write and remove a file, and the folders that this made. Raises UserError where that fails."""
+        root, probe = Path(self.root), f"{self.root}/.write-test-{secrets.token_hex(4)}"
+        new = [folder for folder in (root, *root.parents) if self.local and not folder.exists()]
         try:
             self.files.pipe_file(probe, b"")
             self.files.rm_file(probe)
@@ -48,6 +50,10 @@ class Storage:
             raise UserError(
                 f"cannot write to {self.uri} ({first_line(error)}): choose another place with --set ray.storage=URI"
             ) from None
+        finally:
+            for folder in new:
+                with suppress(OSError):  # never made
+                    folder.rmdir()
 
     def place_marker(self, name: str) -> None:
         """Let other machines see that they mean the same place."""
