@@ -71,9 +71,9 @@ def _check_weights(order: WorkOrder, entries: list[Registration]) -> None:
             missing.append(str(error))
         except (Exception, SystemExit):
             continue  # a method that cannot be made fails by itself, when its turn comes
-    from torchvision import models
-
     for network, alternatives in users.items():
+        from torchvision import models  # takes seconds, in every process of a run
+
         try:
             imagenet_weights(
                 models.get_model_weights(network)["IMAGENET1K_V1"], " ".join(dict.fromkeys(alternatives.values()))

@@ -15,7 +15,7 @@ class PoolToFour(nn.AdaptiveAvgPool2d):
         return x if x.shape[-2:] == (4, 4) else super().forward(x)
 
 
-def vgg_critic(halving_kernel: int, hidden: int) -> nn.Sequential:
+def vgg_critic(halving_kernel: int, hidden: int, channels: int = 64) -> nn.Sequential:
     """SRGAN's and ESRGAN's kind of critic, N×3×H×W → N×1 logits. H, W ≥ 16.
 
     It halves four times, so that 4×4 is left of 64×64. The pooling is there for patches of other sizes.
@@ -25,9 +25,8 @@ def vgg_critic(halving_kernel: int, hidden: int) -> nn.Sequential:
         conv = nn.Conv2d(channels, out, kernel, stride, padding=1, bias=False)
         return [conv, nn.BatchNorm2d(out), nn.LeakyReLU(0.2)]
 
-    widths = (64, 128, 256, 512)
-    layers: list[nn.Module] = [nn.Conv2d(3, 64, 3, padding=1), nn.LeakyReLU(0.2)]
-    channels = 64
+    widths = [channels << i for i in range(4)]
+    layers: list[nn.Module] = [nn.Conv2d(3, channels, 3, padding=1), nn.LeakyReLU(0.2)]
     for i, width in enumerate(widths):
         if i > 0:
             layers += stage(channels, width, kernel=3, stride=1)

@@ -17,6 +17,7 @@ import numpy as np
 import pytest
 from fault_bench import OPTIONS, ROOT, Bench
 
+from benchmark.__main__ import start
 from benchmark.cli.data import data_embedder
 from benchmark.cli.doctor import _pretrained
 from benchmark.cli.options import path_option
@@ -75,16 +76,21 @@ def test_a_reader_that_has_gone_is_no_failure_and_a_full_disk_is_one(done: Bench
 
 
 @pytest.mark.parametrize("encoding", ["ascii", "latin-1", "gbk"])
-def test_a_terminal_that_is_not_utf_8_shows_characters_it_has_not_escaped(done: Bench, encoding: str) -> None:
-    words = ("status", "--results", str(done.results))
+def test_a_terminal_that_is_not_utf_8_shows_characters_it_has_not_escaped(
+    done: Bench, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, encoding: str
+) -> None:
+    monkeypatch.setattr(sys, "argv", ["benchmark", "status", "--results", str(done.results)])
+    monkeypatch.setattr(sys, "stderr", sys.stderr)  # start() puts others in the place of both
+    monkeypatch.setenv("OMP_WAIT_POLICY", "PASSIVE")
     done.run_folder.rename(done.results / CHINESE)
     try:
-        ran = command(*words, folder=done.folder, environment={"PYTHONIOENCODING": encoding})
+        with open(tmp_path / "terminal", "w", encoding=encoding) as terminal, pytest.raises(SystemExit) as ended:
+            monkeypatch.setattr(sys, "stdout", terminal)
+            start()
     finally:
         (done.results / CHINESE).rename(done.run_folder)
-    assert ran.returncode == 0 and ran.stderr == b""
-    shown = ran.stdout.decode(encoding).splitlines()[0]
-    assert json.loads(f'"{shown}"') == str(done.results / CHINESE) and r"\ud83d\ude00" in shown
+    shown = (tmp_path / "terminal").read_text(encoding=encoding).splitlines()[0]
+    assert not ended.value.code and json.loads(f'"{shown}"') == str(done.results / CHINESE) and r"\ud83d\ude00" in shown
 
 
 def test_a_foreign_package_in_the_working_folder_is_named(tmp_path: Path) -> None:
@@ -96,8 +102,6 @@ def test_a_foreign_package_in_the_working_folder_is_named(tmp_path: Path) -> Non
 
 
 def test_the_console_script_is_the_command_line() -> None:
-    from benchmark.__main__ import start
-
     assert 'plate-sr = "benchmark.__main__:start"' in (ROOT / "pyproject.toml").read_text() and callable(start)
 
 

@@ -12,6 +12,7 @@ from typing import Any
 
 import pytest
 import torch
+from slim_networks import slim_generators, slim_judges
 from torch import nn
 
 import methods
@@ -25,12 +26,12 @@ OFFLINE: dict[str, dict[str, Any]] = {
     "lpsrgan-style": {"perceptual": "random", "gan_share": 2 / 3, "reader_features": 0.0},
     "pecl": {"embedder_init": "random"},
 }
-# The cells of the ablation differ in two numbers; two of them stand for the rest.
+# Those of the ablation and of the sweep differ in numbers; three of them stand for the rest.
 _CELLS = {
     n
     for n in methods.names()
-    if methods.get(n).groups and set(methods.get(n).groups) <= {"ablation", "ablation-printed"}
-}
+    if methods.get(n).groups and set(methods.get(n).groups) <= {"ablation", "ablation-printed", "sweep"}
+} - {"pecl-mse", "pecl-euclidean-512", "pecl-weight-1e-1"}
 # A network of more parameters than this is left out if a smaller registration of its class is tested.
 LARGE = 20_000_000
 
@@ -41,11 +42,7 @@ def _is_large_variant(name: str) -> bool:
         return entry.name != entry.family and entry.num_parameters() > LARGE
 
 
-NAMES = [
-    name
-    for name in methods.names()
-    if (name not in _CELLS or name in ("pecl-mse", "pecl-euclidean-512")) and not _is_large_variant(name)
-]
+NAMES = [name for name in methods.names() if name not in _CELLS and not _is_large_variant(name)]
 NETWORKS = [name for name in NAMES if issubclass(methods.get(name).method, NetworkMethod)]
 
 
@@ -60,6 +57,14 @@ def one_thread() -> None:
     torch.set_num_threads(1)
 
 
+@pytest.fixture
+def slim(monkeypatch: pytest.MonkeyPatch) -> None:
+    """For promises that are kept by a network's kinds of blocks, however many there are of each. Whole networks are
+    enlarged with below, take a step, and have loss curves."""
+    slim_generators(monkeypatch)
+    slim_judges(monkeypatch)
+
+
 @pytest.mark.parametrize("name", NAMES)
 def test_metadata(name: str) -> None:
     entry = methods.get(name)
@@ -70,7 +75,13 @@ def test_metadata(name: str) -> None:
     assert method.deterministic == (method.num_parameters() == 0)
 
 
-@pytest.mark.parametrize("check", contract.CHECKS)
+@pytest.mark.parametrize("name", NAMES)
+def test_whole_networks_take_any_size(name: str) -> None:
+    contract.check_sizes(lambda: create(name))
+
+
+@pytest.mark.usefixtures("slim")
+@pytest.mark.parametrize("check", [check for check in contract.CHECKS if check != "sizes"])
 @pytest.mark.parametrize("name", NAMES)
 def test_contract(name: str, check: str) -> None:
     contract.CHECKS[check](lambda: create(name))
@@ -86,6 +97,7 @@ def test_one_step_reaches_every_parameter(name: str) -> None:
     assert not method.network.training
 
 
+@pytest.mark.usefixtures("slim")
 @pytest.mark.parametrize("name", NETWORKS)
 def test_weights_that_do_not_fit_are_refused(name: str) -> None:
     method = create(name)

@@ -7,6 +7,7 @@ import signal
 from pathlib import Path
 
 import pytest
+from conftest import Call
 from executor_bench import KILL, KILL_ONCE, SLOWLY, Bench, wait_for
 from kill_harness import fingerprint
 
@@ -107,19 +108,21 @@ def test_workers_stop_when_their_command_is_killed(bench: Bench) -> None:
     ],
 )
 def test_what_no_executor_can_do_is_refused_before_anything_is_made(
-    bench: Bench, arguments: list[str], message: str
+    call: Call, tmp_path: Path, plates: Path, arguments: list[str], message: str
 ) -> None:
-    code, output = bench.run("refused", *arguments)
-    assert code == 2 and message in output and len(output.splitlines()) == 1, output
-    assert not (bench.folder / "refused").exists()
+    results = tmp_path / "refused"
+    code, out, err = call("run", "--methods", "bicubic", "--data", plates, "--results", results, *arguments)
+    assert (code, out, err.count("\n")) == (2, "", 1) and message in err
+    assert not results.exists()
 
 
-def test_a_dry_run_says_what_would_be_started_and_makes_nothing(bench: Bench) -> None:
-    code, output = bench.run("dry", "--workers", "2", "--dry-run")
-    assert code == 0 and output == "2 workers on cpu with 1 CPU threads\n"
-    code, output = bench.run("dry", "--workers", "2", "--dry-run", "--device", "auto")
-    assert code == 0 and "auto" not in output, output
-    assert not (bench.folder / "dry").exists() and os.listdir(bench.folder) == ["workers_plugin.py"]
+def test_a_dry_run_says_what_would_be_started_and_makes_nothing(call: Call, tmp_path: Path, plates: Path) -> None:
+    words = ["run", "--methods", "bicubic", "--data", plates, "--results", tmp_path / "dry", "--workers", "2",
+             "--set", "train.threads=1", "--dry-run"]  # fmt: skip
+    assert call(*words, "--device", "cpu") == (0, "2 workers on cpu with 1 CPU threads\n", "")
+    code, out, _ = call(*words, "--device", "auto")
+    assert code == 0 and "auto" not in out
+    assert not list(tmp_path.iterdir())
 
 
 @pytest.mark.parametrize(("usual", "wanted"), [(None, "PASSIVE"), ("ACTIVE", "ACTIVE")])
