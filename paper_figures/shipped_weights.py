@@ -42,18 +42,18 @@ def draw(results: Results) -> Drawing:
     try:
         index = read_index(folder)
         shipped = [Shipped(folder, index.run, facts) for facts in index.methods if facts.file]
-        networks = {one.facts.title: create(one, torch.device("cpu")) for one in shipped}
-    except UserError as error:
+        networks = [(one.facts.title, create(one, torch.device("cpu"))) for one in shipped]
+    except (UserError, methods.UnknownMethod) as error:
         raise NothingToDraw(str(error)) from None
     plates = drawn_plates()
     low = [low_resolution(hr) for _, hr in plates]
-    bicubic = {"Bicubic": make(methods.get("bicubic"), {})}
-    outputs = {title: upscale_pictures(each.upscale, low, "cpu") for title, each in (bicubic | networks).items()}
+    networks.insert(0, ("Bicubic", make(methods.get("bicubic"), {})))
+    outputs = [(title, upscale_pictures(method.upscale, low, "cpu")) for title, method in networks]
     blocks, lines = [], []
     for i, (plate, hr) in enumerate(plates):
-        seen = {title: (images[i], psnr(images[i], hr)) for title, images in outputs.items()}
+        seen = [(title, images[i], psnr(images[i], hr)) for title, images in outputs]
         blocks.append(Block(_tiles(low[i], hr, seen), f"Drawn plate {i}", plate))
-        lines += [{"index": i, "text": plate, "title": title, "psnr": value} for title, (_, value) in seen.items()]
+        lines += [{"index": i, "text": plate, "title": title, "psnr": value} for title, _, value in seen]
     tiles = len(outputs) + 2
     with style.style():
         figure = pictures.draw(blocks, math.ceil(tiles / math.ceil(tiles / MOST_COLUMNS)))
@@ -68,10 +68,10 @@ def drawn_plates() -> list[tuple[str, np.ndarray]]:
         return [(source.annotation.text, load_crop(folder, source)[0]) for source in sources]
 
 
-def _tiles(low: np.ndarray, hr: np.ndarray, outputs: dict[str, tuple[np.ndarray, float]]) -> list[Tile]:
+def _tiles(low: np.ndarray, hr: np.ndarray, outputs: list[tuple[str, np.ndarray, float]]) -> list[Tile]:
     return [
         Tile(low, "LR", value=f"{low.shape[1]}×{low.shape[0]} px", blocks=True),
-        *(Tile(sr, title, value=f"{text.number(decibels)} dB") for title, (sr, decibels) in outputs.items()),
+        *(Tile(sr, title, value=f"{text.number(decibels)} dB") for title, sr, decibels in outputs),
         Tile(hr, "HR", value=f"{hr.shape[1]}×{hr.shape[0]} px"),
     ]
 

@@ -9,11 +9,14 @@ from typing import TYPE_CHECKING, Annotated, Any, Optional
 import typer
 
 from benchmark.cli.options import (
+    Again,
     AsJson,
     Assignments,
     Device,
+    DrawnPlates,
     FollowLinks,
     Preset,
+    PretrainingIterations,
     Protocol,
     Results,
     TrainingPrecision,
@@ -193,10 +196,10 @@ def data_synthesize(
 @data_app.command("embedder")
 def data_embedder(
     device: Device = "auto",
-    iterations: Annotated[Optional[int], typer.Option(min=1, help="Optimiser iterations.")] = None,
-    plates: Annotated[Optional[int], typer.Option(min=1, help="Synthetic plates to draw.")] = None,
+    iterations: PretrainingIterations = None,
+    plates: DrawnPlates = None,
     precision: TrainingPrecision = "fp32",
-    force: Annotated[bool, typer.Option("--force", help="Train again even if it exists.")] = False,
+    force: Again = False,
 ) -> None:
     """Train the ResNet-18 of embedder_init=plates. It learns to read synthetic plates: minutes on a GPU."""
     from benchmark.ocr.pretraining.trainer import EMBEDDER, embedder_path
@@ -207,10 +210,10 @@ def data_embedder(
 @data_app.command("patch-reader")
 def data_patch_reader(
     device: Device = "auto",
-    iterations: Annotated[Optional[int], typer.Option(min=1, help="Optimiser iterations.")] = None,
-    plates: Annotated[Optional[int], typer.Option(min=1, help="Synthetic plates to draw.")] = None,
+    iterations: PretrainingIterations = None,
+    plates: DrawnPlates = None,
     precision: TrainingPrecision = "fp32",
-    force: Annotated[bool, typer.Option("--force", help="Train again even if it exists.")] = False,
+    force: Again = False,
 ) -> None:
     """Train the reader of the loss reader_posteriors. It learns from patches of synthetic plates: minutes on a GPU."""
     from benchmark.ocr.pretraining.trainer import PATCH_READER, patch_reader_path
@@ -222,10 +225,10 @@ def data_patch_reader(
 def data_reader(
     out: Annotated[Path, typer.Argument(help="File to write: NAME.safetensors.")],
     device: Device = "auto",
-    iterations: Annotated[Optional[int], typer.Option(min=1, help="Optimiser iterations.")] = None,
-    plates: Annotated[Optional[int], typer.Option(min=1, help="Synthetic plates to draw.")] = None,
+    iterations: PretrainingIterations = None,
+    plates: DrawnPlates = None,
     precision: TrainingPrecision = "fp32",
-    force: Annotated[bool, typer.Option("--force", help="Train again even if it exists.")] = False,
+    force: Again = False,
 ) -> None:
     """Train the OCR engine crnn anew. The package contains its weights."""
     from benchmark.ocr.pretraining.trainer import READER

@@ -41,6 +41,9 @@ Device = Annotated[str, typer.Option("--device", help="auto, cpu, cuda or cuda:N
 TrainingPrecision = Annotated[
     Literal["fp32", "bf16"], typer.Option("--precision", help="bf16 where the processor or GPU has units for it.")
 ]
+PretrainingIterations = Annotated[Optional[int], typer.Option("--iterations", min=1, help="Optimiser iterations.")]
+DrawnPlates = Annotated[Optional[int], typer.Option("--plates", min=1, help="Synthetic plates to draw.")]
+Again = Annotated[bool, typer.Option("--force", help="Train again even if it exists.")]
 Assignments = Annotated[
     Optional[list[str]],
     typer.Option("--set", metavar="SECTION.FIELD=VALUE", help="Any setting; a wrong name lists them."),

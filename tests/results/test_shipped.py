@@ -170,3 +170,7 @@ def test_the_report_shows_what_shipped_weights_make_of_drawn_plates(trained: Pat
     (place / "espcn.safetensors").write_bytes(b"of another hash")
     code, out, _ = call(*asked)
     assert code == 0 and "the hash of espcn.safetensors is not the one in weights.json" in " ".join(out.split())
+
+    edit(place, method="of-a-plug-in")
+    code, out, _ = call(*asked)
+    assert code == 0 and "no method 'of-a-plug-in'" in " ".join(out.split())

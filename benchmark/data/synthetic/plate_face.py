@@ -97,12 +97,17 @@ def cells(text: str) -> list[tuple[float, float]]:
     return [(15.5, 45.0)] + [(x, 43.0) for x in (69.5, 161.5, 213.5, 265.5, 317.5, 369.5, 421.5)]
 
 
+def width_of(text: str) -> int:
+    """Millimetres from edge to edge: those of a blue plate for 7 characters, of a green one for 8."""
+    return 440 if len(text) == 7 else 480
+
+
 def draw_face(text: str, resolution: int) -> Face:
     """Draw the plate that reads ``text`` with ``resolution`` pixels a millimetre.
 
     7 characters give a blue plate, 8 a green one.
     """
-    width = 440 if len(text) == 7 else 480
+    width = width_of(text)
     size = (width * resolution, HEIGHT * resolution)
     characters = Image.new("L", size)
     for character, (left, cell_width) in zip(text, cells(text)):

@@ -15,7 +15,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from benchmark.data.synthetic.camera import View
-from benchmark.data.synthetic.plate_face import CELL, HEIGHT, cells
+from benchmark.data.synthetic.plate_face import CELL, HEIGHT, cells, width_of
 from benchmark.ocr.pretraining.dataset import Draw, draw_learning_photo, spread, vary_look
 from benchmark.ocr.reading import ALPHABET
 from methods.blocks.pretrained import PatchReader
@@ -63,8 +63,8 @@ def class_map(text: str, view: View) -> np.ndarray:
     """The class at each pixel of a photograph, uint8 H×W."""
     y, x = np.mgrid[0 : view.height, 0 : view.width] + 0.5
     across, down, scale = np.tensordot(view.to_plate(), np.stack([x, y, np.ones_like(x)]), 1)
-    across, down = across / scale * (440 if len(text) == 7 else 480), down / scale * HEIGHT  # millimetres
-    on_plate = (across >= 0) & (across < (440 if len(text) == 7 else 480)) & (down >= 0) & (down < HEIGHT)
+    across, down = across / scale * width_of(text), down / scale * HEIGHT  # millimetres
+    on_plate = (across >= 0) & (across < width_of(text)) & (down >= 0) & (down < HEIGHT)
     classes = np.where(on_plate, BETWEEN, BACKGROUND).astype(np.uint8)
     in_line = np.abs(down - HEIGHT / 2) < CELL[1] / 2
     for character, (left, width) in zip(text, cells(text)):

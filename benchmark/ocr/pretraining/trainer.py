@@ -198,8 +198,9 @@ def train(
     with _progress("drawing plates", recipe.plates) as report:
         windows, texts = kind.draw(recipe.seed, recipe.plates, workers, lambda done: report(done, ""))
     with _deterministic(), _progress(f"training on {device}", recipe.iterations) as report:
-        told = lambda done, loss: report(done, f"loss {loss:.4f}")  # noqa: E731
-        network = learn(kind.build, recipe, windows, texts, device, told, kind.vary)
+        network = learn(
+            kind.build, recipe, windows, texts, device, lambda done, loss: report(done, f"loss {loss:.4f}"), kind.vary
+        )
     if kind.half:
         network.half().float()
     said, measured = kind.measure(network, recipe.held_out, workers, device)
