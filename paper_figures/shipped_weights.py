@@ -42,6 +42,7 @@ def draw(results: Results) -> Drawing:
     try:
         index = read_index(folder)
         shipped = [Shipped(folder, index.run, facts) for facts in index.methods if facts.file]
+        shipped.sort(key=lambda one: methods.names().index(methods.get(one.facts.method).name))
         networks = [(one.facts.title, create(one, torch.device("cpu"))) for one in shipped]
     except (UserError, methods.UnknownMethod) as error:
         raise NothingToDraw(str(error)) from None
