@@ -24,9 +24,8 @@ def draw(results: Results) -> Drawing:
     """One table: every score both ways, and the paired difference."""
     rows = [row for row in results.rows if _has(results, row, "psnr")]
     if not rows:
-        raise NothingToDraw(
-            "no plates were upscaled both ways: --set scoring.inference=both does that, without training"
-        )
+        why = "no plates were upscaled both ways, which needs no training"
+        raise NothingToDraw(why, {"scoring.inference": "both"})
     data = frame(results, rows)
     return Drawing(
         data=data,
@@ -92,9 +91,9 @@ def _cell(line: pd.Series, metric: str) -> Cell:
     """The difference; bold where its interval leaves out 0."""
     counts = (int(line[name]) for name in ("plates", "texts", "seeds", "left_out"))
     interval = Interval(float(line["difference"]), float(line["low"]), float(line["high"]), *counts)
-    return Cell(
-        shown(interval, metric), rank=int(interval.above() or interval.below()), marks="*" * bool(interval.left_out)
-    )
+    digits = METRICS[metric].decimals + (METRICS[metric].engine is None)  # both ways agree within hundredths of a dB
+    decided = interval.above() or interval.below()
+    return Cell(shown(interval, metric, digits), rank=int(decided), marks="*" * bool(interval.left_out))
 
 
 def caption(results: Results, rows: list[Row], data: pd.DataFrame) -> list[str]:

@@ -3,7 +3,7 @@
 A bundle is a ZIP file of ``manifest.json`` and, of every finished result, ``result.json`` and its tables. There are no
 pictures, no weights, and nothing that says which plate it was. Names of files and what was read are left out of
 ``plates.csv``, and texts of plates are replaced by numbers: the first text is 1, and the same text has the same number.
-That is what paired tests need.
+That is what paired tests need. Of absolute paths only the last part is kept.
 
 Bundles come from strangers. What does not fit is refused with one line, and nothing is written outside a temporary
 folder.
@@ -30,6 +30,7 @@ import pandas as pd
 from pydantic import Field, ValidationError
 
 from benchmark.data.degradation import KERNEL, SCALE
+from benchmark.results.provenance import without_folders
 from benchmark.results.record import Record
 from benchmark.results.record_fields import Count, Part, Sha256, Text
 from benchmark.results.record_parts import StoredFile
@@ -173,8 +174,17 @@ def _members(result: Result) -> dict[str, bytes]:
     tables = {name: content if name == "history.csv" else _without_plates(content) for name, content in tables.items()}
     files: dict[str, Any] = {name: _checksum(content) for name, content in tables.items()}
     files |= {name: each for name, each in result.record.files.items() if name in WEIGHTS}
-    record = to_text({**result.record.as_dict(), "files": files}).encode()
+    record = to_text(_without_folders({**result.record.as_dict(), "files": files})).encode()
     return {f"{place}/result.json": record, **{f"{place}/{name}": content for name, content in tables.items()}}
+
+
+def _without_folders(value: Any, name: str = "") -> Any:
+    """A part of ``result.json`` with absolute paths, those in commands too, reduced to their last part."""
+    if isinstance(value, dict):
+        return {key: _without_folders(each, key) for key, each in value.items()}
+    if isinstance(value, list):
+        return [_without_folders(each) for each in value]
+    return without_folders(value, words=name == "command") if isinstance(value, str) else value
 
 
 def _without_plates(content: bytes) -> bytes:

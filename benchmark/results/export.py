@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from pathlib import Path
 
 import numpy as np
@@ -15,13 +15,14 @@ import methods
 from benchmark.data.plates import BadPack, Plates, open_pack
 from benchmark.results import packs
 from benchmark.results.identity import stored_versions
+from benchmark.results.provenance import without_folders
 from benchmark.results.shipped import INDEX, Index, Rate, ShippedWeights, WeightsFile
 from benchmark.results.store import Result, Run
 from benchmark.results.trained import BadWeights, make, read_weights
 from benchmark.scoring.metrics import psnr
 from benchmark.scoring.upscaling import PlateBatches, upscale_plates
 from benchmark.util.errors import UserError, amount, first_line, writing
-from benchmark.util.files import checksum, refuse_links, without_home, write_bytes, write_text
+from benchmark.util.files import checksum, refuse_links, write_bytes, write_text
 from methods import Method
 
 MOVED_DB = 0.01
@@ -33,16 +34,28 @@ Mistakes = Callable[[Result], dict[str, Rate]]
 
 
 def export(
-    run: Run, folder: Path, limit: int, device: torch.device, mistakes: Mistakes, say: Callable[[str], None]
+    run: Run,
+    folder: Path,
+    names: Collection[str] | None,
+    limit: int,
+    device: torch.device,
+    mistakes: Mistakes,
+    say: Callable[[str], None],
 ) -> tuple[Index, list[Result]]:
-    """Write the weights of every trained method of a run, seed 0, into ``folder``, and their index.
+    """Write the weights of the trained methods ``names`` of a run (None: all), seed 0, and their index into
+    ``folder``.
 
     A file is in half precision where the median PSNR of the run's test plates stays within :data:`MOVED_DB`; without
     those plates it is in fp32. Of a method whose file would be larger than ``limit`` bytes only the index speaks.
     Returns the index and the results it is about. Raises UserError where nothing can be exported.
     """
     refuse_links(folder)
-    trained = [result for result in run.results() if result.complete and not result.seed and result.record.parameters]
+    trained = [
+        result
+        for result in run.results()
+        if result.complete and not result.seed and result.record.parameters
+        if names is None or result.method in names
+    ]
     if trained and _test_plates(trained[0]) is None:
         say("the pack of the run's plates is not beside it: no weights can be tested in half precision")
     results, entries = [], []
@@ -59,12 +72,13 @@ def export(
         results.append(result)
         say(f"{result.method:<28}{_summary(file, limit)}")
     if not entries:
-        raise UserError(f"{run.folder} holds no weights of seed 0 that can be exported")
+        wanted = f" of {', '.join(sorted(names))}" if names else ""
+        raise UserError(f"{run.folder} holds no weights{wanted} of seed 0 that can be exported")
     commit = next((result.record.provenance.commit for result in results), None)
     index = Index.model_validate({"schema": 1, "run": run.folder.resolve().name, "commit": commit, "methods": entries})
     _remove_others(folder, index)
     text = json.dumps(index.as_dict(), indent=1, ensure_ascii=False, allow_nan=False)
-    write_text(folder / INDEX, without_home(text) + "\n")
+    write_text(folder / INDEX, text + "\n")
     return index, results
 
 
@@ -146,7 +160,7 @@ def _entry(result: Result, file: WeightsFile | None, mistakes: dict[str, Rate]) 
         selected_as=record.selected_as,
         scores=record.scores.best,
         confidently_wrong=mistakes,
-        command=record.provenance.command,
+        command=without_folders(record.provenance.command, words=True),
         file=file,
     )
 

@@ -8,10 +8,11 @@ import re
 import shlex
 import subprocess
 import sys
+from contextlib import suppress
 from datetime import datetime, timezone
 from functools import cache
 from importlib import metadata
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import Any
 
 import torch
@@ -70,6 +71,17 @@ def command(words: list[str]) -> str:
     """A command line as a shell takes it. The user's home directory is ``~``, which every option of a path takes,
     wherever in a word it stands."""
     return " ".join(_word(without_home(word)) for word in words)
+
+
+def without_folders(text: str, words: bool = False) -> str:
+    """An absolute path as its last part, other texts as they are: where it lay says something of a machine and its
+    user, and nothing to others. ``words``: the text is a command line, and this is done to each of its words."""
+    if words:
+        with suppress(ValueError):  # an unbalanced quote: no command of this program's
+            return command([without_folders(word) for word in shlex.split(text)])
+        return text
+    before, path = re.fullmatch(r"([\w.-]+=|)(.*)", text, re.DOTALL).groups()  # type: ignore[union-attr]
+    return before + PurePosixPath(path).name if path.startswith(("/", "~/")) else text
 
 
 def _word(word: str) -> str:

@@ -32,8 +32,14 @@ SCORED = ("ocr", "second", *SCORING_SETTINGS)
 """Fields of the section ``scoring`` that scores depend on."""
 
 
-def run_command(results: Results, wanted: Iterable[str], options: dict[str, str] | None = None) -> str:
-    """The recorded command of these results with ``--methods`` replaced by ``wanted`` and ``options`` set.
+def run_command(
+    results: Results,
+    wanted: Iterable[str],
+    options: dict[str, str] | None = None,
+    settings: dict[str, str] | None = None,
+) -> str:
+    """The recorded command of these results with ``--methods`` replaced by ``wanted``, ``options`` set, and
+    ``settings`` (values by ``section.field``) given with ``--set``.
 
     Where a preset has moved since, what differs is named: the command would make results of another configuration.
     """
@@ -44,6 +50,8 @@ def run_command(results: Results, wanted: Iterable[str], options: dict[str, str]
     words = _recorded(results)
     for option, value in options.items():
         words = set_option(_without_setting(words, FIELDS.get(option)), option, value)
+    for field, value in (settings or {}).items():
+        words = [*_without_setting(words, field), "--set", f"{field}={value}"]
     return shlex.join(words if "--preset" in options else [*words, *_moved(results, names, _named_fields(words))])
 
 

@@ -41,7 +41,14 @@ class Drawing:
 
 
 class NothingToDraw(Exception):
-    """The results at hand hold nothing for this table or figure; the message says what is lacking."""
+    """The results at hand hold nothing for this table or figure; the message says what is lacking.
+
+    ``settings`` are the options (values by ``section.field``) with which a run has it.
+    """
+
+    def __init__(self, reason: str, settings: dict[str, str] | None = None) -> None:
+        super().__init__(reason)
+        self.settings = settings or {}
 
 
 class NotAskedFor(NothingToDraw):

@@ -56,12 +56,13 @@ def compare(results: Results, rows: list[Row], reference: Row, metric: str) -> l
 # -- numbers as text -------------------------------------------------------------------------------
 
 
-def shown(interval: Interval, metric: str, unit: bool = False) -> str:
-    """``+0.31 [+0.10, +0.52]`` in the unit of tables, accuracies in percentage points; ``unit`` adds it."""
+def shown(interval: Interval, metric: str, digits: int | None = None, unit: bool = False) -> str:
+    """``+0.31 [+0.10, +0.52]`` in the unit of tables, accuracies in percentage points, with the ``digits`` of tables
+    where none are given; ``unit`` adds it."""
     kind = METRICS[metric]
 
     def formatted(value: float) -> str:
-        return text.number(kind.factor * value, kind.decimals, sign=True)
+        return text.number(kind.factor * value, kind.decimals if digits is None else digits, sign=True)
 
     name = ("points" if kind.unit == "%" else kind.unit) if unit else ""
     value = formatted(interval.value) + (f" {name}" if name else "")

@@ -95,7 +95,8 @@ def build(
             if only:
                 missing.append(Missing(f"{module.TITLE}: {reason}", test_command(run)))
         except NothingToDraw as reason:
-            missing.append(Missing(f"{module.TITLE}: {reason}", run_command(results, methods.names(module.NEEDS))))
+            again = run_command(results, methods.names(module.NEEDS), settings=reason.settings)
+            missing.append(Missing(f"{module.TITLE}: {reason}", again))
         except Exception as error:  # a fault in one figure must not cost the reader the others
             broken[name] = error
     problems = [*results.problems, *(f"methods in {name}.py are unavailable: {reason}"

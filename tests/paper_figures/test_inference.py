@@ -12,6 +12,7 @@ from paper_figures import inference
 from paper_figures.common import conventions
 from paper_figures.common.drawing import NothingToDraw
 from paper_figures.common.loading import load
+from paper_figures.report import builder
 
 FEW = tuple(fake for fake in METHODS if fake.name in ("hr", "bicubic", "espcn", "pecl"))
 
@@ -28,15 +29,22 @@ def test_the_difference_is_of_pairs(tmp_path: Path) -> None:
     table, readings = drawing.tables
     assert len(table.columns) == len(readings.columns) == 7
     assert [row[0].text for row in table.rows] == ["Bicubic", "ESPCN", "PECL"]
-    assert table.rows[1][3].text == "-0.25 [-0.25, -0.25]".replace("-", "−") and table.rows[1][3].rank == 1
+    assert table.rows[1][3].text == "-0.250 [-0.250, -0.250]".replace("-", "−") and table.rows[1][3].rank == 1
     assert "half" in drawing.words and "neither overlap nor aggregation" in drawing.words
 
 
 def test_methods_that_were_not_scored_both_ways_are_left_out(tmp_path: Path) -> None:
     run = make_run(tmp_path / "run", FEW)
     assert list(inference.draw(load(with_patches(run, "espcn"))).data["method"].unique()) == ["espcn"]
-    with pytest.raises(NothingToDraw, match="inference=both"):
+    with pytest.raises(NothingToDraw, match="both ways") as lacking:
         inference.draw(load(make_run(tmp_path / "none", FEW)))
+    assert lacking.value.settings == {"scoring.inference": "both"}
+
+
+def test_the_report_says_how_to_score_both_ways(tmp_path: Path) -> None:
+    missing = builder.build(make_run(tmp_path, FEW), ["inference"]).missing
+    assert missing[-1].what.startswith("Whole plates or patches: ")
+    assert missing[-1].command.endswith("--set scoring.inference=both")
 
 
 def test_the_conditions_say_how_plates_were_upscaled(tmp_path: Path) -> None:

@@ -61,6 +61,24 @@ def test_nothing_says_which_plates_the_scores_are_of(run: Run, file: Path) -> No
     assert not any(read in content for read in plates["read"].dropna() if len(read) > 4)
 
 
+def test_nothing_says_where_the_run_lay(run: Run, tmp_path: Path) -> None:
+    shutil.copytree(run.folder, tmp_path / "run")
+    path = tmp_path / "run" / "espcn" / "seed0" / "result.json"
+    record = json.loads(path.read_text())
+    record["provenance"]["command"] = (
+        "python -m benchmark run --data '/home/somebody/my plates/CCPD' --results ~/out --set data.cache=/big/packs"
+    )
+    record["config"]["data"]["folder"] = "/home/somebody/my plates/CCPD"
+    path.write_text(json.dumps(record))
+    write_bundle(Run(tmp_path / "run"), tmp_path / "file.bundle.zip")
+    with zipfile.ZipFile(tmp_path / "file.bundle.zip") as members:
+        bundled = json.loads(members.read("espcn/seed0/result.json"))
+    assert bundled["provenance"]["command"] == (
+        "python -m benchmark run --data CCPD --results out --set data.cache=packs"
+    )
+    assert bundled["config"]["data"]["folder"] == "CCPD" and bundled["identity"] == record["identity"]
+
+
 def test_scores_are_as_they_were_and_plates_of_one_text_stay_together(run: Run, file: Path) -> None:
     with opened(file) as (copy, manifest):
         for result in copy.results():

@@ -76,6 +76,13 @@ def test_what_is_too_large_has_its_hash_and_its_command(trained: Path, call: Cal
     assert code == 2 and "too large to be shipped: train them with `python -m benchmark run" in err
 
 
+def test_only_the_methods_that_are_named_are_exported(trained: Path, call: Call) -> None:
+    folder, _ = exported(call, "--methods", "table1")
+    assert [facts.method for facts in shipped.read_index(folder).methods] == ["espcn"]
+    code, _, err = call("weights", "export", "--run", "tiny", "--methods", "srcnn", "--device", "cpu")
+    assert code == 2 and "holds no weights of srcnn of seed 0 that can be exported" in err
+
+
 def test_without_the_plates_weights_are_exported_as_they_are(trained: Path, call: Call) -> None:
     (trained / "packs").rename(trained / "elsewhere")
     folder, said = exported(call)
