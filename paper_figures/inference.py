@@ -6,8 +6,10 @@ import math
 
 import pandas as pd
 
+import methods
 from benchmark.scoring.metrics import METRICS
 from benchmark.scoring.plate_scores import BY_PATCHES, PATCH_SCORES
+from benchmark.scoring.upscaling import PATCH
 from paper_figures.common import conventions, statistics, text
 from paper_figures.common.drawing import Drawing, NothingToDraw
 from paper_figures.common.paired import shown
@@ -92,13 +94,20 @@ def _cell(line: pd.Series, metric: str) -> Cell:
     counts = (int(line[name]) for name in ("plates", "texts", "seeds", "left_out"))
     interval = Interval(float(line["difference"]), float(line["low"]), float(line["high"]), *counts)
     digits = METRICS[metric].decimals + (METRICS[metric].engine is None)  # both ways agree within hundredths of a dB
-    decided = interval.above() or interval.below()
+    told_apart = round(METRICS[metric].factor * interval.value, digits) != 0  # rounding of sums decides nothing
+    decided = told_apart and (interval.above() or interval.below())
     return Cell(shown(interval, metric, digits), rank=int(decided), marks="*" * bool(interval.left_out))
+
+
+def _in_patches_anyway(name: str) -> bool:
+    entry = methods.find(name)
+    return entry is not None and getattr(entry.method, "max_side", None) == PATCH
 
 
 def caption(results: Results, rows: list[Row], data: pd.DataFrame) -> list[str]:
     """What patches are here, and what was resampled."""
     most = max(rows, key=lambda row: len(row.seeds))
+    alone = ", ".join(row.title for row in rows if _in_patches_anyway(row.name))
     left_out = ["* Pairs without a finite difference are left out."] if (data["left_out"] > 0).any() else []
     return [
         "Scores of the same weights on whole plates and in patches: windows of 8×8 LR pixels (64×64 HR) that overlap "
@@ -106,6 +115,7 @@ def caption(results: Results, rows: list[Row], data: pd.DataFrame) -> list[str]:
         "states neither overlap nor aggregation, so both are ours. The weights are those best on whole validation "
         "plates. Difference: mean of patches minus whole plates, plate by plate, with its interval; bold where that "
         "leaves out 0.",
+        *([f"No difference: {alone}, whose own way with whole plates this is."] if alone else []),
         statistics.resampled(difference(results, most, "psnr")),
         *left_out,
         *conventions.marks(results),
