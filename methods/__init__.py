@@ -190,7 +190,7 @@ def load_plugin(path: Path) -> None:
 
     def load() -> None:
         if spec is None or spec.loader is None:
-            raise ImportError(f"{path} is no Python file")
+            raise ImportError(f"{path} is not a Python file")
         module, before = importlib.util.module_from_spec(spec), set(_registry)
         sys.modules[name] = module  # dataclasses look their module up
         try:

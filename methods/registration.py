@@ -82,9 +82,9 @@ def fixed_options(method: type[Method], options: Any) -> dict[str, Any]:
 def check(entry: Registration, registered: Iterable[Registration]) -> None:
     """Raise ValueError or TypeError for a registration that is no method, or that changes what other methods are."""
     if not (isinstance(entry.method, type) and issubclass(entry.method, Method)):
-        raise TypeError(f"{entry.method!r} is no subclass of methods.Method")
+        raise TypeError(f"{entry.method!r} is not a subclass of methods.Method")
     if not is_dataclass(entry.method.Options):
-        raise TypeError(f"the Options of {entry.name!r} are no dataclass")
+        raise TypeError(f"the Options of {entry.name!r} are not a dataclass")
     if not all(isinstance(text, str) and text.strip() for text in (entry.title, entry.method.citation)):
         raise TypeError(f"title and citation of {entry.name!r} must be text")
     if not isinstance(entry.method.paper_parameters, (int, type(None))):

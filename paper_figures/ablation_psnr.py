@@ -54,7 +54,7 @@ def caption(results: Results, ablations: list[Grid], data: pd.DataFrame) -> list
     """What is drawn, what was resampled, and the conditions."""
     lower = (
         " Lower panels: the mean of its differences to MSE alone on the same plates, whose intervals are narrower, as "
-        "the differences between plates drop out; an interval that spans zero is no difference."
+        "the differences between plates drop out; an interval that spans zero shows no difference."
     )
     return [
         "Mean score over the test plates, by dimension of the embedding, for PECL with the Euclidean and the Manhattan "

@@ -82,5 +82,6 @@ def caption(results: Results) -> list[str]:
     return [
         f"Plates drawn by the generator of this project (seed {SEED}, its first {PLATES}, whatever becomes of them), as"
         f" the weights in {results.folder.name}/{FOLDER} upscale them.",
-        "Above each output is its PSNR (RGB). They are no test plates of the run, and no score is made of them.",
+        "Above each output is its PSNR (RGB). They are not among the run's test plates, and no score is computed from "
+        "them.",
     ]

@@ -51,7 +51,7 @@ def test_sources(sources: list[Source], limit: int | None) -> list[Source]:
     given = [source for source in sources if source.listed and source.listed.split]
     tested = [source for source in given if source.listed and source.listed.split == "test"] if given else sources
     if not tested:
-        raise UserError("no plate to test on: the column split says test of none")
+        raise UserError("no plate to test on: the column split has test nowhere")
     return sorted(tested, key=lambda source: hashlib.sha256(source.label.encode()).digest())[:limit]
 
 

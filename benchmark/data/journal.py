@@ -84,11 +84,11 @@ def _parse_entry(entry: Any, most: int) -> list[Decoded | str]:
 def _parse_plate(item: Any) -> Decoded | str:
     if isinstance(item, str):
         if not item.isprintable() or len(item) > _LONGEST_REASON:
-            raise ValueError("no reason looks like this")
+            raise ValueError("a reason is a short text")
         return item
     left, top, right, bottom, sha256, coarse, *paired = item
     if paired not in ([], [True]):
-        raise ValueError("a pair is said by true")
+        raise ValueError("a pair is marked by true")
     if any(type(edge) is not int or edge < 0 for edge in (left, top, right, bottom)):
         raise ValueError("a box is four whole numbers")
     for side in (right - left, bottom - top):

@@ -63,7 +63,7 @@ def read_rows(folder: Path) -> tuple[Rows, list[str]] | None:
     except OSError as error:
         raise UserError(f"cannot read {path}: {error.strerror or error}") from None
     except (csv.Error, ValueError) as error:
-        raise UserError(f"{path} is no table of comma-separated values: {error}") from None
+        raise UserError(f"{path} is not a table of comma-separated values: {error}") from None
 
 
 def read_manifest(folder: Path, file_fault: FileFault) -> tuple[list[Source], Reasons] | None:
@@ -125,7 +125,7 @@ def parse_row(row: dict[str, str]) -> ListedPlate:
     if raw and not text:
         raise ValueError(f"the text {_shown(raw)} has neither letter nor digit")
     if split not in _SPLITS:
-        raise ValueError(f"the split {_shown(split)} is none of train, val and test")
+        raise ValueError(f"the split {_shown(split)} is not train, val or test")
     lr = _path(row["lr"]) if row.get("lr") else ""
     vertices, box = _corners(row.get("corners", ""), "corners"), _box(row.get("box", ""))
     if lr and box is not None:
@@ -145,7 +145,7 @@ def _path(text: str) -> str:
     if not path:
         raise ValueError("it names no file")
     if os.path.isabs(path) or re.match(r"[A-Za-z]:", path):
-        raise ValueError(f"{_shown(text)} is no path below the folder")
+        raise ValueError(f"{_shown(text)} is not a path below the folder")
     return path
 
 

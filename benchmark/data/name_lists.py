@@ -65,7 +65,7 @@ def _content(path: Path) -> bytes:
         reason = getattr(error, "strerror", None) or error
         raise UserError(f"cannot read the list of names {path}: {reason}") from None
     if len(content) > _LONGEST:
-        raise UserError(f"{path} is no list of names: it has more than {_LONGEST >> 30} GB")
+        raise UserError(f"{path} is not a list of names: it has more than {_LONGEST >> 30} GB")
     return content
 
 

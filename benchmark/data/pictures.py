@@ -73,7 +73,7 @@ def _nothing(folder: Path, odd: Reasons, by_list: bool) -> str:
         lines = "".join(f"\n  {fault}" for fault in faults)
         return f"no line of {folder / NAME} can be used{':' if faults else ' (it has none)'}{lines}"
     reason = f"{len(faults)} files, none that can be used ({faults[0]})" if faults else "no picture in it"
-    return f"{folder} is no CCPD folder, nor has it a {NAME} with columns file and text: {reason}"
+    return f"{folder} is not a CCPD folder, and has no {NAME} with columns file and text: {reason}"
 
 
 def _named(base: str, root: str | None, follow_links: bool) -> tuple[list[Source], Reasons]:

@@ -186,7 +186,7 @@ def open_pack(folder: Path) -> Plates:
     """
     try:
         for name in ("pack.json", "plates.u8", "plates.parquet"):  # who reads a pipe waits, perhaps for ever
-            _require(stat.S_ISREG((folder / name).lstat().st_mode), f"{name} is no ordinary file, or a symbolic link")
+            _require(stat.S_ISREG((folder / name).lstat().st_mode), f"{name} is not an ordinary file")
         info = json.loads((folder / "pack.json").read_text(encoding="utf-8"))
         _check_info(info)
         size = (folder / "plates.u8").stat().st_size
@@ -205,7 +205,7 @@ def open_pack(folder: Path) -> Plates:
 
 
 def _check_info(info: Any) -> None:
-    _require(isinstance(info, dict), "pack.json holds no table")
+    _require(isinstance(info, dict), "pack.json does not hold a table")
     _require(info.get("version") == PACK_VERSION, f"it is of version {info.get('version')!r}, not {PACK_VERSION}")
     for content, wanted in ((info, _INFO), (info.get("leaks"), _LEAKS), (info.get("splits"), {})):
         for key, kind in wanted.items():
@@ -240,7 +240,7 @@ def _check_table(table: pd.DataFrame, info: dict[str, Any]) -> None:
     offset, sizes = table["offset"].to_numpy(), plate_bytes(table, info.get("paired") is True).to_numpy()
     inside = (offset >= 0) & (offset <= info["bytes"] - sizes)
     _require(bool(inside.all()), "a plate lies outside the pixel file")
-    _require(bool(np.isfinite(_vertices(table["vertices"])).all()), "a plate has vertices that are no numbers")
+    _require(bool(np.isfinite(_vertices(table["vertices"])).all()), "a plate has vertices that are not numbers")
     counts = {str(k): int(v) for k, v in table["split"].value_counts().items()}
     _require(counts == info["splits"], "the splits are not those of pack.json")
     _require(bool(table["name"].is_unique), "a picture is in it twice")

@@ -95,10 +95,10 @@ def read(file: Path) -> pd.DataFrame:
     try:
         table = pd.read_csv(file)
     except (OSError, ValueError) as error:
-        raise UserError(f"{file} cannot be read ({first_line(error)}): mend it or take it away") from None
+        raise UserError(f"{file} cannot be read ({first_line(error)}): mend it or remove it") from None
     missing = [name for name in COLUMNS if name not in table]
     if missing or table.empty:
-        raise UserError(f"{file} is no throughput table (missing: {', '.join(missing) or 'lines'}): take it away")
+        raise UserError(f"{file} is not a throughput table (missing: {', '.join(missing) or 'lines'}): remove it")
     return table
 
 

@@ -198,7 +198,7 @@ class Record(Part):
             if missing := rule.missing(self):
                 raise ValueError(f"lacks {', '.join(map(repr, missing))}")
         if self.schema_ >= 2 and "source" in self.model_fields_set and not isinstance(self.source, Source):
-            raise ValueError("source is no object")
+            raise ValueError("source is not an object")
         return self
 
     @property
@@ -235,7 +235,7 @@ class Record(Part):
 def parse(info: Any) -> Record:
     """The record that ``info`` (as JSON gives it) is. Raises ValueError, naming the field at fault in one line."""
     if not isinstance(info, dict):
-        raise ValueError("it does not fit its schema: its content: is no object")
+        raise ValueError("it does not fit its schema: its content: is not an object")
     if type(info.get("schema")) is int and info["schema"] > SCHEMA:
         raise ValueError(f"a newer version of this benchmark wrote it (schema {info['schema']}): update this one")
     try:
@@ -266,7 +266,7 @@ def _first(error: ValidationError) -> str:
     elif kind == "string_pattern_mismatch":
         words = f"{shown} fails pattern {context['pattern'][:_LONGEST_SHOWN]}"
     elif kind in _KINDS:
-        words = f"is no {_KINDS[kind]}"
+        words = f"is not {_KINDS[kind]}"
     else:
         words = f"{shown}: {first['msg'].lower()[:_LONGEST_SHOWN]}"
     return f"{place or 'its content'}: {words}"
@@ -275,8 +275,8 @@ def _first(error: ValidationError) -> str:
 _BRANCHES = ("Source", "constrained-str")
 """What pydantic calls the alternatives of a field that has several."""
 _KINDS = {
-    "string_type": "string", "int_type": "integer", "float_type": "number", "bool_type": "boolean",
-    "list_type": "array", "dict_type": "object", "model_type": "object",
+    "string_type": "a string", "int_type": "an integer", "float_type": "a number", "bool_type": "a boolean",
+    "list_type": "an array", "dict_type": "an object", "model_type": "an object",
 }  # fmt: skip
 
 

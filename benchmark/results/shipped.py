@@ -129,9 +129,9 @@ def read_index(folder: Path) -> Index:
     except ValidationError as error:
         first = error.errors(include_url=False)[0]
         place = ".".join(map(str, first["loc"]))
-        raise UserError(f"{path} is no index of weights: {cell(place)}: {first['msg'].lower()}") from None
+        raise UserError(f"{path} is not an index of weights: {cell(place)}: {first['msg'].lower()}") from None
     except (ValueError, RecursionError) as error:
-        raise UserError(f"{path} is no index of weights: {first_line(error)}") from None
+        raise UserError(f"{path} is not an index of weights: {first_line(error)}") from None
 
 
 def folders() -> list[Path]:

@@ -333,7 +333,7 @@ def _last_change(run: Path) -> float:
 def run_folder(results: Path, name: str) -> Path:
     """Folder of the run called ``name``. Raises UserError for a name that is a path or a reserved one."""
     if name in {"", ".", "..", *RESERVED} or "/" in name or not name.isprintable():
-        raise UserError(f"--run takes the name of a folder in {results}, which {name!r} cannot be")
+        raise UserError(f"--run takes the name of a folder in {results}: {name!r} cannot be one")
     return results / name
 
 

@@ -73,7 +73,7 @@ def read_json(text: str) -> Any:
 
 
 def _refuse(number: str) -> float:
-    raise ValueError(f"{number} is no number that can be used")
+    raise ValueError(f"{number} is not a number that can be used")
 
 
 def _finite(text: str) -> float:

@@ -112,7 +112,7 @@ def read_weights(method: Method, file: Path, half: bool = False) -> dict[str, Te
         if value.dtype != wanted[name][1]:
             raise BadWeights(f"{name!r} is {value.dtype} instead of {wanted[name][1]}")
         if value.is_floating_point() and not torch.isfinite(value).all():
-            raise BadWeights(f"{name!r} holds values that are no numbers")
+            raise BadWeights(f"{name!r} holds values that are not numbers")
     return weights
 
 

@@ -152,7 +152,7 @@ def _verify(file: BinaryIO) -> None:
         left -= len(block)
     tail = file.read(_TAIL)
     if length <= 0 or tail[: len(_MARK)] != _MARK:
-        raise Damaged("it is cut short, or no checkpoint of this program")
+        raise Damaged("it is cut short, or not a checkpoint of this program")
     if tail[len(_MARK) :] != digest.digest():
         raise Damaged("its checksum is wrong")
     file.seek(0)
@@ -169,9 +169,9 @@ def _read(path: Path) -> State:
         try:
             state = torch.load(file, map_location="cpu", weights_only=True)
         except pickle.UnpicklingError:  # PyTorch's own words advise to load it all the same
-            raise Damaged("it holds what no training writes, and might be a program") from None
+            raise Damaged("it holds what a training does not write, and might be a program") from None
     if not isinstance(state, dict) or not isinstance(state.get("identity"), str):
-        raise Damaged("it is of another kind")
+        raise Damaged("it has another type")
     return state
 
 

@@ -224,13 +224,13 @@ class TrainingSession:
         iteration, best_iteration, best_psnr = state["iteration"], state["best_iteration"], state["best_psnr"]
         clocks, history = state["clocks"], state["history"]
         if not (type(iteration) is type(best_iteration) is int and 0 <= best_iteration <= iteration <= self.iterations):
-            raise ValueError("its iterations are not of this training")
+            raise ValueError("its iterations do not belong to this training")
         if type(best_psnr) is not float or math.isnan(best_psnr):
             raise ValueError("its best PSNR is not a number")
         if clocks.keys() != self.clocks.keys() or not all(0.0 <= clock < math.inf for clock in clocks.values()):
             raise ValueError("its clocks are not times")
         if not history or any(not isinstance(v, (int, float)) for row in history for v in row.values()):
-            raise ValueError("its history is not one")
+            raise ValueError("its history is not a list of validations")
         self.iteration, self.best_iteration, self.best_psnr = iteration, best_iteration, best_psnr
         self.history = history
         self.clocks = dict(clocks)

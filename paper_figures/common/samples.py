@@ -165,7 +165,7 @@ def read_picture(file: Path) -> np.ndarray:
     except Image.DecompressionBombError:
         raise NothingToDraw(f"{_short(file)} is too large a picture") from None
     except (OSError, SyntaxError, ValueError, EOFError, StructError):
-        raise NothingToDraw(f"{_short(file)} is no readable PNG") from None
+        raise NothingToDraw(f"{_short(file)} is not a readable PNG") from None
 
 
 def _folder(results: Results, name: str, seed: int) -> Path | None:

@@ -86,7 +86,7 @@ def test_verify_lists_every_line_that_cannot_be_used_and_loses_nothing(tmp_path:
         f"{good},AB-123-CD,,1 1 50": "corners takes 8 numbers",
         f"{good},---,,": "neither letter nor digit",
         ",AB-123-CD,,": "names no file",
-        "/etc/passwd,AB-123-CD,,": "no path below the folder",
+        "/etc/passwd,AB-123-CD,,": "not a path below the folder",
         "../elsewhere.png,AB-123-CD,,": "outside the data folder",
         f"{good},AB-123-CD,500 500 600 600,": "100% of the box outside the picture",
         "pictures,AB-123-CD,,": "not a regular file",

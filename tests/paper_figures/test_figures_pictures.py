@@ -137,8 +137,8 @@ def spoil(file: Path, how: str) -> None:
 
 
 BROKEN = {
-    "missing": "no picture of test plate 3", "empty": "no readable PNG", "cut short": "no readable PNG",
-    "noise": "no readable PNG", "jpeg": "no readable PNG", "large": "too large", "enormous": "too large",
+    "missing": "no picture of test plate 3", "empty": "not a readable PNG", "cut short": "not a readable PNG",
+    "noise": "not a readable PNG", "jpeg": "not a readable PNG", "large": "too large", "enormous": "too large",
     "grey": "not an RGB picture", "odd width": "side by side", "other size": "not of the size",
     "smooth lr": "not enlarged by repeating",
 }  # fmt: skip
@@ -246,7 +246,7 @@ def test_one_broken_picture_is_a_marked_gap(results: Results) -> None:
     Image.fromarray(pixels).save(file)
     drawing = qualitative.draw(results)
     assert words(drawing.figure).count("no picture") == 2
-    assert "Not shown: srcnn/seed0/samples/0003.png is no readable PNG; pecl shows another plate 7" in drawing.words
+    assert "Not shown: srcnn/seed0/samples/0003.png is not a readable PNG; pecl shows another plate 7" in drawing.words
     assert drawing.data["not_shown"].fillna("").ne("").sum() == 2
 
 

@@ -118,7 +118,7 @@ def test_a_broken_picture_costs_only_its_plate(run: Run) -> None:
     (run.folder / "pecl/seed0/samples/0006.png").write_bytes(b"no picture")
     drawing = distortion_maps.draw(load(run))
     assert set(drawing.data["plate"]) == {0, 7}
-    assert "Left out: pecl/seed0/samples/0006.png is no readable PNG." in drawing.words
+    assert "Left out: pecl/seed0/samples/0006.png is not a readable PNG." in drawing.words
 
 
 def test_pictures_of_different_plates_are_not_compared(run: Run) -> None:

@@ -406,7 +406,7 @@ def test_a_picture_that_cannot_be_shown_says_why(tmp_path: Path) -> None:
     (run.folder / "pecl/seed0/samples/0003.png").write_bytes(b"no picture")
     (run.folder / "srcnn/seed0/samples/0007.png").unlink()
     words = Page(page(run)).text
-    assert "no picture: pecl/seed0/samples/0003.png is no readable PNG" in words
+    assert "no picture: pecl/seed0/samples/0003.png is not a readable PNG" in words
     assert "no picture: srcnn seed 0 has no picture of test plate 7" in words
 
 

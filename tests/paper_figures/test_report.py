@@ -411,7 +411,7 @@ def test_half_written_results_are_named_and_the_rest_is_shown(tmp_path: Path) ->
     (tmp_path / "pecl/seed0/result.json").write_text(json.dumps({**info, "config": None}))
     built = build(run)
     assert built.problems == [
-        "pecl/seed0/result.json cannot be read: it does not fit its schema: config: is no object",
+        "pecl/seed0/result.json cannot be read: it does not fit its schema: config: is not an object",
         "srcnn/seed0/result.json cannot be read: Unterminated string starting at: line 1 column 15 (char 14)",
         "espcn seed 0 cannot be used: plates.csv has 1 of 10 plates",
         "msrn seed 0 cannot be used: plates.csv is missing or lacks the scores",

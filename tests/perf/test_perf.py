@@ -237,7 +237,7 @@ def test_contributed_files_are_added_to_and_lines_replaced(tmp_path: Path) -> No
 @pytest.mark.parametrize("content", ["", "method,step_ms\n", "method,step_ms\nespcn,3\n", "\x00\xff"])
 def test_a_foreign_file_is_one_clear_line(tmp_path: Path, content: str) -> None:
     (tmp_path / "other.csv").write_text(content)
-    with pytest.raises(UserError, match=r"other\.csv (cannot be read|is no throughput table).*take it away") as caught:
+    with pytest.raises(UserError, match=r"other\.csv (cannot be read|is not a throughput table).*remove it") as caught:
         page.page(tmp_path)
     assert "\n" not in str(caught.value)
 

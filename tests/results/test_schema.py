@@ -145,7 +145,7 @@ def test_a_wrong_type_anywhere_is_refused(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("path", "value", "words"),
     [
-        (("scores", "best", "psnr", "median"), "18", "scores.best.psnr.median: is no number"),
+        (("scores", "best", "psnr", "median"), "18", "scores.best.psnr.median: is not a number"),
         (("schema",), 5, "a newer version of this benchmark wrote it (schema 5): update this one"),
         (("seed",), -1, "seed: -1 is less than 0"),
         (("clocks", "training"), -0.1, "clocks.training: -0.1 is less than 0"),

@@ -114,7 +114,7 @@ def test_weights_that_are_not_at_hand_are_refused_with_both_ways_on(trained: Pat
     [
         ({"version": 2}, "are of version 2 of the method, and this is version 1: train it"),
         ({"options": {"depth": 3}}, "option depth: the method has none of that name"),
-        ({"version": "1"}, "is no index of weights: methods.0.version: "),
+        ({"version": "1"}, "is not an index of weights: methods.0.version: "),
         ({"method": "vdsr"}, "unknown to the method"),
     ],
 )
@@ -142,7 +142,7 @@ def test_an_index_that_is_none_is_refused_in_one_line(trained: Path, call: Call)
     for content in ("{", "[]", "[" * 100_000, '{"schema": 9, "run": "x", "commit": null, "methods": []}'):
         (folder / shipped.INDEX).write_text(content)
         code, _, err = call("upscale", "--method", "espcn", picture(folder / "lr.png"))
-        assert code == 2 and "is no index of weights: " in err and err.count("\n") == 1
+        assert code == 2 and "is not an index of weights: " in err and err.count("\n") == 1
 
 
 def test_the_reference_trained_longest_on_real_plates_is_taken(trained: Path, call: Call) -> None:

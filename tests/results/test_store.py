@@ -45,18 +45,18 @@ def test_a_result_is_there_once_its_json_is(tmp_path: Path) -> None:
     [
         ("", "Expecting value"),
         ("{", "Expecting property name"),
-        ("[]", "is no object"),
-        ("null", "is no object"),
+        ("[]", "is not an object"),
+        ("null", "is not an object"),
         ('{"schema": 1}', "lacks 'status', 'method', 'seed'"),
         (json.dumps(whole(schema=3) | {"schema": SCHEMA + 1}), "a newer version of this benchmark wrote it (schema 5)"),
         (json.dumps(whole(seed=1)), "it says srcnn seed 1, which is not the folder it is in"),
         (json.dumps(whole(method="espcn")), "it says espcn seed 0"),
-        (json.dumps(whole(1, provenance="?")), "provenance: is no object"),
-        (json.dumps(whole(1)).replace("23.7", '"soon"'), "clocks.training: is no number"),
-        (json.dumps(whole()).replace("23.7", "NaN"), "NaN is no number"),
-        (json.dumps(whole()).replace("23.7", "-Infinity"), "-Infinity is no number"),
-        (json.dumps(whole()).replace("23.7", "1e999"), "1e999 is no number"),
-        (json.dumps(whole()).replace("57281", "1" * 5000), "1111111111111111111… is no number"),
+        (json.dumps(whole(1, provenance="?")), "provenance: is not an object"),
+        (json.dumps(whole(1)).replace("23.7", '"soon"'), "clocks.training: is not a number"),
+        (json.dumps(whole()).replace("23.7", "NaN"), "NaN is not a number"),
+        (json.dumps(whole()).replace("23.7", "-Infinity"), "-Infinity is not a number"),
+        (json.dumps(whole()).replace("23.7", "1e999"), "1e999 is not a number"),
+        (json.dumps(whole()).replace("57281", "1" * 5000), "1111111111111111111… is not a number"),
         ("[" * 100_000, "nested too deeply"),
         ('{"a":' * 100_000, "nested too deeply"),
         (b"\xff\xfe", "can't decode byte"),
@@ -238,7 +238,7 @@ def test_a_kill_between_the_table_and_the_result_shows(tmp_path: Path) -> None:
 
 def test_what_does_not_fit_the_schema_is_not_written(tmp_path: Path) -> None:
     put(tmp_path)
-    with pytest.raises(ValueError, match=r"notes\.0: is no string"):
+    with pytest.raises(ValueError, match=r"notes\.0: is not a string"):
         write_result(Run(tmp_path).place("srcnn", 0), whole(notes=[1]))
     assert Run(tmp_path).results()[0].record.notes == whole()["notes"]
 

@@ -228,7 +228,7 @@ def test_a_result_that_cannot_be_read_is_named(results: Path, capfd: pytest.Capt
         (lambda w: dict(list(w.items())[1:]), "is not in them"),
         (lambda w: {k: v.flatten() for k, v in w.items()}, "has shape"),
         (lambda w: {k: v.double() for k, v in w.items()}, "is torch.float64 instead of torch.float32"),
-        (lambda w: {k: v * float("nan") for k, v in w.items()}, "holds values that are no numbers"),
+        (lambda w: {k: v * float("nan") for k, v in w.items()}, "holds values that are not numbers"),
     ],
 )
 def test_weights_that_are_not_the_methods_are_named(

@@ -51,7 +51,7 @@ def plates_in(mask: Path) -> list[Box]:
     """The boxes of the white rectangles of a mask, from left to right. Raises ValueError for no picture."""
     pixels = cv2.imdecode(np.fromfile(mask, np.uint8), cv2.IMREAD_GRAYSCALE) if mask.stat().st_size else None
     if pixels is None:
-        raise ValueError("the mask is no picture")
+        raise ValueError("the mask is not a picture")
     _, _, facts, _ = cv2.connectedComponentsWithStats((pixels >= _WHITE).astype(np.uint8))
     boxes = [(int(x), int(y), int(x + width), int(y + height)) for x, y, width, height, _ in facts[1:]]
     return sorted(box for box in boxes if min(box[2] - box[0], box[3] - box[1]) >= _SMALLEST)

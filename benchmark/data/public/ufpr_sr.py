@@ -60,7 +60,7 @@ def _facts(picture: Path) -> dict[str, Any]:
     file = picture.with_suffix(".json")
     facts = read_json(file) if file.is_file() else {}
     if not isinstance(facts, dict):
-        raise ValueError(f"{file.name} holds no object")
+        raise ValueError(f"{file.name} does not hold an object")
     return facts
 
 

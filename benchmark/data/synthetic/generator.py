@@ -220,7 +220,7 @@ def _index(file: Path) -> int:
     try:
         return int(parse_name(file.name).area[-7:])
     except ValueError as error:
-        raise UserError(f"{file} is none of the synthetic plates of its folder: move it elsewhere") from error
+        raise UserError(f"{file} is not one of the synthetic plates of its folder: move it elsewhere") from error
 
 
 def _cores() -> int:
