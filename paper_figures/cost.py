@@ -160,8 +160,9 @@ def _panel(axes: Axes, rows: list[Row], data: pd.DataFrame, looks: dict[str, Loo
     by_name = data.set_index("method")
     front = data[data["front"] & (data["value"] > 0)].sort_values("value")
     free = [row for row in rows if by_name.loc[row.name, "value"] == 0]  # they lie left of every log axis
-    for score, names in by_name.loc[[row.name for row in free]].groupby("score").groups.items():
+    for score in {by_name.loc[row.name, "score"] for row in free}:
         axes.axhline(score, color=style.GREY, lw=0.7, ls=(0, (1, 1.5)), zorder=1)
+    for names, score in _lines(by_name.loc[[row.name for row in free], "score"], by_name["score"]):
         if len(free) > 1:  # which line is whose
             label = ", ".join(style.label(row) for row in free if row.name in names)
             axes.annotate(
@@ -175,6 +176,17 @@ def _panel(axes: Axes, rows: list[Row], data: pd.DataFrame, looks: dict[str, Loo
         if line["value"] > 0 and not math.isnan(line["score"]):
             look = looks[row.name]
             axes.plot(line["value"], line["score"], color=look.colour, marker=look.marker, mec="white", ms=6, zorder=3)
+
+
+def _lines(free: pd.Series, scores: pd.Series) -> list[tuple[list[str], float]]:
+    """Methods whose dotted lines are too near each other for a label each, with the highest of their scores."""
+    groups: list[tuple[list[str], float]] = []
+    for name, score in free.dropna().sort_values().items():
+        if groups and score - groups[-1][1] < 0.08 * (scores.max() - scores.min()):
+            groups[-1] = ([*groups[-1][0], str(name)], float(score))
+        else:
+            groups.append(([str(name)], float(score)))
+    return groups
 
 
 def _axis(axes: Axes, cost: Cost, values: pd.Series, lowest: bool) -> None:
