@@ -296,7 +296,7 @@ def doctor() -> None:
     from benchmark.cli.doctor import examine
 
     for name, finding in examine():
-        say(f"{name:<19}{finding}")
+        say(f"{name:<20}{finding}")
 
 
 app.add_typer(data_app, name="data")

@@ -31,31 +31,38 @@ class Comparison:
     pairs: int
 
 
-def compare(
-    device: torch.device, seconds: float = SECONDS, clock: Callable[[], float] = time.perf_counter
-) -> Comparison:
+def compare(device: torch.device, seconds: float = SECONDS, clock: Callable[[], float] | None = None) -> Comparison:
     """Time training steps in fp32 and bf16, in turn, for about ``seconds``.
 
-    Raises ValueError where the device does not compute in bf16.
+    On a CPU it is the time of this process on one thread, as a worker has it, so that what else the machine computes
+    does not decide. Raises ValueError where the device does not compute in bf16.
     """
     Acceleration("bf16").require(device)
-    start = clock()
-    batch = make_batch(1, (8, 8), PATCHES)
-    batch = Batch(lr=batch.lr.to(device), hr=batch.hr.to(device))
-    steps = [_step(Acceleration("fp32"), device, batch), _step(Acceleration("bf16"), device, batch)]
-    ratios: list[float] = []
-    for step in steps:
-        step()  # the first one prepares what the others use
-    while len(ratios) < _LEAST_PAIRS or clock() - start < seconds:
-        times = []
+    wall = clock or time.perf_counter
+    clock = clock or (time.process_time if device.type == "cpu" else time.perf_counter)
+    start, threads = wall(), torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        batch = make_batch(1, (8, 8), PATCHES)
+        batch = Batch(lr=batch.lr.to(device), hr=batch.hr.to(device))
+        steps = [_step(Acceleration("fp32"), device, batch), _step(Acceleration("bf16"), device, batch)]
+        ratios: list[float] = []
         for step in steps:
-            synchronize(device)
-            begun = clock()
-            step()
-            synchronize(device)
-            times.append(clock() - begun)
-        ratios.append(times[0] / times[1])
+            step()  # the first one prepares what the others use
+        while len(ratios) < _LEAST_PAIRS or wall() - start < seconds:
+            times = [_timed(step, device, clock) for step in steps]
+            ratios.append(times[0] / times[1])
+    finally:
+        torch.set_num_threads(threads)
     return Comparison(median(ratios), len(ratios))
+
+
+def _timed(step: Callable[[], None], device: torch.device, clock: Callable[[], float]) -> float:
+    synchronize(device)
+    begun = clock()
+    step()
+    synchronize(device)
+    return clock() - begun
 
 
 def advice(device: torch.device) -> str:
