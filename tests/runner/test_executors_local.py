@@ -119,7 +119,11 @@ def test_what_no_executor_can_do_is_refused_before_anything_is_made(
 def test_a_dry_run_says_what_would_be_started_and_makes_nothing(call: Call, tmp_path: Path, plates: Path) -> None:
     words = ["run", "--methods", "bicubic", "--data", plates, "--results", tmp_path / "dry", "--workers", "2",
              "--set", "train.threads=1", "--dry-run"]  # fmt: skip
-    assert call(*words, "--device", "cpu") == (0, "2 workers on cpu with 1 CPU threads\n", "")
+    assert call(*words, "--device", "cpu") == (
+        0,
+        "2 workers on cpu with 1 thread each:\n  hr seed 0\n  bicubic seed 0\n",
+        "",
+    )
     code, out, _ = call(*words, "--device", "auto")
     assert code == 0 and "auto" not in out
     assert not list(tmp_path.iterdir())

@@ -48,11 +48,13 @@ class Local:
         resolve_device(config.train.device)
 
     def describe(self, order: WorkOrder) -> str:
-        count = self.workers or default_workers(order)
-        devices = Counter(
-            f"{resolve_device(device)} with {threads or 'all'} CPU threads" for device, threads in _places(order, count)
-        )
-        return "\n".join(f"{number} workers on {place}" for place, number in devices.items())
+        count, jobs = self.workers or default_workers(order), order.missing()
+        places = Counter((resolve_device(device), threads) for device, threads in _places(order, count))
+        workers = [
+            f"{number} worker{'s' * (number > 1)} on {device} with {threads or 'all'} thread{'s' * (threads != 1)} each"
+            for (device, threads), number in places.items()
+        ]
+        return "\n".join([f"{', '.join(workers)}:", *(f"  {job.label}" for job in jobs)])
 
     def run(self, order: WorkOrder) -> Outcome:
         count = self.workers or default_workers(order)
