@@ -56,6 +56,8 @@ def export(
         if result.complete and not result.seed and result.record.parameters
         if names is None or result.method in names
     ]
+    order = methods.names()  # of tables
+    trained.sort(key=lambda result: order.index(result.method) if result.method in order else len(order))
     if trained and _test_plates(trained[0]) is None:
         say("the pack of the run's plates is not beside it: no weights can be tested in half precision")
     results, entries = [], []
