@@ -324,12 +324,12 @@ for _distance, _dimension in _GRID:
     )
 
 # What the contrastive term does: its weight from nothing (``pecl-mse``) to a tenth of the loss's weights.
-for _weight in (1e-4, 1e-3, 1e-2, 1e-1):
+for _weight in ("1e-4", "1e-3", "1e-2", "1e-1"):
     register(
         Pecl,
-        name=f"pecl-weight-{_weight:.0e}".replace("e-0", "e-"),
-        title=f"PECL, weight {_weight:g}",
+        name=f"pecl-weight-{_weight}",
+        title=f"PECL, weight {_weight}",
         groups=("sweep",),
         in_all=False,
-        options=Pecl.Options(network="paper", term="attract", weights="fixed", w_contrastive=_weight),
+        options=Pecl.Options(network="paper", term="attract", weights="fixed", w_contrastive=float(_weight)),
     )

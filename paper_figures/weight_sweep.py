@@ -108,8 +108,9 @@ def _panel(axes: Axes, data: pd.DataFrame, weights: list[float], metric: str) ->
 
 
 def _weight(weight: float) -> str:
-    """``0``, ``0.1``, ``1e-5``."""
-    return f"{weight:g}" if weight == 0 or weight >= 0.01 else f"{weight:.0e}".replace("e-0", "e-")
+    """``0``, ``1e-1``, ``2.5e-5``."""
+    mantissa, exponent = f"{weight:.3e}".split("e")
+    return f"{float(mantissa):g}e{int(exponent)}" if 0 < weight < 1 else f"{weight:g}"
 
 
 def caption(results: Results, rows: dict[float, Row], data: pd.DataFrame) -> list[str]:
