@@ -74,7 +74,8 @@ def _curves(axes: Axes, rows: list[Row], results: Results, looks: dict[str, Look
         best = curve[curve == curve.max()].head(1)
         axes.plot(best.index, best, marker=look.marker, color=look.colour, mec="white", ls="", clip_on=False, zorder=3)
         last = curve.dropna()
-        labels.append(Label(float(last.index[-1]), float(last.iloc[-1]), style.label(row), look.colour))
+        at_end = next((other for other in results.rows if other.name == row.of), row)  # where the curve and label end
+        labels.append(Label(float(last.index[-1]), float(last.iloc[-1]), style.label(at_end), look.colour))
         tops.append((float(curve.min()), float(curve.max())))
     if not labels:
         axes.text(0.5, 0.5, "no validations stored", transform=axes.transAxes, ha="center", color=style.GREY)
