@@ -110,7 +110,11 @@ def _order(results: Results, rows: dict[str, Row], pairs: Sequence[Above], suffi
     evidence = [_values(rows, pairs, metric) for metric in dict.fromkeys(new)]
     evidence += _listed("As stated", [c for c, outcome, _ in verdicts if outcome == BETTER], new, len(pairs))
     evidence += _listed("The other way round", reversed_, new, len(pairs))
-    evidence += _listed("Not told apart", [c for c, _ in ties], new, len(pairs))
+    evidence += _listed(
+        "Clear on these plates, but not beyond what training anew may change",
+        [c for c, _ in ties if c.decided], new, len(pairs),
+    )  # fmt: skip
+    evidence += _listed("Not told apart", [c for c, _ in ties if not c.decided], new, len(pairs))
     observed = tuple(_observed(c, outcome) for c, outcome, _ in verdicts if c.metric in new)
     if reversed_:
         return Finding(FAILS, " ".join(evidence), observed=observed)
