@@ -186,7 +186,9 @@ def open_pack(folder: Path) -> Plates:
     """
     try:
         for name in ("pack.json", "plates.u8", "plates.parquet"):  # who reads a pipe waits, perhaps for ever
-            _require(stat.S_ISREG((folder / name).lstat().st_mode), f"{name} is not an ordinary file")
+            _require(
+                stat.S_ISREG((folder / name).lstat().st_mode), f"{name} is a symbolic link, or not an ordinary file"
+            )
         info = json.loads((folder / "pack.json").read_text(encoding="utf-8"))
         _check_info(info)
         size = (folder / "plates.u8").stat().st_size
