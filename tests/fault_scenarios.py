@@ -239,6 +239,30 @@ def stopped_in_training(bench: Bench) -> Seen:
     return Seen(ran.code, ran.line("stopped"), bench.goes_on("first", trained=6))
 
 
+@scenario("SIGTERM: in a method that does not look")
+def stopped_in_a_method_that_does_not_look(bench: Bench) -> Seen:
+    bench.add(HEEDLESS)
+    ran = bench.run("heedless,second", at={1: _terminate})
+    assert ran.code == 143 and not bench.place("second").exists()
+    again = bench.run("heedless,second")
+    assert again.code == 0 and "heedless" not in STEPS, "its training had ended"
+    return Seen(ran.code, ran.line("stopped"))
+
+
+HEEDLESS = """
+@register
+class Heedless(Method):
+    name, title, citation = "heedless", "Heedless", "none"
+
+    def train(self, session):
+        fault_bench.STEPS.append(self.name)
+        fault_bench.AT.get(1, lambda: None)()
+
+    def upscale(self, lr):
+        return lr.repeat_interleave(8, -1).repeat_interleave(8, -2)
+"""
+
+
 @scenario("SIGTERM: while scoring")
 def stopped_in_scoring(bench: Bench) -> Seen:
     with mock.patch("benchmark.runner.job.plate_scores.summarise", side_effect=_terminate):

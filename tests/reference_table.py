@@ -10,7 +10,7 @@ import re
 import sys
 from pathlib import Path
 
-from benchmark.results.store import find_run
+from benchmark.results.find_runs import find_run
 from benchmark.scoring.metrics import SECOND
 from paper_figures import claims, table1
 from paper_figures.common import paper, text

@@ -27,12 +27,13 @@ def bundle(
     of plates and no names of files.
     """
     need_plugins(plugin)
-    from benchmark.results import bundle as bundles
-    from benchmark.results.store import run_at
+    from benchmark.results.bundle import SUFFIX
+    from benchmark.results.bundle_writing import write_bundle
+    from benchmark.results.find_runs import run_at
 
     chosen = run_at(results, run)
-    file = out or Path(f"{chosen.folder.resolve().name}{bundles.SUFFIX}")
-    for line in bundles.write_bundle(chosen, file, by):
+    file = out or Path(f"{chosen.folder.resolve().name}{SUFFIX}")
+    for line in write_bundle(chosen, file, by):
         say(f"left out: {line}", error=True)
     say(f"written: {file} ({file.stat().st_size:,} bytes)")
 

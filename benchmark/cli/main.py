@@ -144,7 +144,8 @@ def run(
     Several processes may share the work of one run; their commands may differ in --methods, --seeds and --device.
     """
     from benchmark.config import all_without
-    from benchmark.results.store import check_writable, run_folder
+    from benchmark.results.find_runs import run_folder
+    from benchmark.results.store import check_writable
     from benchmark.training.session import Interrupted
 
     options = {
@@ -201,7 +202,7 @@ def status(results: Results = Path("results"), run_name: RunName = None, as_json
     Results are complete, failed, unfinished (stopped on the way) or unreadable; while processes are at work in the run,
     what they compute is running and what they have yet to do is pending.
     """
-    from benchmark.results.store import find_run
+    from benchmark.results.find_runs import find_run
     from benchmark.runner.status import status_rows
 
     run = find_run(results, run_name)
@@ -218,7 +219,7 @@ def status(results: Results = Path("results"), run_name: RunName = None, as_json
 @app.command()
 def cancel(results: Results = Path("results"), run_name: RunName = None) -> None:
     """End the Slurm jobs of a run. Those that train write a checkpoint, and the command `run` goes on from there."""
-    from benchmark.results.store import find_run
+    from benchmark.results.find_runs import find_run
     from benchmark.runner.executors import slurm_queue
 
     ended = slurm_queue.cancel(find_run(results, run_name))
@@ -261,7 +262,8 @@ def search(
     assignments: Assignments = None,
 ) -> None:
     """Choose options of a method on validation plates. Test plates are not touched."""
-    from benchmark.results.store import check_writable, run_folder
+    from benchmark.results.find_runs import run_folder
+    from benchmark.results.store import check_writable
     from benchmark.runner.search import search as run_search
     from benchmark.runner.search import summary
     from benchmark.training.session import Interrupted

@@ -64,7 +64,7 @@ def _draw(
 
     # On a terminal a line says what is being done; elsewhere nobody waits for it.
     with Console(stderr=True).status("loading what draws", spinner="line") as line:
-        from benchmark.results.store import find_run
+        from benchmark.results.find_runs import find_run
         from paper_figures.report import builder as pages
         from paper_figures.report import terminal
 

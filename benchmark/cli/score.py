@@ -39,7 +39,8 @@ def score(
     The scores lie in RUN/test-data and stand in tables of their own in the run's report.
     """
     need_plugins(plugin)
-    from benchmark.results.store import check_writable, find_run
+    from benchmark.results.find_runs import find_run
+    from benchmark.results.store import check_writable
     from benchmark.runner.test_sets import score_run
 
     run = find_run(results, run_name)

@@ -36,8 +36,8 @@ def verify(
 
     Exit code 0: all fits, 1: something does not, 2: bad input.
     """
+    from benchmark.results.find_runs import find_runs
     from benchmark.results.record import PUBLISHED
-    from benchmark.results.store import find_runs
 
     if schema:
         say(PUBLISHED)
@@ -48,7 +48,7 @@ def verify(
 
     outcomes = []
     if folder is not None and folder.is_file():
-        from benchmark.results.bundle import opened
+        from benchmark.results.bundle_reading import opened
 
         with opened(folder) as (bundled, _):
             checked = verify_run(bundled)

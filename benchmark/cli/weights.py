@@ -29,7 +29,7 @@ def export(
     They are stored in half precision where the median PSNR of the test plates moves by at most 0.01 dB.
     """
     from benchmark.results.export import export as export_run
-    from benchmark.results.store import find_run
+    from benchmark.results.find_runs import find_run
     from benchmark.runner.context import resolve_device
     from benchmark.util.files import write_text
     from paper_figures.report.model_card import card, mistakes

@@ -16,7 +16,8 @@ from pathlib import Path
 from typing import Any
 
 from benchmark.data.folders import MANIFEST
-from benchmark.results.store import Run, runs
+from benchmark.results.find_runs import runs
+from benchmark.results.store import Run
 from benchmark.util.errors import UserError
 from benchmark.util.files import read_plain, refuse_links
 from benchmark.util.locks import LockHeld, held_by, hold, in_use

@@ -30,7 +30,8 @@ from benchmark.results.store import (
 from benchmark.runner import warm_start
 from benchmark.runner.context import RunContext
 from benchmark.runner.executors import attempts
-from benchmark.runner.job import common_facts, rescore, score_upper_bound, train_and_score, upper_bound_facts
+from benchmark.runner.facts import common_facts, upper_bound_facts
+from benchmark.runner.job import rescore, score_upper_bound, train_and_score
 from benchmark.training import checkpoint
 from benchmark.training.progress import Progress
 from benchmark.training.session import Interrupted

@@ -18,8 +18,10 @@ import pandas as pd
 from rich.console import Console
 from rich.text import Text
 
-from benchmark.results.bundle import number_texts, opened
-from benchmark.results.store import Run, run_at
+from benchmark.results.bundle_reading import opened
+from benchmark.results.bundle_writing import number_texts
+from benchmark.results.find_runs import run_at
+from benchmark.results.store import Run
 from benchmark.scoring.metrics import METRICS
 from benchmark.util.errors import UserError
 from benchmark.util.files import write_text

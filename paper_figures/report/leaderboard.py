@@ -16,7 +16,8 @@ from typing import Any
 
 import pandas as pd
 
-from benchmark.results.bundle import Manifest, opened
+from benchmark.results.bundle import Manifest
+from benchmark.results.bundle_reading import opened
 from benchmark.results.record import Record
 from benchmark.scoring.metrics import METRICS
 from benchmark.util.errors import UserError

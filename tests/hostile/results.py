@@ -17,7 +17,8 @@ from fake_results import METHODS, make_run
 
 import methods
 from benchmark.config import load
-from benchmark.results.store import Run, find_run
+from benchmark.results.find_runs import find_run
+from benchmark.results.store import Run
 from benchmark.results.trained import load_method
 from benchmark.results.verify import verify_run
 from benchmark.runner.scheduler import run_jobs

@@ -12,8 +12,10 @@ from pathlib import Path
 
 import pytest
 
-from benchmark.results import bundle
-from benchmark.results.bundle import MANIFEST, opened, write_bundle
+from benchmark.results import bundle_reading
+from benchmark.results.bundle import MANIFEST
+from benchmark.results.bundle_reading import opened
+from benchmark.results.bundle_writing import write_bundle
 from benchmark.results.store import Run
 from benchmark.util.errors import UserError
 from hostile.bundles import Members, listed, members_of, pack, record
@@ -108,13 +110,13 @@ def test_bombs_are_refused_before_they_are_unpacked(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, good: Path
 ) -> None:
     members = members_of(good)
-    bomb = pack(tmp_path / "bomb.zip", {**members, f"{ROW}/history.csv": bytes(bundle.LONGEST_MEMBER + 1)})
+    bomb = pack(tmp_path / "bomb.zip", {**members, f"{ROW}/history.csv": bytes(bundle_reading.LONGEST_MEMBER + 1)})
     assert bomb.stat().st_size < 1_000_000 and "is longer than" in refusal(bomb, monkeypatch)
-    many = {f"m{i}/seed0/plates.csv": b"" for i in range(bundle.MOST_MEMBERS + 1)}
+    many = {f"m{i}/seed0/plates.csv": b"" for i in range(bundle_reading.MOST_MEMBERS + 1)}
     assert "members, more than" in refusal(pack(tmp_path / "many.zip", many), monkeypatch)
-    monkeypatch.setattr(bundle, "LONGEST_CONTENT", 10_000)
+    monkeypatch.setattr(bundle_reading, "LONGEST_CONTENT", 10_000)
     assert "its content is longer than" in refusal(pack(tmp_path / "sum.zip", members), monkeypatch)
-    monkeypatch.setattr(bundle, "LONGEST_BUNDLE", 10_000)
+    monkeypatch.setattr(bundle_reading, "LONGEST_BUNDLE", 10_000)
     assert "it is larger than" in refusal(pack(tmp_path / "file.zip", members), monkeypatch)
 
 

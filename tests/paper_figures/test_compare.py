@@ -15,7 +15,8 @@ from rich.console import Console
 from typer.testing import CliRunner
 
 from benchmark.cli import main
-from benchmark.results.store import Run, run_at
+from benchmark.results.find_runs import run_at
+from benchmark.results.store import Run
 from benchmark.util.errors import UserError
 from paper_figures.common.tables import Cell, Column, Table
 from paper_figures.report import compare, terminal

@@ -15,7 +15,7 @@ from fake_results import METHODS, PLATES, Fake, make_run
 from typer.testing import CliRunner
 
 from benchmark.cli import main
-from benchmark.results.bundle import write_bundle
+from benchmark.results.bundle_writing import write_bundle
 from benchmark.results.store import Run, write_result
 from benchmark.util.errors import UserError
 from paper_figures.report import leaderboard
@@ -40,7 +40,7 @@ def bundled(folder: Path, name: str, methods: tuple[Fake, ...], by: str = "", **
 @pytest.fixture(autouse=True)
 def _unverified(monkeypatch: pytest.MonkeyPatch) -> None:
     """Fake results have no identity that could be worked out again."""
-    monkeypatch.setattr("benchmark.results.bundle.verify_result", lambda result: SimpleNamespace(problems=[]))
+    monkeypatch.setattr("benchmark.results.bundle_writing.verify_result", lambda result: SimpleNamespace(problems=[]))
 
 
 @pytest.fixture

@@ -32,7 +32,8 @@ from rich.console import Console
 from test_figures_pictures import make_exhibits, with_samples
 
 import methods
-from benchmark.results.store import Run, find_run
+from benchmark.results.find_runs import find_run
+from benchmark.results.store import Run
 from benchmark.util.errors import UserError
 from paper_figures import convergence, plate_height, table1, table1_full
 from paper_figures.common import paper, statistics, style, tables, text

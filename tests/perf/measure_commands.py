@@ -25,7 +25,8 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
 import pandas as pd
 
-from benchmark.results.store import Run, find_run
+from benchmark.results.find_runs import find_run
+from benchmark.results.store import Run
 from benchmark.util.errors import UserError, first_line
 
 TARGETS = {"--help": "0.5 s", "report": "60 s for 20 methods"}

@@ -12,7 +12,6 @@ import argparse
 import json
 import os
 import shutil
-import signal
 import subprocess
 import sys
 import tempfile
@@ -92,7 +91,7 @@ def measure(folder: Path, arguments: argparse.Namespace) -> None:
                 before, start, since = done, processor, seconds
             time.sleep(1.0)
         ended, code = time.monotonic() - begun, driver.poll()
-        driver.send_signal(signal.SIGINT)
+        driver.terminate()  # not Ctrl-C, which a command in the background of a script ignores
         driver.wait(120)
         if arguments.executor == "slurm":
             subprocess.run(["scancel", "-u", "root"], env=environment, check=False)

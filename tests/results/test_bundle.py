@@ -15,7 +15,9 @@ from hostile.bundles import members_of, pack, record
 from typer.testing import CliRunner
 
 from benchmark.cli import main
-from benchmark.results.bundle import KEPT, MANIFEST, opened, protocol_of, write_bundle
+from benchmark.results.bundle import KEPT, MANIFEST, protocol_of
+from benchmark.results.bundle_reading import opened
+from benchmark.results.bundle_writing import write_bundle
 from benchmark.results.store import Run
 from benchmark.results.verify import verify_run
 from benchmark.util.errors import UserError
@@ -115,7 +117,7 @@ def test_results_that_do_not_fit_are_not_bundled(run: Run, tmp_path: Path) -> No
 
 
 def test_a_run_of_two_protocols_is_not_bundled(run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("benchmark.results.bundle.verify_result", lambda result: SimpleNamespace(problems=[]))
+    monkeypatch.setattr("benchmark.results.bundle_writing.verify_result", lambda result: SimpleNamespace(problems=[]))
     shutil.copytree(run.folder, tmp_path / "run")
     record = tmp_path / "run/bicubic/seed0/result.json"
     info = json.loads(record.read_text(encoding="utf-8"))

@@ -9,7 +9,8 @@ import reference_table
 import torch
 
 from benchmark.results import shipped, verify
-from benchmark.results.store import find_runs, read_result
+from benchmark.results.find_runs import find_runs
+from benchmark.results.store import read_result
 from benchmark.util.files import checksum
 
 

@@ -17,8 +17,9 @@ import pytest
 from whole_results import whole
 
 from benchmark.cli.main import status
+from benchmark.results.find_runs import find_run, find_runs, run_folder
 from benchmark.results.record import SCHEMA
-from benchmark.results.store import Run, check_writable, clear, find_run, find_runs, run_folder, write_result
+from benchmark.results.store import Run, check_writable, clear, write_result
 from benchmark.runner.activity import Activity, differences, working
 from benchmark.runner.status import status_rows
 from benchmark.util.errors import UserError
