@@ -28,12 +28,17 @@ class Stop:
 
     @contextmanager
     def between_iterations(self) -> Iterator[None]:
-        """Code inside checks often whether to stop, so a first signal need not interrupt it."""
+        """Code inside checks often whether to stop, so a first signal need not interrupt it.
+
+        Where it ends without having looked (a method with a loop of its own), KeyboardInterrupt comes then.
+        """
         self.gentle = True
         try:
             yield
         finally:
             self.gentle = False
+        if self():
+            raise KeyboardInterrupt
 
     @contextmanager
     def installed(self) -> Iterator[Stop]:

@@ -162,8 +162,6 @@ class _Crew:
             if self.line.due:
                 self.line.draw(self.forecast.text())
         self.line.end()
-        if stop():
-            raise KeyboardInterrupt
 
     def _start(self, number: int, place: tuple[str, int]) -> _Worker:
         device, threads = place
