@@ -34,6 +34,8 @@ class Shared:
 
     def __init__(self, ray: Any, order: WorkOrder) -> None:
         self.ray, self.order = ray, order
+        # Made once: to Ray, two of one function are two kinds of task, and thousands of kinds take it seconds each.
+        self._task = ray.remote(_task)
 
     @contextmanager
     def opened(self) -> Iterator[None]:
@@ -53,7 +55,7 @@ class Shared:
 
     def start(self, key: Key, resources: dict[str, Any]) -> Any:
         """Submit a task. Returns Ray's reference."""
-        return self.ray.remote(_task).options(**resources).remote(self.order, key)
+        return self._task.options(**resources).remote(self.order, key)
 
     def receive(self, key: Key, said: Said) -> Said:
         """Take what a task has returned."""
@@ -75,6 +77,7 @@ class Apart:
 
     def __init__(self, ray: Any, order: WorkOrder, storage: Storage) -> None:
         self.ray, self.order, self.storage = ray, order, storage
+        self._task = ray.remote(_remote_task)  # once, as above
         self._published = 0.0
 
     @contextmanager
@@ -101,7 +104,7 @@ class Apart:
     def start(self, key: Key, resources: dict[str, Any]) -> Any:
         """Submit a task, and what there is of its job already. Returns Ray's reference."""
         parcel = pack(self.order.run.place(*key))
-        task = self.ray.remote(_remote_task).options(**resources, retry_exceptions=list(self.lost_to))
+        task = self._task.options(**resources, retry_exceptions=list(self.lost_to))
         return task.remote(self._remote, self.order, key, parcel)
 
     def receive(self, key: Key, returned: tuple[Said, Parcel | None]) -> Said:
