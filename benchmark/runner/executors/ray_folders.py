@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from functools import cached_property
 from typing import Any
 
 from benchmark.results.store import LOCKS, Key
@@ -34,8 +35,6 @@ class Shared:
 
     def __init__(self, ray: Any, order: WorkOrder) -> None:
         self.ray, self.order = ray, order
-        # Made once: to Ray, two of one function are two kinds of task, and thousands of kinds take it seconds each.
-        self._task = ray.remote(_task)
 
     @contextmanager
     def opened(self) -> Iterator[None]:
@@ -55,7 +54,12 @@ class Shared:
 
     def start(self, key: Key, resources: dict[str, Any]) -> Any:
         """Submit a task. Returns Ray's reference."""
-        return self._task.options(**resources).remote(self.order, key)
+        return self._function.options(**resources).remote(self.order, key)
+
+    @cached_property
+    def _function(self) -> Any:
+        """Made once: to Ray, two of one function are two kinds of task, and thousands of kinds take it seconds each."""
+        return self.ray.remote(_task)
 
     def receive(self, key: Key, said: Said) -> Said:
         """Take what a task has returned."""
@@ -77,7 +81,6 @@ class Apart:
 
     def __init__(self, ray: Any, order: WorkOrder, storage: Storage) -> None:
         self.ray, self.order, self.storage = ray, order, storage
-        self._task = ray.remote(_remote_task)  # once, as above
         self._published = 0.0
 
     @contextmanager
@@ -104,8 +107,13 @@ class Apart:
     def start(self, key: Key, resources: dict[str, Any]) -> Any:
         """Submit a task, and what there is of its job already. Returns Ray's reference."""
         parcel = pack(self.order.run.place(*key))
-        task = self._task.options(**resources, retry_exceptions=list(self.lost_to))
+        task = self._function.options(**resources, retry_exceptions=list(self.lost_to))
         return task.remote(self._remote, self.order, key, parcel)
+
+    @cached_property
+    def _function(self) -> Any:
+        """Made once, as above."""
+        return self.ray.remote(_remote_task)
 
     def receive(self, key: Key, returned: tuple[Said, Parcel | None]) -> Said:
         """Store what a task has returned."""
