@@ -49,6 +49,7 @@ class SRGAN(AdversarialMethod):
         "CVPR 2017, pp. 105–114, doi:10.1109/CVPR.2017.19, arXiv:1609.04802"
     )
     groups = ("related",)
+    version = 2  # 2: pixels are compared in the second phase, unless features are those of the published VGG-19
     native_recipe = Recipe(learning_rate=1e-4, schedule="constant")
     adversarial_recipe = Recipe(learning_rate=1e-4, schedule="steps", milestones=(0.5,), gamma=0.1)
     # The publication divides features by 12.75, which makes their squared error 0.006 of what it is.
@@ -64,14 +65,21 @@ class SRGAN(AdversarialMethod):
 
     def __init__(self, options: Any = None) -> None:
         super().__init__(options)
-        # Without a perceptual network, the second phase is the publication's SRGAN-MSE.
-        self.pixel_weight = 1.0 if self.options.perceptual == "none" else 0.0
+        # The published weight of the features is made for VGG-19's as ImageNet trained them. Nothing else holds what a
+        # pixel is: with features of a stand-in the critic drove them out of range (5 dB). So with one, or with none,
+        # the second phase has the pixel term of the publication's SRGAN-MSE.
+        self.pixel_weight = 0.0 if self.options.perceptual == "imagenet" else 1.0
 
     def build(self) -> nn.Module:
         return srresnet()
 
     def critic(self) -> nn.Module:
         return vgg_critic(halving_kernel=3, hidden=1024)
+
+    def notes(self) -> list[str]:
+        if self.options.gan_share == 0.0 or self.options.perceptual == "imagenet":
+            return super().notes()
+        return [*super().notes(), "SRGAN compares pixels in its second phase, too, as its variant SRGAN-MSE does."]
 
     def perceptual_network(self, init: Literal["imagenet", "random"], alternative: str) -> nn.Module:
         return nn.Sequential(vgg19_conv5_4(init, alternative), nn.ReLU())

@@ -27,6 +27,7 @@ from methods.blocks.sharpen import sharpen
 from methods.contract import PracticeSession, make_batch
 from methods.hat import hat_network
 from methods.rcan import rcan_network
+from methods.srgan import SRGAN
 
 
 def network(name: str) -> Any:
@@ -255,12 +256,13 @@ def test_a_plain_critic_judges_each_picture_alone() -> None:
     torch.testing.assert_close(losses["total"], (sr - hr).abs().mean() + 0.1 * gan_loss)
 
 
-def test_srgan_without_a_perceptual_network_is_srgan_mse() -> None:
+def test_srgan_compares_pixels_in_its_second_phase_unless_imagenets_features_do() -> None:
     sr, hr = (make_batch(i, (2, 2)).hr for i in (1, 2))
-    for perceptual, weight in (("none", 1.0), ("random", 0.0)):
+    assert SRGAN(SRGAN.Options(perceptual="imagenet")).pixel_weight == 0.0
+    for perceptual in ("none", "random"):
         method = gan("srgan", perceptual=perceptual)
         losses = method.adversarial_losses(sr, hr, torch.zeros(2, 1))
-        expected = weight * losses["pixel"] + 1e-3 * losses["gan"] + 0.006 * losses.get("perceptual", torch.tensor(0.0))
+        expected = losses["pixel"] + 1e-3 * losses["gan"] + 0.006 * losses.get("perceptual", torch.tensor(0.0))
         torch.testing.assert_close(losses["total"], expected)
         torch.testing.assert_close(losses["pixel"], (sr - hr).square().mean())
 
