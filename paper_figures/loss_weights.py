@@ -79,9 +79,9 @@ def _blocks(results: Results, trained: set[str]) -> dict[str, list[Curve]]:
     grids = [grid for term in ("attract", "printed") if (grid := find(results, term)) is not None]
     cells = {row.name for grid in grids for row in grid.rows if row.only_ablation}
     rows = [row for row in results.rows if row.name in trained and row.name not in cells]
-    looks = style.row_looks(results.competitors)
-    plain = Look(style.GREY, "o", "-")
-    blocks = {"Readings of PECL": [Curve(row, style.label(row), looks.get(row.name, plain)) for row in rows]}
+    known = {row.name for row in results.competitors}
+    looks = style.row_looks([*results.competitors, *(row for row in rows if row.name not in known)])
+    blocks = {"Readings of PECL": [Curve(row, style.label(row), looks[row.name]) for row in rows]}
     for grid in grids:
         if grid.term == "printed":
             curves = [_cell(row, *key) for key, row in sorted(grid.cells.items()) if row.name in trained]
