@@ -43,6 +43,7 @@ class Second(Net):
 """
 KILL = "os.kill(os.getpid(), signal.SIGKILL)"
 KILL_ONCE = f"if session.iteration == 5:\n    script.unlink()\n    {KILL}"
+# The iterations below take a minute this way: longer than a test on a busy machine needs to step in.
 SLOWLY = """
 note = Path(__file__).with_name(f"{self.name}-at-work")
 if not note.exists():
@@ -66,7 +67,7 @@ class Bench:
         self.plugin.write_text(PLUGIN)
         self.arguments = [
             "run", "--methods", "first,second,bicubic", "--plugin", str(self.plugin), "--data", str(data), "--device",
-            "cpu", "--ocr", "none", "--iterations", "12", "--batch-size", "2", "--set", "train.validations=2",
+            "cpu", "--ocr", "none", "--iterations", "120", "--batch-size", "2", "--set", "train.validations=2",
             "--set", "train.threads=1", "--set", "train.checkpoint_iterations=2", "--set", "scoring.samples=1",
             "--set", "data.train_plates=16", "--set", "data.val_plates=4", "--set", "data.test_plates=4",
         ]  # fmt: skip

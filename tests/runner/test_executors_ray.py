@@ -88,12 +88,12 @@ def test_a_job_whose_node_dies_goes_on_elsewhere_and_gives_the_numbers_of_one_pr
     at_work, place = bench.folder / "first-at-work", bench.folder / "cluster" / "r" / "first" / "seed0"
     wait_for(lambda: at_work.exists() and (place / "checkpoint.pt").is_file(), 600)
     raylet = Path(f"/proc/{at_work.read_text()}/stat").read_text().rpartition(")")[2].split()[1]
-    (bench.folder / "first").unlink()
     node = next(
         node for node in nodes
         if any(str(info.process.pid) == raylet for infos in node.all_processes.values() for info in infos)
     )  # fmt: skip
     cluster.remove_node(node, allow_graceful=False)
+    (bench.folder / "first").unlink()  # not before: the rest takes no time
     output, _ = process.communicate(timeout=900)
     assert process.returncode == 0, output
     bench.environment.clear()
@@ -146,8 +146,8 @@ def test_without_a_shared_folder_a_job_goes_on_from_storage_when_its_node_dies(b
     assert {"first"} <= {row["method"] for row in rows if row["status"] == "running"}, rows
     assert not (bench.folder / "cluster" / "r" / "first").exists()
     (disk,) = (disk for disk in disks if any(disk.glob("*/*/first/seed0/checkpoint.pt")))
-    (bench.folder / "first").write_text(RECORD_STEPS)
     cluster.remove_node(nodes[disk], allow_graceful=False)
+    (bench.folder / "first").write_text(RECORD_STEPS)
     output, _ = process.communicate(timeout=900)
     assert process.returncode == 0, output
     steps = [line.split() for line in (bench.folder / "first-steps").read_text().splitlines()]
