@@ -26,7 +26,7 @@ def draw(results: Results) -> Drawing:
     ]
     if not ocr_engines:
         raise NothingToDraw(
-            "no confidences of characters are stored (PaddleOCR gives none, and earlier versions did not store them)"
+            "no confidences of characters are stored (PaddleOCR gives none, bundles and earlier versions hold none)"
         )
     rows = [row for row in results.main_rows if any(has_confidences(results, row, engine) for engine in ocr_engines)]
     data = frame(results, rows, ocr_engines)

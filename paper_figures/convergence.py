@@ -36,7 +36,7 @@ def draw(results: Results) -> Drawing:
     names = [*(style.label(row) for row in rows), *(label.name for label in _paper_labels())]
     with style.style():
         right = style.label_width(names)
-        line = max(1.9, 0.128 * len(rows))
+        line = max(1.9, 0.128 * (len(rows) + 1))
         figure = Figure(figsize=(style.PAGE, 2 * (line + BOTTOM + TOP)))
         height = figure.get_size_inches()[1]
 
@@ -84,7 +84,7 @@ def _curves(axes: Axes, rows: list[Row], results: Results, looks: dict[str, Look
     high = max(high for _, high in tops)
     axes.set_ylim(low - 0.05 * (high - low) - 0.1, high + 0.08 * (high - low) + 0.1)
     style.iteration_axis(axes, max(1.0, float(history["iteration"].min())), float(history["iteration"].max()) * 1.03)
-    _baseline(axes, results.row(BASELINE), _validated(results, BASELINE))
+    labels += _baseline(axes, methods.get(BASELINE).title, _validated(results, BASELINE))
     style.label_right(axes, labels)
 
 
@@ -94,18 +94,12 @@ def _validated(results: Results, name: str) -> float:
     return float(mine.iloc[-1]) if len(mine) else math.nan
 
 
-def _baseline(axes: Axes, row: Row | None, level: float) -> None:
-    """A dashed line at the level of the untrained method, if it has a result within the axis."""
-    if row is not None and axes.get_ylim()[0] < level < axes.get_ylim()[1]:
-        _level(axes, row.title, level)
-
-
-def _level(axes: Axes, title: str, level: float, below: bool = False) -> None:
+def _baseline(axes: Axes, title: str, level: float) -> list[Label]:
+    """A dashed line at the level of what is not trained, if it lies within the axis, and its label."""
+    if not axes.get_ylim()[0] < level < axes.get_ylim()[1]:
+        return []
     axes.axhline(level, color=style.GREY, lw=0.9, ls=(0, (4, 2)), zorder=1)
-    axes.annotate(
-        style.shorten(title), (0, level), xycoords=("axes fraction", "data"), xytext=(3, -9 if below else 2),
-        textcoords="offset points", color=style.GREY, fontsize=style.FONT - 0.5,
-    )  # fmt: skip
+    return [Label(axes.get_xlim()[1], level, style.shorten(title), style.GREY)]
 
 
 def _trained(results: Results) -> pd.DataFrame:
@@ -132,14 +126,15 @@ def _scatter(axes: Axes, rows: list[Row], results: Results, looks: dict[str, Loo
     axes.set_ylim(min(everything) - 0.1 * span, max(everything) + 0.1 * span)
     budget = max(row.iterations for row in rows)
     style.iteration_axis(axes, min(x for _, x, _ in points) / 1.6, budget * 1.15)
-    _baseline(axes, baseline, level)
+    labels = _baseline(axes, methods.get(BASELINE).title, level)
     for row, x, y in points:
         look = looks[row.name]
         if min(row.best_iterations) < max(row.best_iterations):
             ends = max(1, min(row.best_iterations)), max(1, *row.best_iterations)
             axes.plot(ends, (y, y), color=look.colour, lw=0.8, marker="|", mew=0.8)
         axes.plot(x, y, marker=look.marker, color=look.colour, mec="white", ls="", clip_on=False, zorder=3)
-    style.label_right(axes, [Label(x, y, style.label(row), looks[row.name].colour) for row, x, y in points])
+        labels.append(Label(x, y, style.label(row), look.colour))
+    style.label_right(axes, labels)
 
 
 def printed() -> list[tuple[str, PaperValue, PaperValue]]:
@@ -157,11 +152,10 @@ def _paper(axes: Axes, results: Results) -> None:
     values = [psnr.value for *_, psnr in points] + ([bicubic.value] if bicubic else [])
     span = max(values) - min(values)
     axes.set_ylim(min(values) - 0.1 * span, max(values) + 0.1 * span)
-    if bicubic:
-        _level(axes, methods.get(BASELINE).title, bicubic.value, below=True)
+    labels = _baseline(axes, methods.get(BASELINE).title, bicubic.value) if bicubic else []
     for _, best, psnr in points:
         style.paper_mark(axes, best.value, psnr.value)
-    style.label_right(axes, _paper_labels())
+    style.label_right(axes, [*labels, *_paper_labels()])
 
 
 def _paper_labels() -> list[Label]:

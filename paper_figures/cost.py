@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
-from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
+from matplotlib.ticker import FixedLocator, FuncFormatter, LogLocator, NullFormatter
 
 from benchmark.scoring.metrics import METRICS
 from paper_figures.common import conventions, style, text
@@ -29,7 +29,7 @@ _LEGEND_COLUMNS = 4
 
 @dataclass(frozen=True)
 class Cost:
-    """One way to count what a method costs; None, or a number not above 0, is left out of the log axis."""
+    """One way to count what a method costs; None, or no number of 0 or more, is left out."""
 
     name: str
     label: str
@@ -56,7 +56,7 @@ def draw(results: Results) -> Drawing:
     """Columns: what a method costs; rows: how good it is; the Pareto front as steps."""
     data = frame(results)
     metrics = [m for m in METRIC_NAMES if data.loc[data["metric"] == m, "score"].notna().any()]
-    costs = [c for c in COSTS if _placed(data, c, metrics).any()]
+    costs = [c for c in COSTS if (_placed(data, c, metrics) & (data["value"] > 0)).any()]
     if not costs:
         raise NothingToDraw("no method has parameters or a measured cost")
     rows = [row for row in results.competitors if row.name in set(data["method"])]
@@ -122,7 +122,7 @@ def pareto(costs: Sequence[float], scores: Sequence[float]) -> list[bool]:
 
 def _placed(data: pd.DataFrame, cost: Cost, metrics: Sequence[str]) -> pd.Series:
     """Lines that can be drawn on this cost's axis."""
-    return (data["cost"] == cost.name) & data["metric"].isin(metrics) & (data["value"] > 0) & data["score"].notna()
+    return (data["cost"] == cost.name) & data["metric"].isin(metrics) & data["value"].notna() & data["score"].notna()
 
 
 def _figure(results: Results, rows: list[Row], data: pd.DataFrame, costs: list[Cost], metrics: list[str]) -> Figure:
@@ -158,47 +158,38 @@ def _figure(results: Results, rows: list[Row], data: pd.DataFrame, costs: list[C
 
 def _panel(axes: Axes, rows: list[Row], data: pd.DataFrame, looks: dict[str, Look]) -> None:
     by_name = data.set_index("method")
-    front = data[data["front"] & (data["value"] > 0)].sort_values("value")
-    free = [row for row in rows if by_name.loc[row.name, "value"] == 0]  # they lie left of every log axis
-    for score in {by_name.loc[row.name, "score"] for row in free}:
-        axes.axhline(score, color=style.GREY, lw=0.7, ls=(0, (1, 1.5)), zorder=1)
-    for names, score in _lines(by_name.loc[[row.name for row in free], "score"], by_name["score"]):
-        if len(free) > 1:  # which line is whose
-            label = ", ".join(style.label(row) for row in free if row.name in names)
-            axes.annotate(
-                label, (0.99, score), xycoords=("axes fraction", "data"), xytext=(0, 1), textcoords="offset points",
-                ha="right", va="bottom", fontsize=style.FONT - 2, color=style.GREY,
-            )  # fmt: skip
+    front = data[data["front"]].sort_values("value")
     if len(front):
         axes.step(front["value"], front["score"], where="post", color=style.GREY, lw=0.9, zorder=1.5)
     for row in rows:
         line = by_name.loc[row.name]
-        if line["value"] > 0 and not math.isnan(line["score"]):
+        if not math.isnan(line["score"]):
             look = looks[row.name]
             axes.plot(line["value"], line["score"], color=look.colour, marker=look.marker, mec="white", ms=6, zorder=3)
 
 
-def _lines(free: pd.Series, scores: pd.Series) -> list[tuple[list[str], float]]:
-    """Methods whose dotted lines are too near each other for a label each, with the highest of their scores."""
-    groups: list[tuple[list[str], float]] = []
-    for name, score in free.dropna().sort_values().items():
-        if groups and score - groups[-1][1] < 0.08 * (scores.max() - scores.min()):
-            groups[-1] = ([*groups[-1][0], str(name)], float(score))
-        else:
-            groups.append(([str(name)], float(score)))
-    return groups
-
-
 def _axis(axes: Axes, cost: Cost, values: pd.Series, lowest: bool) -> None:
-    low, high = float(values.min()), float(values.max())
-    axes.set_xscale("log")
-    axes.set_xlim(low / 1.8, high * 1.8)
-    decades = math.log10(high / low * 3.24)
-    axes.xaxis.set_major_locator(LogLocator(subs=(1.0,) if decades > 1.6 else (1.0, 3.0)))
+    low, high = float(values[values > 0].min()) / 1.8, float(values.max()) * 1.8
+    decades = math.log10(high / low)
+    subs = [1.0] if decades > 1.6 else [1.0, 3.0]
+    if (values == 0).any():  # its place, half a decade left of the others
+        axes.set_xscale("symlog", linthresh=low, linscale=0.5)
+        axes.set_xlim(-low / 2, high)
+        axes.xaxis.set_major_locator(FixedLocator([0.0, *_ticks(low, high, subs)]))
+        axes.xaxis.set_minor_locator(FixedLocator(_ticks(low, high, range(2, 10))))
+        axes.axvline(low, color=style.GREY, lw=0.6, ls=(0, (1, 1.5)), zorder=1)
+    else:
+        axes.set_xscale("log")
+        axes.set_xlim(low, high)
+        axes.xaxis.set_major_locator(LogLocator(subs=subs))
     axes.xaxis.set_major_formatter(FuncFormatter(lambda x, _: cost.shown(x)))
     axes.xaxis.set_minor_formatter(NullFormatter())
     axes.tick_params(labelbottom=lowest)
     axes.set_xlabel(cost.label if lowest else "")
+
+
+def _ticks(low: float, high: float, subs: Iterable[float]) -> list[float]:
+    return [tick for tick in LogLocator(subs=list(subs)).tick_values(low, high) if low <= tick <= high]
 
 
 def _same_scores(axes: Axes, scores: pd.Series) -> None:
@@ -224,7 +215,7 @@ def caption(results: Results, data: pd.DataFrame, costs: list[Cost]) -> list[str
             sentences.append("Measured on different devices, times are not comparable.")
     free = sorted({row.title for row in results.competitors if row.parameters == 0})
     if free:
-        sentences.append(f"No place on a log axis has what costs 0, drawn as a dotted line: {', '.join(free)}.")
+        sentences.append(f"Left of the dotted line, where the log axis ends: what costs 0 ({', '.join(free)}).")
     unmeasured = [row.title for row in results.competitors if not row.cost]
     if unmeasured:
         sentences.append(f"Without measured multiply-adds and milliseconds: {', '.join(unmeasured)}.")

@@ -205,7 +205,7 @@ class Label:
 
 STRIP = 12.0
 """Width of the strip right of the axes in which the joining lines bend, points."""
-LONGEST = 23
+LONGEST = 27
 """Longer names are cut in figures, at this many characters (the longest of our own); tables and CSV files have them
 whole."""
 

@@ -8,7 +8,9 @@ import pandas as pd
 import pytest
 from fake_results import BUDGET, METHODS, PATTERN, make_run
 
+import methods
 from paper_figures import loss_weights, plate_height
+from paper_figures.common import style
 from paper_figures.common.drawing import NothingToDraw
 from paper_figures.common.loading import load
 
@@ -22,6 +24,14 @@ def test_loss_weights_are_those_of_the_history_and_name_the_dead(tmp_path: Path)
     assert (last["w_pixel"], last["w_contrastive"], last["distance"]) == (0.0, 1.0, 2.25)
     assert f"No gradient at all (cross), first seen at iteration: PECL {BUDGET:,}; " in drawing.words
     assert 0 not in set(drawing.data["iteration"])  # a log axis has no place for it
+
+
+def test_our_own_names_are_whole_in_figures() -> None:
+    for name in methods.names():
+        entry = methods.get(name)
+        phase = entry.method.selected_as(entry.create().options, 1, 100)
+        title = f"{entry.title} ({phase})" if phase else entry.title
+        assert style.shorten(title) == title
 
 
 def test_without_pecl_there_are_no_loss_weights(tmp_path: Path) -> None:

@@ -318,7 +318,7 @@ def test_costs_and_scores_are_those_of_the_rows(results: Results) -> None:
     front = data[data["front"]].sort_index().loc[("parameters", "psnr")].sort_values("value")
     assert list(front.index) == ["bicubic", "srcnn", "espcn", "pecl", "msrn"]
     assert "hr" not in set(drawing.data["method"])
-    assert "No place on a log axis has what costs 0, drawn as a dotted line: Bicubic." in drawing.words
+    assert "Left of the dotted line, where the log axis ends: what costs 0 (Bicubic)." in drawing.words
     assert len(drawing.figure.axes) == 6  # type: ignore[union-attr]
 
 
@@ -338,8 +338,12 @@ def test_baselines_that_cost_nothing_are_told_apart(tmp_path: Path) -> None:
     assert looks["hr"] == looks["bicubic"]  # the bound stands beside them in no figure but that of abstention
     figure = cost.draw(results).figure
     assert figure is not None
-    said = {words.get_text() for words in figure.axes[0].texts}
-    assert said == {"Bilinear", "Bicubic, Lanczos-3"}
+    axes = figure.axes[0]
+    drawn = {(line.get_color(), line.get_marker()): line.get_xdata()[0] for line in axes.lines}
+    places = {name: drawn[look.colour, look.marker] for name, look in looks.items() if name != "hr"}
+    assert {name for name, place in places.items() if place == 0} == {"bicubic", "bilinear", "lanczos"}
+    low, high = axes.get_xlim()
+    assert low < 0 and high > max(places.values())
 
 
 def test_a_cost_that_is_no_number_has_no_place(run: Run) -> None:
