@@ -76,7 +76,7 @@ def draw(results: Results) -> Drawing:
 
 
 def _values(results: Results, row: Row, estimator: Estimator) -> np.ndarray:
-    mine = results.plates.loc[results.plates["method"] == row.name, estimator.name]
+    mine = results.plates_of(row)[estimator.name]
     numbers = pd.to_numeric(mine, errors="coerce").to_numpy(float)
     return numbers[np.isfinite(numbers)]
 

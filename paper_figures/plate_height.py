@@ -62,12 +62,13 @@ def groups(heights: pd.Series) -> pd.Series:
 
 def frame(results: Results, rows: list[Row], metrics: list[str]) -> pd.DataFrame:
     """One line a (metric, method, group): mean height, number of plates, score in the unit of tables."""
-    plates = results.plates.assign(group=groups(results.plates["height"]))
+    group_of = groups(results.plates["height"])
     lines = []
     for metric in metrics:
         kind = METRICS[metric]
         for row in rows:
-            for group, mine in plates[plates["method"] == row.name].groupby("group"):
+            plates = results.plates_of(row)
+            for group, mine in plates.groupby(group_of.loc[plates.index]):
                 values = mine[metric].replace([np.inf, -np.inf], np.nan).dropna()
                 score = kind.factor * getattr(values, kind.statistic)() if len(values) else math.nan
                 line = {"metric": metric, "method": row.name, "group": group, "height": mine["height"].mean()}

@@ -95,7 +95,7 @@ class Engine:
         return results.once(("readings", self.suffix, row.name), lambda: self._readings(results, row))
 
     def _readings(self, results: Results, row: Row) -> pd.DataFrame:
-        mine = results.plates[results.plates["method"] == row.name]
+        mine = results.plates_of(row)
         table = pd.DataFrame({
             "confidence": pd.to_numeric(mine["confidence" + self.suffix], errors="coerce").astype(float),
             "correct": pd.to_numeric(mine["plate_correct" + self.suffix], errors="coerce").astype(float),
