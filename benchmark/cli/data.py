@@ -23,7 +23,7 @@ from benchmark.cli.options import (
     make_config,
     path_option,
 )
-from benchmark.util.errors import amount
+from benchmark.util.errors import UserError, amount
 from benchmark.util.terminal import cell, say
 
 if TYPE_CHECKING:
@@ -83,7 +83,10 @@ def data_verify(
     protocols = PROTOCOLS if protocol is None and not chosen else (data.protocol,)
     facts = (verify_names if names else verify)(folder, counts, data.seed, protocols, data.follow_links)
     if facts.get("alphabets"):
-        facts["not_read"] = _not_read(config, folder)
+        try:
+            facts["not_read"] = _not_read(config, folder)
+        except UserError as error:  # the plates are as they are without an OCR engine, too
+            facts["not_read_unknown"] = str(error)
     say(json.dumps(facts, indent=1, ensure_ascii=False) if as_json else describe(facts))
 
 
@@ -95,7 +98,10 @@ def _not_read(config: Config, folder: Path) -> dict[str, int]:
 
     texts = [source.annotation.text for source in scan(folder, config.data.follow_links)[0]]
     engines = [engine for engine in make_ocr_engines(config) if engine is not None]
-    counts = {engine.describe()["name"]: sum(not can_write(engine, text) for text in texts) for engine in engines}
+    counts = {
+        engine.describe()["name"]: sum(bool(text) and not can_write(engine, text) for text in texts)
+        for engine in engines
+    }
     return {name: count for name, count in counts.items() if count}
 
 

@@ -36,7 +36,7 @@ def against_given(sources: list[Source], chosen: dict[int, Split]) -> list[tuple
             kept = [split for split in ("test", "val") if split != own and _keys(source) & elsewhere[split]]
             other = kept[0] if kept else ""
             why = f"its text or sequence is in {other}, too" if other else "there are enough others"
-            reasons.append((source.label, f"left out of the given split {own}: {why}"))
+            reasons.append(source.told(f"left out of the given split {own}: {why}"))
     return reasons
 
 
@@ -60,7 +60,7 @@ def pairs_or_none(sources: list[Source], odd: list[tuple[str, str]]) -> list[Sou
     pairs = [source for source in sources if source.listed and source.listed.lr]
     if pairs and len(pairs) < len(sources):
         lone = [source for source in sources if not (source.listed and source.listed.lr)]
-        odd += [(source.label, "it has no LR picture, and others have one") for source in lone]
+        odd += [source.told("it has no LR picture, and others have one") for source in lone]
     return pairs or sources
 
 

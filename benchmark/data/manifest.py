@@ -14,6 +14,7 @@ import math
 import os
 import re
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import cast
 
@@ -31,6 +32,9 @@ COLUMNS = (*REQUIRED, "corners", "box", "split", "sequence", "lr", "lr_corners")
 STRAY = f"{NOTE}it has no columns file and text and lists no plates: pictures go by their CCPD names"
 _LARGEST = 1 << 30  # bytes
 _SHOWN = 40
+_LONGEST_TEXT = 64
+_FAULT = "\0"
+"""Under this name a row has what is wrong with it as a line."""
 _SPLITS: dict[str, Split | None] = {
     "": None, "train": "train", "training": "train", "val": "val", "validation": "val", "valid": "val",
     "test": "test", "testing": "test",
@@ -56,7 +60,12 @@ def read_rows(folder: Path) -> tuple[Rows, list[str]] | None:
         header = [name.strip().lower() for name in next(lines, [])]
         if not set(REQUIRED) <= set(header):
             return None
-        rows = [(lines.line_num, dict(zip(header, (cell.strip() for cell in line)))) for line in lines if any(line)]
+        rows: Rows = []
+        last = lines.line_num
+        for line in lines:
+            first, last = last + 1, lines.line_num
+            if any(cell.strip() for cell in line):
+                rows.append((first, _row_of(header, line, last)))
         return rows, header
     except UnicodeDecodeError:
         raise UserError(f"{path} is not UTF-8: save it as that") from None
@@ -77,10 +86,11 @@ def read_manifest(folder: Path, file_fault: FileFault) -> tuple[list[Source], Re
     odd: Reasons = []
     lines: dict[tuple[str, Box | None], int] = {}
     numbers: dict[str, int] = {}
+    labels: set[str] = set()
     faults: dict[str, str | None] = {}
     for line, row in rows:
         try:
-            path, plate = _path(row["file"]), parse_row(row)
+            plate, path = parse_row(row), _path(row["file"])
             for file in filter(None, (path, plate.lr)):
                 if file not in faults:
                     faults[file] = file_fault(file)
@@ -92,12 +102,16 @@ def read_manifest(folder: Path, file_fault: FileFault) -> tuple[list[Source], Re
             odd.append((f"{NAME}:{line}", str(error)))
         else:
             label = Source(path, plate).label  # of pictures inside and outside the folder it may be the same
-            numbers[label] = numbers.get(label, 0) + 1
-            sources.append(Source(path, plate, numbers[label]))
+            number = numbers.get(label, 0) + 1
+            while Source(path, plate, number).label in labels:  # a picture may be called like a plate of another
+                number += 1
+            numbers[label] = number
+            sources.append(Source(path, plate, number, f"{NAME}:{line}"))
+            labels.add(sources[-1].label)
     given = [source for source in sources if source.listed and source.listed.split]
     if given and len(given) < len(sources):
         without = [source for source in sources if source.listed and not source.listed.split]
-        odd += [(source.label, "it has no split, and others have one") for source in without]
+        odd += [source.told("it has no split, and others have one") for source in without]
         sources = given
     return sources, [*_notes(rows, header, sources, odd), *odd]
 
@@ -114,16 +128,30 @@ def _notes(rows: Rows, header: list[str], sources: list[Source], odd: Reasons) -
     if unknown:
         notes.append(f"{NOTE}columns that say nothing here: {', '.join(map(_shown, unknown))}")
     if untold := sum(not source.annotation.text for source in sources):
-        notes.append(f"{NOTE}{untold:,} plates without text: scored, but not by reading")
+        notes.append(f"{NOTE}{untold:,} plates without text: no reading of them is scored")
     return [(NAME, note) for note in notes]
+
+
+def _row_of(header: list[str], line: list[str], last: int) -> dict[str, str]:
+    """A line's cells by column, empty where they lack; and what is wrong with the line."""
+    cells = [cell.strip() for cell in line]
+    beyond = ",".join(filter(None, cells[len(header) :]))
+    fault = f"more cells than columns ({_shown(beyond)}): a comma in a cell needs quotes" if beyond else ""
+    if any("\n" in cell or "\r" in cell for cell in cells):
+        fault = f"a cell goes on to line {last}: is its quotation mark closed?"
+    return dict.fromkeys(header, "") | dict(zip(header, cells)) | {_FAULT: fault}
 
 
 def parse_row(row: dict[str, str]) -> ListedPlate:
     """What a line says. Raises ValueError that says what does not fit."""
+    if row.get(_FAULT):
+        raise ValueError(row[_FAULT])
     raw, split = row["text"], row.get("split", "").lower()
     text = normalise(raw)
     if raw and not text:
         raise ValueError(f"the text {_shown(raw)} has neither letter nor digit")
+    if len(text) > _LONGEST_TEXT:
+        raise ValueError(f"the text {_shown(raw)} is longer than {_LONGEST_TEXT} characters")
     if split not in _SPLITS:
         raise ValueError(f"the split {_shown(split)} is not train, val or test")
     lr = _path(row["lr"]) if row.get("lr") else ""
@@ -135,7 +163,8 @@ def parse_row(row: dict[str, str]) -> ListedPlate:
         box = (math.floor(min(xs)), math.floor(min(ys)), math.ceil(max(xs)), math.ceil(max(ys)))
     lr_vertices = _corners(row.get("lr_corners", ""), "lr_corners")
     plate = ListedPlate(text, box, vertices, _SPLITS[split], row.get("sequence", ""), lr, lr_vertices)
-    if (fault := name_fault(plate)) is not None:
+    fault = name_fault(plate) or (name_fault(replace(plate, vertices=lr_vertices, bbox=None)) if lr_vertices else None)
+    if fault is not None:
         raise ValueError(fault)
     return plate
 

@@ -28,7 +28,7 @@ from benchmark.data.duplicates import BITS, coarse_hashes, thumbnail
 from benchmark.data.folders import LINK, left_out, remarks
 from benchmark.data.journal import Decoded, read_journal, write_entry
 from benchmark.data.leaks import find_leaks
-from benchmark.data.pictures import cut_pair, in_chunks, load_crop, scan
+from benchmark.data.pictures import MAX_PIXELS, cut_pair, in_chunks, load_crop, scan
 from benchmark.data.plates import PACK_VERSION, SCHEMA, BadPack, Plate, Plates, fingerprint, open_pack
 from benchmark.data.source import Box, Corner, Source
 from benchmark.data.splits import Counts, Protocol, Split
@@ -164,7 +164,7 @@ def _make(
             write_entry(journal, done[-len(chunk) :])
         sync(pixels.fileno())
     table, hashes = _table(jobs, done)
-    skipped = [(source.label, plate) for (source, _), plate in zip(jobs, done) if isinstance(plate, str)]
+    skipped = [source.told(plate) for (source, _), plate in zip(jobs, done) if isinstance(plate, str)]
     _write_csv(target / "skipped.csv", ["file", "reason"], [*odd, *skipped])
     wanted = {split for _, split in jobs}
     reasons = [reason for _, reason in [*odd, *skipped]]
@@ -305,7 +305,7 @@ def _check_room(target: Path, jobs: list[Job]) -> None:
     need = 0
     for source, _ in jobs:
         x0, y0, x1, y1 = source.annotation.bbox or _USUAL
-        need += max(64, x1 - x0 + 7) * max(64, y1 - y0 + 7) * 3
+        need += min(max(64, x1 - x0 + 7) * max(64, y1 - y0 + 7), MAX_PIXELS) * 3  # a box may be out of its picture
     free = shutil.disk_usage(target).free
     if need > free:
         raise UserError(
@@ -317,14 +317,20 @@ def _check_room(target: Path, jobs: list[Job]) -> None:
 def _key(folder: Path, jobs: list[Job], protocol: str) -> str:
     digest = hashlib.sha256(f"{PACK_VERSION}/{_CHECKS}/{protocol}".encode())
     for source, split in jobs:
-        try:
-            stat = os.stat(f"{folder}/{source.path}")
-            seen = f"{stat.st_size}/{stat.st_mtime_ns}"
-        except OSError:
-            seen = "gone"
+        seen = _stat(folder, source.path)
+        if source.listed and source.listed.lr:
+            seen += f"/{_stat(folder, source.listed.lr)}"
         said = f"/{source.number}/{source.listed}" if source.listed else ""  # a name says it itself
         digest.update(f"{source.path}/{split}/{seen}{said}\n".encode())
     return digest.hexdigest()[:12]
+
+
+def _stat(folder: Path, path: str) -> str:
+    try:
+        stat = os.stat(f"{folder}/{path}")
+    except OSError:
+        return "gone"
+    return f"{stat.st_size}/{stat.st_mtime_ns}"
 
 
 def _slug(folder: Path) -> str:

@@ -189,6 +189,8 @@ def cut_pair(folder: Path, source: Source) -> tuple[Image.Image, Box, Image.Imag
     def box_of(hr_width: int, hr_height: int) -> Box:
         if (hr_width, hr_height) != (MULTIPLE * width, MULTIPLE * height):
             raise ValueError(f"the pair is not ×{MULTIPLE}: LR of {width}×{height} px, HR of {hr_width}×{hr_height} px")
+        if (fault := picture_fault(source.annotation, hr_width, hr_height)) is not None:
+            raise ValueError(fault)
         return crop_box((0, 0, hr_width, hr_height), hr_width, hr_height)
 
     return *open_part(folder, source.path, box_of), small

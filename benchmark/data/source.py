@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from benchmark.data.ccpd import PlateName
 from benchmark.data.splits import Split
@@ -34,12 +34,14 @@ class ListedPlate:
 class Source:
     """One plate of a data folder: the path of its picture below the folder, and what is known of it.
 
-    ``number``: 1 for the first plate of a picture, 2 for another in the same one.
+    ``number``: 1 for the first plate of a picture, 2 for another in the same one. ``line``: where a list names it, as
+    ``plates.csv:7``.
     """
 
     path: str
     annotation: PlateName | ListedPlate
     number: int = 1
+    line: str = field(default="", compare=False)
 
     @property
     def label(self) -> str:
@@ -48,6 +50,10 @@ class Source:
         while path.startswith("../"):
             path = path.removeprefix("../")
         return path if self.number == 1 else f"{path}#{self.number}"
+
+    def told(self, reason: str) -> tuple[str, str]:
+        """Where to look, and a reason: the line of the list, or the picture whose name says all."""
+        return (self.line, f"{self.label}: {reason}") if self.line else (self.label, reason)
 
     @property
     def listed(self) -> ListedPlate | None:

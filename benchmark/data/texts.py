@@ -8,16 +8,22 @@ from collections.abc import Iterable
 
 
 def normalise(text: str) -> str:
-    """Letters, digits and Chinese characters of ``text``, upper case, half width.
+    """Letters, with the vowel and tone signs that belong to them, and digits of ``text``: upper case, half width.
 
     The dot of a plate, spaces and punctuation go; nothing is put in the place of anything else.
     """
-    return "".join(c for c in unicodedata.normalize("NFKC", text).upper() if c.isalnum())
+    return "".join(c for c in unicodedata.normalize("NFKC", text).upper() if c.isalnum() or _is_sign(c))
+
+
+def _is_sign(character: str) -> bool:
+    """Whether it is a vowel or tone sign, as Thai and Devanagari have them; a variation selector is none."""
+    kind = unicodedata.category(character)
+    return kind in ("Mn", "Mc") and not unicodedata.name(character, "").startswith("VARIATION SELECTOR")
 
 
 def alphabet(text: str) -> str:
     """The scripts of a text's letters by their names in Unicode, as ``Latin`` or ``Cjk+Latin``; "" for digits alone."""
-    scripts = {unicodedata.name(c, "Unnamed").split()[0].capitalize() for c in text if not c.isdigit()}
+    scripts = {unicodedata.name(c, "Unnamed").split()[0].capitalize() for c in text if not c.isdigit() and not _is_sign(c)}
     return "+".join(sorted(scripts))
 
 

@@ -14,7 +14,7 @@ import numpy as np
 
 from benchmark.data.annotation import is_contradiction
 from benchmark.data.ccpd import MINIMUM_SIDE, PlateName
-from benchmark.data.choosing import against_given, is_small, split_sources
+from benchmark.data.choosing import against_given, is_small, pairs_or_none, split_sources
 from benchmark.data.duplicates import BITS, METHOD, Pairs, coarse_hashes, near_duplicates, thumbnail
 from benchmark.data.folders import left_out
 from benchmark.data.name_lists import find_lists, read_lists
@@ -45,6 +45,7 @@ def verify(
     Raises UserError if there is no plate in ``folder``.
     """
     sources, odd = scan(folder, follow_links)
+    sources = pairs_or_none(sources, odd)
     odd += against_given(sources, split_sources(sources, protocols[0], counts, seed)) if _has_given(sources) else []
     folders = [(path, remark) for path, reason in odd if (remark := left_out(reason))]
     coarse, unreadable = _look(folder, sources)
@@ -64,7 +65,7 @@ def verify(
         },
         "identical_files": _identical(folder, sources, unreadable),
         "misfits": sum(map(is_contradiction, [*unreadable.values(), *(reason for _, reason in odd)])),
-        "unreadable": _listed(sorted(unreadable.items())),
+        "unreadable": _listed([s.told(unreadable[s.label]) for s in sources if s.label in unreadable]),
         "unparsable": _listed(odd),
         "folders_left_out": _listed(folders),
     }
@@ -223,6 +224,8 @@ def describe(facts: dict[str, Any]) -> str:
     lines += [f"alphabet             {cell(name)}: {count:,} plates{mixed}" for name, count in scripts.items()]
     lines += [f"no alphabet in       {name}: {count:,} plates are not read by it" for name, count in
               facts.get("not_read", {}).items()]  # fmt: skip
+    if reason := facts.get("not_read_unknown"):
+        lines.append(f"no alphabet in       not known: {cell(reason)}")
     apart = {row["file"] for row in facts.get("folders_left_out", [])}
     for title, key in (("left out", "folders_left_out"), ("unreadable", "unreadable"), ("unparsable", "unparsable")):
         if key in facts:

@@ -27,7 +27,11 @@ def points(results: Results, row: Row, engine: Engine) -> np.ndarray:
     columns = ["read" + engine.suffix, CHARACTERS + engine.suffix]
     if not set(columns) <= set(plates) or plates[columns[1]].isna().all():
         return np.tile(nothing, (len(plates), 1))
-    rows = [xlpsr.points(*values) for values in zip(plates[columns[0]], plates[columns[1]], plates["text"])]
+    read = plates["plate_correct" + engine.suffix].notna()  # not: no text, or none that the engine could write
+    rows = [
+        xlpsr.points(*values) if mine else None
+        for mine, *values in zip(read, plates[columns[0]], plates[columns[1]], plates["text"])
+    ]
     return np.array([nothing if row is None else row for row in rows])
 
 

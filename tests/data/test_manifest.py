@@ -148,7 +148,7 @@ def test_unknown_columns_plates_without_text_and_pictures_beside_are_said(tmp_pa
     plates, said = prepare(folder, tmp_path / "packs")
     assert sorted(said[1:]) == [
         "plates.csv: 1 pictures of the folder are not in it, other.png the first",
-        "plates.csv: 2 plates without text: scored, but not by reading",
+        "plates.csv: 2 plates without text: no reading of them is scored",
         "plates.csv: columns that say nothing here: 'corner'",
     ]
     assert sum(plate.text == "" for plate in plates) == 2 and plates.info["leaks"]["test_plates_seen"] == 0

@@ -13,6 +13,7 @@ from benchmark.data.folders import Reasons
 from benchmark.data.public import ccpd_green, lrlpr26, pku, rlpr, rodosol, ufpr_sr, xlpsr
 from benchmark.data.public.reader import Reader
 from benchmark.data.source import ListedPlate, Source
+from benchmark.results.store import check_writable
 from benchmark.util.errors import UserError
 from benchmark.util.files import write_text
 
@@ -50,6 +51,7 @@ def convert(folder: Path, reader: Reader, out: Path, copy: bool = False) -> tupl
         raise UserError(f"no plate in {folder}, read as {reader.NAME}{':' if listed else ''}{listed}")
     plates = [_moved(source, folder, out, copy) for source in found.plates]
     text, place = manifest.to_csv(plates), out / manifest.NAME
+    check_writable(out)
     if place.exists() and place.read_bytes() != text.encode():
         raise UserError(f"{place} is there already: move it away, or choose another --out")
     out.mkdir(parents=True, exist_ok=True)

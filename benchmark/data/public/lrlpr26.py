@@ -17,6 +17,7 @@ NAME = "lrlpr-26"
 TITLE = "LRLPR-26 (tracks track_NNNNN)"
 
 _ANNOTATIONS = "annotations.json"
+_SUFFIXES = (".png", ".jpg", ".jpeg")
 _ORDER = ("top-left", "top-right", "bottom-right", "bottom-left")
 
 
@@ -30,15 +31,18 @@ def read(folder: Path) -> Found:
     No split is taken over: training tracks have originals, test tracks have none.
     """
     found = Found()
-    for track in sorted({path.parent for path in folder.glob("**/track_*/lr-*.*")}):
+    for track in sorted({path.parent for path in folder.glob("**/track_*/[lh]r-*.*")}):
         try:
             facts = read_json(track / _ANNOTATIONS)
             text = text_of(facts.get("plate_text") if isinstance(facts, dict) else None)
         except ValueError as error:
             found.odd.append((relative(track, folder), f"{_ANNOTATIONS}: {error}"))
             continue
-        for lr in below(track, "lr-*.png", "lr-*.jpg"):
-            hr = same_name(lr.with_name(lr.name.replace("lr-", "hr-", 1)), ".png", ".jpg")
+        for hr in below(track, *(f"hr-*{suffix}" for suffix in _SUFFIXES)):
+            if same_name(hr.with_name(hr.name.replace("hr-", "lr-", 1)), *_SUFFIXES) is None:
+                found.odd.append((relative(hr, folder), "it has no LR crop"))
+        for lr in below(track, *(f"lr-*{suffix}" for suffix in _SUFFIXES)):
+            hr = same_name(lr.with_name(lr.name.replace("lr-", "hr-", 1)), *_SUFFIXES)
             try:
                 own = _corners(facts, lr.name)
                 plate = ListedPlate(text, None, own, None, relative(track, folder))

@@ -56,6 +56,8 @@ def read_text(path: Path) -> str:
     """A file of annotations. Raises ValueError, with the reason, for one that cannot be read."""
     try:
         return read_plain(path, _LARGEST).decode("utf-8-sig")
+    except UnicodeDecodeError:
+        raise ValueError("is not UTF-8") from None
     except OSError as error:
         raise ValueError(f"cannot be read: {error.strerror or error}") from None
 

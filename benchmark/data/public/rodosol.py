@@ -27,8 +27,8 @@ def fits(folder: Path) -> bool:
 def read(folder: Path) -> Found:
     """The plates of cars. Those of motorcycles are listed as left out."""
     found = Found()
-    splits = _splits(folder)
-    for picture in below(folder / "images", *(f"{name}/*.jpg" for name in _FOLDERS)):
+    splits = _splits(folder, found)
+    for picture in below(folder / "images", *(f"{name}/*.{suffix}" for name in _FOLDERS for suffix in ("jpg", "JPG"))):
         path = relative(picture, folder)
         try:
             facts = dict(_fields(read_text(picture.with_suffix(".txt"))))
@@ -50,7 +50,18 @@ def _fields(text: str) -> list[tuple[str, str]]:
     return [(name.strip().lower(), value.strip()) if colon else ("type", name.lower()) for name, colon, value in pairs]
 
 
-def _splits(folder: Path) -> dict[str, Split]:
+def _splits(folder: Path, found: Found) -> dict[str, Split]:
     file = folder / "split.txt"
-    lines = [line.strip().split(";") for line in read_text(file).splitlines()] if file.is_file() else []
-    return {line[0].removeprefix("./"): _SPLITS[line[1]] for line in lines if len(line) == 2 and line[1] in _SPLITS}
+    try:
+        lines = read_text(file).splitlines() if file.is_file() else []
+    except ValueError as error:
+        found.odd.append((file.name, str(error)))
+        return {}
+    splits = {}
+    for number, line in enumerate(lines, 1):
+        path, _, word = line.strip().partition(";")
+        if word in _SPLITS:
+            splits[path.removeprefix("./")] = _SPLITS[word]
+        elif path:
+            found.odd.append((f"{file.name}:{number}", f"{word!r} is not training, validation or testing"))
+    return splits

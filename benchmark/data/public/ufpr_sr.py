@@ -30,6 +30,8 @@ def read(folder: Path) -> Found:
     splits = _splits(folder, found)
     for track in sorted({path.parent for path in folder.glob("**/plate-*/lr-*.png")}):
         name = relative(track, folder)
+        lone = [hr for hr in below(track, "hr-*.png") if not hr.with_name(hr.name.replace("hr-", "lr-", 1)).is_file()]
+        found.odd += [(relative(hr, folder), "it has no LR crop") for hr in lone]
         for lr in below(track, "lr-*.png"):
             hr = lr.with_name(lr.name.replace("lr-", "hr-", 1))
             try:
@@ -39,7 +41,7 @@ def read(folder: Path) -> Found:
                     text,
                     None,
                     _corners(facts[0]),
-                    splits.get(track.name),
+                    _split(splits, name),
                     name,
                     relative(lr, folder),
                     _corners(facts[1]),
@@ -50,8 +52,8 @@ def read(folder: Path) -> Found:
             if hr.is_file():
                 found.add(relative(hr, folder), plate)
             else:
-                lone = ListedPlate(text, None, plate.lr_vertices, plate.split, name)
-                found.add(relative(lr, folder), lone)
+                alone = ListedPlate(text, None, plate.lr_vertices, plate.split, name)
+                found.add(relative(lr, folder), alone)
     return found
 
 
@@ -80,9 +82,9 @@ def _text_beside(track: Path) -> str | None:
     return names[0] if names else None
 
 
-def _splits(folder: Path, found: Found) -> dict[str, Split]:
-    """Splits by the name of a track's folder, from lists of ``TEXT;folder;training``."""
-    splits: dict[str, Split] = {}
+def _splits(folder: Path, found: Found) -> dict[str, set[Split]]:
+    """Splits by the path of a track and by every end of it, from lists of ``TEXT;folder;training``."""
+    splits: dict[str, set[Split]] = {}
     for file in below(folder, "*.txt", "*/*.txt"):
         try:
             lines = [line.split(";") for line in read_text(file).splitlines()]
@@ -91,5 +93,18 @@ def _splits(folder: Path, found: Found) -> dict[str, Split]:
             continue
         for line in lines:
             if len(line) == 3 and line[2].strip() in _SPLITS:
-                splits[line[1].strip().rstrip("/").rsplit("/", 1)[-1]] = _SPLITS[line[2].strip()]
+                for end in _ends(line[1].strip().strip("/")):
+                    splits.setdefault(end, set()).add(_SPLITS[line[2].strip()])
     return splits
+
+
+def _split(splits: dict[str, set[Split]], track: str) -> Split | None:
+    """The split of the longest end of the track's path that a list has; None where lists say two of it."""
+    named = next((splits[end] for end in _ends(track) if end in splits), set())
+    return next(iter(named)) if len(named) == 1 else None
+
+
+def _ends(path: str) -> list[str]:
+    """``a/b/c`` → ``a/b/c``, ``b/c``, ``c``."""
+    parts = path.split("/")
+    return ["/".join(parts[i:]) for i in range(len(parts))]

@@ -27,6 +27,13 @@ def read(folder: Path) -> Found:
     """Every frame's box as an LR picture; without a text where none is given (validation sequences)."""
     found = Found()
     texts = _texts(folder, found)
+    sequences = {path.name: path for path in below(folder, "**/seq_*") if path.is_dir()}
+    found.odd += [(name, "ground_truth.csv names it, and it is not there") for name in texts if name not in sequences]
+    found.odd += [
+        (relative(path, folder), f"it has no {_DETECTIONS}")
+        for path in sequences.values()
+        if not (path / _DETECTIONS).is_file()
+    ]
     for file in below(folder, f"**/seq_*/{_DETECTIONS}"):
         sequence, name = file.parent, relative(file.parent, folder)
         try:
@@ -34,7 +41,10 @@ def read(folder: Path) -> Found:
         except ValueError as error:
             found.odd.append((relative(file, folder), str(error)))
             continue
-        for entry in detections if isinstance(detections, list) else []:
+        if not isinstance(detections, list) or not detections:
+            found.odd.append((relative(file, folder), "it lists no frame"))
+            continue
+        for entry in detections:
             try:
                 picture, box = _frame(sequence, entry), _box(entry)
             except ValueError as error:
@@ -69,7 +79,12 @@ def _box(entry: dict[str, Any]) -> Box:
 def _texts(folder: Path, found: Found) -> dict[str, str]:
     texts: dict[str, str] = {}
     for file in below(folder, "ground_truth.csv", "*/ground_truth.csv"):
-        for row in csv.DictReader(read_text(file).splitlines()):
+        try:
+            rows = list(csv.DictReader(read_text(file).splitlines()))
+        except (ValueError, csv.Error) as error:
+            found.odd.append((relative(file, folder), str(error)))
+            continue
+        for row in rows:
             try:
                 texts[str(row.get("folder")).rstrip("/").rsplit("/", 1)[-1]] = text_of(row.get("license_plate"))
             except ValueError as error:
