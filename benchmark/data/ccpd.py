@@ -116,7 +116,9 @@ def crop_box(bbox: tuple[int, int, int, int], image_width: int, image_height: in
 
 def _grow(low: int, high: int, limit: int) -> tuple[int, int]:
     if limit < MINIMUM_SIDE:
-        raise ValueError(f"picture of {limit} px where at least {MINIMUM_SIDE} are needed")
+        raise ValueError(
+            f"picture of {limit} px where at least {MINIMUM_SIDE} are needed (LR pictures are for --task read)"
+        )
     low, high = max(0, min(low, limit)), max(0, min(high, limit))
     wanted = max(MINIMUM_SIDE, -(-(high - low) // MULTIPLE) * MULTIPLE)
     size = min(wanted, limit // MULTIPLE * MULTIPLE)

@@ -75,6 +75,12 @@ def read_rows(folder: Path) -> tuple[Rows, list[str]] | None:
         raise UserError(f"{path} is not a table of comma-separated values: {error}") from None
 
 
+def first_line_of(folder: Path) -> str:
+    """The head of the folder's list as a message shows it."""
+    with open(folder / NAME, encoding="utf-8-sig", errors="replace") as file:
+        return _shown(file.readline(1000).strip())
+
+
 def read_manifest(folder: Path, file_fault: FileFault) -> tuple[list[Source], Reasons] | None:
     """The plates of the folder's list, and (``plates.csv:LINE``, reason) of lines that cannot be used; None where there
     is no list. Raises UserError where there is one that cannot be read."""

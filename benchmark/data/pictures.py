@@ -25,7 +25,7 @@ from PIL import Image, UnidentifiedImageError
 from benchmark.data.annotation import name_fault, picture_fault
 from benchmark.data.ccpd import MULTIPLE, crop_box, parse_name
 from benchmark.data.folders import NOTE, Reasons, walk
-from benchmark.data.manifest import NAME, STRAY, read_manifest
+from benchmark.data.manifest import NAME, STRAY, first_line_of, read_manifest
 from benchmark.data.picture_files import TOO_DEEP, UPSCALED, damage, is_deep, is_upscaled
 from benchmark.data.source import Box, Source
 from benchmark.util.errors import UserError, first_line
@@ -73,6 +73,8 @@ def _nothing(folder: Path, odd: Reasons, by_list: bool) -> str:
         lines = "".join(f"\n  {fault}" for fault in faults)
         return f"no line of {folder / NAME} can be used{':' if faults else ' (it has none)'}{lines}"
     reason = f"{len(faults)} files, none that can be used ({faults[0]})" if faults else "no picture in it"
+    if (NAME, STRAY) in odd:
+        reason = f"its columns are separated by commas, and the first line is {first_line_of(folder)}; {reason}"
     return f"{folder} is not a CCPD folder, and has no {NAME} with columns file and text: {reason}"
 
 

@@ -23,7 +23,9 @@ def _is_sign(character: str) -> bool:
 
 def alphabet(text: str) -> str:
     """The scripts of a text's letters by their names in Unicode, as ``Latin`` or ``Cjk+Latin``; "" for digits alone."""
-    scripts = {unicodedata.name(c, "Unnamed").split()[0].capitalize() for c in text if not c.isdigit() and not _is_sign(c)}
+    scripts = {
+        unicodedata.name(c, "Unnamed").split()[0].capitalize() for c in text if not c.isdigit() and not _is_sign(c)
+    }
     return "+".join(sorted(scripts))
 
 

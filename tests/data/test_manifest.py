@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 import json
 import shutil
 from collections.abc import Callable
@@ -19,6 +20,7 @@ from benchmark.data.manifest import to_csv
 from benchmark.data.pictures import scan
 from benchmark.data.plates import Plates
 from benchmark.data.splits import Counts, assign
+from benchmark.data.texts import alphabets, normalise
 from benchmark.util.errors import UserError
 
 COUNTS = Counts(16, 4, 4)
@@ -101,12 +103,60 @@ def test_verify_lists_every_line_that_cannot_be_used_and_loses_nothing(tmp_path:
     assert len(wrong) == len(bad) - 1  # a box outside is found when the picture is opened
     for number, reason in enumerate(bad.values(), 26):
         assert reason in result.stdout
-        assert "outside the picture" in reason or any(f"plates.csv:{number}:" in w and reason in w for w in wrong)
+        assert any(f"plates.csv:{number}:" in line and reason in line for line in result.stdout.splitlines())
     plates, said = prepare(folder, tmp_path / "packs", Counts(17, 4, 4))
     assert len(plates) == 24
     assert (
         "11 of 36 lines cannot be used (plates.csv:26: 'pictures/gone.png': there is no such file the first" in said[0]
     )
+
+
+def test_a_line_that_is_no_row_is_named_and_costs_no_other(tmp_path: Path) -> None:
+    folder = make_plates(tmp_path / "french")
+    bad = {
+        "pictures/car 000.png,AB,1,2 3": "more cells than columns ('2 3'): a comma in a cell needs quotes",
+        f"pictures/car 000.png,{'A' * 70}": "is longer than 64 characters",
+        '"pictures/car 000.png","AB\nCD"': "a cell goes on to line 5: is its quotation mark closed?",
+        "pictures/car 000.png,AB,-90000 -90000 90200 90064": "100% of the box outside",
+    }
+    table = csv.DictReader((folder / "plates.csv").read_text().splitlines())
+    rows = [",".join((row["file"], row["text"], row["box"])) for row in table]
+    (folder / "plates.csv").write_text("\n".join(["file,text,box", *bad, "pictures/car 000.png", *rows]))
+    said = CliRunner().invoke(app, ["data", "verify", str(folder)]).stdout
+    for number, reason in zip((2, 3, 4, 6), bad.values(), strict=True):
+        assert any(f"plates.csv:{number}: " in line and reason in line for line in said.splitlines()), said
+    # The huge box, which only its picture contradicts, and the line without a text.
+    assert len(scan(folder)[0]) == 24 + 2
+
+
+def test_a_cell_that_is_never_closed_takes_no_text_from_other_lines(tmp_path: Path) -> None:
+    folder = make_plates(tmp_path / "french")
+    lines = [f"pictures/car {i:03}.png,{latin_text(i) if i != 9 else chr(34) + latin_text(i)}" for i in range(24)]
+    (folder / "plates.csv").write_text("\n".join(["file,text", *lines]))
+    sources, odd = scan(folder)
+    assert len(sources) == 9 and ("plates.csv:11", "a cell goes on to line 25: is its quotation mark closed?") in odd
+
+
+def test_signs_of_vowels_and_tones_belong_to_a_text() -> None:
+    assert normalise("กี 1") != normalise("กิ 1") and alphabets(["กี1", "กิ1"]) == {"Thai": 2}
+    assert normalise("皖A·12345\ufe0f") == "皖A12345" and normalise("e\u0301") == "É"
+
+
+def test_a_picture_called_like_another_plate_keeps_its_own_name(tmp_path: Path) -> None:
+    folder = make_plates(tmp_path, 12)
+    draw_plate("AB-123-CD").save(folder / "pictures" / "car 000.png#2.png")
+    (folder / "pictures" / "car 000.png#2.png").rename(folder / "pictures" / "car 000.png#2")
+    with open(folder / "plates.csv", "a", encoding="utf-8") as file:
+        file.write('pictures/car 000.png#2,AB-123-CD,,\npictures/car 000.png,,"0 0 100 70",\n')
+    labels = [source.label for source in scan(folder)[0]]
+    assert len(set(labels)) == len(labels) == 14
+
+
+def test_a_list_with_other_separators_is_named(tmp_path: Path) -> None:
+    folder = make_plates(tmp_path, 12)
+    (folder / "plates.csv").write_text((folder / "plates.csv").read_text().replace(",", ";"))
+    with pytest.raises(UserError, match="separated by commas, and the first line is 'file;text;box;corners'"):
+        scan(folder)
 
 
 def test_a_list_without_one_usable_line_is_refused_with_all_that_is_wrong(tmp_path: Path) -> None:
@@ -186,7 +236,7 @@ def test_the_column_split_is_kept_and_a_text_in_two_of_them_stays_in_the_test_pl
     expected = {f"pictures/car {i:03}.png": split(i).removesuffix("ing").removesuffix("idation") for i in range(1, 24)}
     assert found == expected
     skipped = (plates.folder / "skipped.csv").read_text()
-    assert 'car 000.png,"left out of the given split train: its text or sequence is in test, too"' in skipped
+    assert 'plates.csv:2,"pictures/car 000.png: left out of the given split train: its text or' in skipped
 
 
 def test_training_plates_validate_where_the_column_split_names_none(tmp_path: Path) -> None:
@@ -197,7 +247,7 @@ def test_training_plates_validate_where_the_column_split_names_none(tmp_path: Pa
 
 def test_a_line_without_split_beside_others_with_one_is_left_out_and_listed(tmp_path: Path) -> None:
     folder = make_plates(tmp_path, 40, split=lambda i: "" if i == 7 else "train" if i < 30 else "test")
-    assert faults(folder) == ["pictures/car 007.png: it has no split, and others have one"]
+    assert faults(folder) == ["plates.csv:9: pictures/car 007.png: it has no split, and others have one"]
 
 
 @pytest.mark.parametrize("protocol", ["disjoint", "paper"])

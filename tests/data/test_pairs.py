@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import numpy as np
@@ -140,7 +141,35 @@ def test_a_plate_without_lr_beside_pairs_is_left_out_and_listed(tmp_path: Path) 
         file.write("track 001/lr.png,AB-123-CD,\n")
     plates = pack.prepare(folder, tmp_path / "packs", counts=Counts(100, 4, 4), say=lambda text: None)
     assert len(plates) == 30
-    assert 'track 001/lr.png,"it has no LR picture, and others have one"' in (plates.folder / "skipped.csv").read_text()
+    reason = "track 001/lr.png: it has no LR picture, and others have one"
+    assert f'plates.csv:32,"{reason}"' in (plates.folder / "skipped.csv").read_text()
+    facts = json.loads(CliRunner().invoke(app, ["data", "verify", str(folder), "--json"]).stdout)
+    assert facts["images"] == 31 and {"file": "plates.csv:32", "reason": reason} in facts["unparsable"]
+
+
+def test_other_lr_pictures_make_another_pack(tmp_path: Path) -> None:
+    folder = make_pairs(tmp_path / "pairs")
+    first = prepare(folder, tmp_path / "packs")
+    assert prepare(folder, tmp_path / "packs").folder == first.folder
+    for lr in folder.glob("*/lr.png"):
+        Image.open(lr).point([255 - value for value in range(256)] * 3).save(lr)
+    assert prepare(folder, tmp_path / "packs").fingerprint != first.fingerprint
+
+
+@pytest.mark.parametrize(
+    ("column", "corners", "reason"),
+    [
+        ("corners", "5000,10 5100,10 5100,60 5000,60", "outside the picture"),
+        ("lr_corners", "1,1 1,1 1,1 1,1", "plates.csv:4"),
+        ("lr_corners", "1,1 20,7 20,1 1,7", "crossed, or not clockwise"),
+    ],
+)
+def test_corners_of_a_pair_are_held_against_its_pictures(
+    tmp_path: Path, column: str, corners: str, reason: str
+) -> None:
+    folder = make_pairs(tmp_path, **{column: lambda i: corners if i == 2 else ""})
+    said = CliRunner().invoke(app, ["data", "verify", str(folder)]).stdout
+    assert any("plates.csv:4" in line and reason in line for line in said.splitlines()), said
 
 
 def test_a_pair_takes_no_box_and_both_pictures_must_be_there(tmp_path: Path) -> None:

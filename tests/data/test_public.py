@@ -262,6 +262,54 @@ def test_a_list_of_the_user_is_not_replaced(tmp_path: Path) -> None:
         convert(tmp_path, READERS["rlpr"], tmp_path)
 
 
+def test_what_a_data_set_holds_beside_its_plates_is_listed(tmp_path: Path) -> None:
+    make_ufpr(tmp_path / "ufpr")
+    picture(tmp_path / "ufpr" / "1280_0960" / "plate-000002" / "hr-009.png", (96, 40))
+    make_lrlpr(tmp_path / "lrlpr")
+    picture(tmp_path / "lrlpr" / "train" / "Scenario-A" / "Brazilian" / "track_00001" / "hr-009.png", (96, 40))
+    make_xlpsr(tmp_path / "xlpsr")
+    text(tmp_path / "xlpsr" / "development" / "seq_002" / "detections.json", [])
+    (tmp_path / "xlpsr" / "development" / "seq_003").mkdir()
+    with open(tmp_path / "xlpsr" / "development" / "ground_truth.csv", "a") as file:
+        file.write("seq_009,AA-123-AA\n")
+    make_pku(tmp_path / "pku")
+    (tmp_path / "pku" / "images" / "G5" / "G5 (8).jpg").unlink()
+    picture(tmp_path / "pku" / "images" / "G1" / "G1 (1).jpg", (100, 60))
+    make_rodosol(tmp_path / "rodosol")
+    with open(tmp_path / "rodosol" / "split.txt", "a") as file:
+        file.write("./images/cars-br/img_000009.jpg;other\n")
+    expected = {
+        "ufpr": ["hr-009.png: it has no LR crop"],
+        "lrlpr": ["hr-009.png: it has no LR crop"],
+        "xlpsr": ["seq_002/detections.json: it lists no frame", "seq_003: it has no detections", "seq_009: ground_tr"],
+        "pku": ["G5 (8).jpg: it is the mask of no picture", "the mask is of 200×120 px, its scene of 100×60 px"],
+        "rodosol": ["split.txt:3: 'other' is not training"],
+    }
+    for name, reasons in expected.items():
+        told = [f"{path}: {reason}" for path, reason in choose(tmp_path / name, None).read(tmp_path / name).odd]
+        assert all(any(reason in line for line in told) for reason in reasons), told
+
+
+def test_ufpr_tells_tracks_of_one_name_apart(tmp_path: Path) -> None:
+    make_ufpr(tmp_path)
+    picture(tmp_path / "1920_1080" / "plate-000002" / "lr-001.png", (48, 20))
+    text(tmp_path / "1920_1080" / "plate-000002" / "lr-001.json", {"plate": "XYZ9876"})
+    listed = "ABC1D23;1280_0960/plate-000002;testing\nXYZ9876;1920_1080/plate-000002;training\n"
+    text(tmp_path / "split.txt", listed)
+    found = READERS["ufpr-sr"].read(tmp_path).plates
+    splits = {source.path: source.listed.split for source in found if source.listed}
+    assert splits["1920_1080/plate-000002/lr-001.png"] == "train"
+    assert splits["1280_0960/plate-000002/hr-001.png"] == "test"
+
+
+@pytest.mark.parametrize("out", ["file", "/proc/nowhere"])
+def test_a_place_that_cannot_be_written_is_one_line(tmp_path: Path, out: str) -> None:
+    make_rlpr(tmp_path / "set")
+    (tmp_path / "file").write_text("")
+    with pytest.raises(UserError):
+        convert(tmp_path / "set", READERS["rlpr"], tmp_path / out)
+
+
 @pytest.mark.parametrize("content", ["", "[", "[1]", '{"plate": 7}', "[" * 5000, "\x00"])
 def test_broken_annotations_cost_nothing_else(tmp_path: Path, content: str) -> None:
     make_ufpr(tmp_path)

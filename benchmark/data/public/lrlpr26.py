@@ -38,9 +38,9 @@ def read(folder: Path) -> Found:
         except ValueError as error:
             found.odd.append((relative(track, folder), f"{_ANNOTATIONS}: {error}"))
             continue
-        for hr in below(track, *(f"hr-*{suffix}" for suffix in _SUFFIXES)):
-            if same_name(hr.with_name(hr.name.replace("hr-", "lr-", 1)), *_SUFFIXES) is None:
-                found.odd.append((relative(hr, folder), "it has no LR crop"))
+        for lone in below(track, *(f"hr-*{suffix}" for suffix in _SUFFIXES)):
+            if same_name(lone.with_name(lone.name.replace("hr-", "lr-", 1)), *_SUFFIXES) is None:
+                found.odd.append((relative(lone, folder), "it has no LR crop"))
         for lr in below(track, *(f"lr-*{suffix}" for suffix in _SUFFIXES)):
             hr = same_name(lr.with_name(lr.name.replace("lr-", "hr-", 1)), *_SUFFIXES)
             try:
