@@ -154,6 +154,21 @@ def test_patches_are_scored_beside_whole_plates_without_training(
     assert "in patches" in (report / "table1_full.md").read_text(encoding="utf-8")
 
 
+def test_the_patches_shown_are_those_of_the_batch_size_in_force(
+    call: Call, make_ccpd: MakeCcpd, tmp_path: Path
+) -> None:
+    options = ["--methods", "bicubic", "--data", make_ccpd(), "--results", tmp_path / "results", "--ocr", "none",
+               *COUNTS]  # fmt: skip
+    folder = tmp_path / "results" / "quick-ccpd" / "hr" / "seed0"
+    for size, iterations in ((2, [1, 1, 2, 2, 3, 3]), (4, [1, 1, 1, 1, 2, 2])):
+        assert call("run", *options, "--batch-size", size)[0] == 0
+        assert pd.read_csv(folder / "exhibits" / "patches.csv")["iteration"].to_list() == iterations
+        assert json.loads((folder / "result.json").read_text())["config"]["train"]["batch_size"] == size
+    stamp = (folder / "result.json").stat().st_mtime_ns
+    assert call("run", *options, "--batch-size", 4, "--set", "train.learning_rate=5e-4")[0] == 0
+    assert (folder / "result.json").stat().st_mtime_ns == stamp  # nothing else of the training is shown
+
+
 def test_lpips_without_its_package_is_refused_before_anything_is_trained(
     call: Call, make_ccpd: MakeCcpd, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
