@@ -68,7 +68,8 @@ class OverlappingAttention(nn.Module):
         wide = F.unfold(key_value.permute(0, 3, 1, 2), self.wide, padding=WINDOW // 4, stride=WINDOW)
         wide = wide.view(count, 2, HEADS, dim // HEADS, self.wide**2, -1).permute(1, 0, 5, 2, 4, 3)
         key, value = wide.reshape(2, -1, HEADS, self.wide**2, dim // HEADS)
-        bias = self.bias[self.index].permute(2, 0, 1)[None]
+        # Head by head: from 32,768 numbers on, a CPU's threads add up the gradient of a lookup in no fixed order.
+        bias = torch.stack([column[self.index] for column in self.bias.unbind(1)])[None]
         mixed = F.scaled_dot_product_attention(query, key, value, attn_mask=bias.to(query.dtype))
         mixed = mixed.view(count, height // WINDOW, width // WINDOW, HEADS, WINDOW, WINDOW, -1)
         x = x + self.project(mixed.permute(0, 1, 4, 2, 5, 3, 6).reshape(x.shape))

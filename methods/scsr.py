@@ -175,7 +175,8 @@ class ScSR(Method):
         return bicubic + y / 255.0 - luma(bicubic)
 
     def double(self, y: Tensor) -> Tensor:
-        """N×1×h×w → N×1×2h×2w. The two outermost pixels stay bicubic, as does what is too small for a patch."""
+        """N×1×h×w → N×1×2h×2w. Two pixels at the top and left and three at the bottom and right stay bicubic, as does
+        what is too small for a patch."""
         enlarged = resize(y, 2.0)
         step = SIDE - self.options.overlap
         rows, columns = (_starts(side, step) for side in enlarged.shape[-2:])

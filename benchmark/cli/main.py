@@ -51,8 +51,6 @@ from benchmark.util.version import version as installed_version
 if TYPE_CHECKING:
     from methods import Registration
 
-    pass
-
 app = typer.Typer(
     no_args_is_help=True,
     add_completion=False,

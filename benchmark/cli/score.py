@@ -8,7 +8,7 @@ from typing import Annotated, Literal, Optional
 
 import typer
 
-from benchmark.cli.options import FollowLinks, Plugins, Results, RunName, need_plugins, path_option
+from benchmark.cli.options import Device, FollowLinks, Plugins, Results, RunName, need_plugins, path_option
 from benchmark.util.terminal import say
 
 
@@ -30,7 +30,7 @@ def score(
     ] = "restore",
     plates: Annotated[Optional[int], typer.Option(min=1, help="At most so many plates. Default: all.")] = None,
     ocr: Annotated[Optional[str], typer.Option(help="OCR engine. Default: that of the run.")] = None,
-    device: Annotated[str, typer.Option("--device", help="auto, cpu, cuda or cuda:N.")] = "auto",
+    device: Device = "auto",
     follow_links: FollowLinks = False,
     plugin: Plugins = None,
 ) -> None:

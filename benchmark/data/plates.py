@@ -147,14 +147,6 @@ class Plates:
         digests = self.table["sha256"]
         return [plate.name for plate in self if pixel_digest(plate.hr, plate.lr) != digests[plate.index]]
 
-    def verify_fingerprint(self) -> bool:
-        """Whether the whole pack still is what its fingerprint says (reads all pixels; also from a split)."""
-        try:
-            whole = open_pack(self.folder)
-        except BadPack:
-            return False
-        return whole.fingerprint == self.fingerprint and not whole.damaged()
-
 
 def pixel_digest(hr: np.ndarray, lr: np.ndarray | None = None) -> str:
     """SHA-256 of a plate's pixels, as they lie in a pack."""

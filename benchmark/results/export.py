@@ -59,7 +59,8 @@ def export(
     order = methods.names()  # of tables
     trained.sort(key=lambda result: order.index(result.method) if result.method in order else len(order))
     if trained and _test_plates(trained[0]) is None:
-        say("the pack of the run's plates is not beside it: no weights can be tested in half precision")
+        where = "neither beside it nor in its data.cache"
+        say(f"the pack of the run's plates is {where}: no weights can be tested in half precision")
     results, entries = [], []
     for result in trained:
         try:
@@ -134,8 +135,8 @@ def _moved(result: Result, method: Method, stored: dict[str, Tensor], device: to
 
 
 def _test_plates(result: Result) -> Plates | None:
-    """The plates that the result was scored on, where their pack lies beside the run."""
-    place = packs.find(Run(result.folder.parent.parent), result.record.data.fingerprint)
+    """The plates that the result was scored on, where their pack is found."""
+    place = packs.find(Run(result.folder.parent.parent), result.record, result.record.data.fingerprint)
     try:
         return None if place is None else open_pack(place).split("test")
     except BadPack as error:

@@ -17,6 +17,7 @@ from typing import Any
 
 from benchmark.data.folders import MANIFEST
 from benchmark.results.find_runs import runs
+from benchmark.results.record import Record
 from benchmark.results.store import Run
 from benchmark.util.errors import UserError
 from benchmark.util.files import read_plain, refuse_links
@@ -75,10 +76,23 @@ def stored(folder: Path, results: Path) -> list[Stored]:
     return [{**packs, **drawn}[path] for path in kinds]
 
 
-def find(run: Run, fingerprint: str) -> Path | None:
-    """The pack of that fingerprint beside a run; None if there is none."""
-    made = sorted(file.parent for file in (run.results_folder / "packs").glob("*/pack.json"))
+def places(run: Run, record: Record) -> list[Path]:
+    """Where packs of a run may lie: beside it, and where the configuration of a result has them."""
+    cache = record.config.data.cache
+    return [run.results_folder / "packs", *([Path(os.path.expanduser(cache))] if cache else [])]
+
+
+def find(run: Run, record: Record, fingerprint: str) -> Path | None:
+    """The pack of that fingerprint in :func:`places`; None if there is none."""
+    made = [pack for place in places(run, record) for pack in _packs(place)]
     return next((pack for pack in made if claimed_fingerprint(pack) == fingerprint), None)
+
+
+def _packs(place: Path) -> list[Path]:
+    try:
+        return sorted(file.parent for file in place.glob("*/pack.json"))
+    except (OSError, ValueError):  # a stranger's result may name anything
+        return []
 
 
 def remove(item: Stored) -> bool:

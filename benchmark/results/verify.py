@@ -80,9 +80,10 @@ def _one_data_set(results: list[Result]) -> Iterator[Problem]:
 def _pack(run: Run, results: list[Result], problems: list[Problem], notes: list[str]) -> None:
     """The plates, where they are at hand, must be those of the fingerprint."""
     fingerprint = Counter(result.record.scored_data.fingerprint for result in results).most_common(1)[0][0]
-    stored = packs.find(run, fingerprint)
+    record = results[0].record
+    stored = packs.find(run, record, fingerprint)
     if stored is None:
-        where = run.results_folder / "packs"
+        where = " or ".join(map(str, packs.places(run, record)))
         notes.append(f"plates: not checked, there is no pack with fingerprint {fingerprint[:12]} in {where}")
         return
     try:
@@ -91,9 +92,10 @@ def _pack(run: Run, results: list[Result], problems: list[Problem], notes: list[
     except BadPack as error:
         what = f"the pack of its plates is damaged ({error})"
     if what:
-        problems.append(Problem(f"packs/{stored.name}", what, "remove the folder: the next run makes it anew"))
+        place = f"{stored.parent.name}/{stored.name}"
+        problems.append(Problem(place, what, "remove the folder: the next run makes it anew"))
     else:
-        notes.append(f"plates: all pixels of packs/{stored.name} are those of the fingerprint")
+        notes.append(f"plates: all pixels of {stored.parent.name}/{stored.name} are those of the fingerprint")
 
 
 def _libraries(results: list[Result]) -> Iterator[str]:

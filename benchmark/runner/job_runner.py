@@ -187,7 +187,10 @@ def _failed_since(started: int, stored: Result, identity: str) -> bool:
 
 
 def _up_to_date(context: RunContext, stored: Result, identity: str) -> bool:
-    trained = not identity or stored_training_identity(stored.record) == identity
+    if identity:
+        trained = stored_training_identity(stored.record) == identity
+    else:  # of the upper bound, whose exhibits are the first training patches of the plates that are scored
+        trained = stored.record.config.train.batch_size == context.config.train.batch_size
     scored = stored_scoring_identity(stored.record) == context.scoring_identity
     return stored.complete and trained and scored and not stored.changed("plates.csv")
 

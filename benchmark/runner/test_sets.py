@@ -243,7 +243,7 @@ def _readings(
 
 def _seen(run: Run, trained: Sequence[Result], test_set: TestSet, say: Callable[[str], None]) -> set[str] | None:
     """Texts of the test set that training has shown; None, and said, where the pack of its plates is gone."""
-    stored = packs.find(run, trained[0].record.data.fingerprint)
+    stored = packs.find(run, trained[0].record, trained[0].record.data.fingerprint)
     try:
         table = open_pack(stored).split("train").table if stored else None
     except BadPack:

@@ -8,7 +8,7 @@ from torch.utils.flop_counter import FlopCounterMode
 from methods import Method
 
 LR_HEIGHT, LR_WIDTH = 8, 28
-"""The plate that is counted: 224×64 pixels once upscaled, about the median of CCPD."""
+"""The plate that is counted: a wide, low plate of 224×64 pixels once upscaled."""
 
 
 def macs(method: Method, height: int = LR_HEIGHT, width: int = LR_WIDTH) -> int:

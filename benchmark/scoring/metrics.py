@@ -19,9 +19,6 @@ from PIL import Image
 
 from benchmark.scoring import no_reference
 
-STUDIO_GAIN = 20.0 * math.log10(255.0 / 219.0)
-"""1.32 dB: what PSNR gains when luma is squeezed into 16–235 and the peak stays 255."""
-
 _LUMA = np.array([0.299, 0.587, 0.114])  # ITU-R BT.601
 _SIGMA, _RADIUS = 1.5, 5
 _STRIP = 8  # products so small that BLAS does not share one out to threads, which our own would wait for
@@ -65,7 +62,7 @@ def psnr_y_studio(sr: np.ndarray, hr: np.ndarray) -> float:
     """PSNR in dB of the studio-range (16–235) BT.601 luma, not rounded, peak 255.
 
     What BasicSR and MATLAB's ``rgb2ycbcr`` give. Differences of this luma are 219/255 of
-    full-range ones, so it is exactly 1.32 dB (``STUDIO_GAIN``) above the PSNR of the unrounded
+    full-range ones, so it is exactly 1.32 dB (20 log10(255/219)) above the PSNR of the unrounded
     full-range luma; Pillow's rounding in :func:`psnr_y` changes that by some thousandths of a dB.
     """
     _check(sr, hr)

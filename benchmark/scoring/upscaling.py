@@ -17,7 +17,7 @@ from methods.engine.tiles import blend_tiles
 PATCH = 8
 """Side in LR pixels of the patches that plates can be cut into: what all methods are trained on."""
 MAX_PIXELS = {"cpu": 2**16, "cuda": 2**22}
-"""HR pixels in one batch, by kind of device (6 and 400 plates of median size): bounds memory."""
+"""HR pixels in one batch, by kind of device (6 and 400 plates of 160×64): bounds memory."""
 
 Upscale = Callable[[Tensor], Tensor]
 """N×3×h×w → N×3×8h×8w, RGB in [0, 1]: the ``upscale`` of a method."""

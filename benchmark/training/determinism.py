@@ -58,21 +58,22 @@ OPERATORS = (
     Operator(
         "scaled_dot_product_attention, backward",
         ("scaled_dot_product_attention",),
-        "TBSRN",
+        "TBSRN; HAT-S in its attention over overlapping windows",
         "the deterministic backward passes of the memory-efficient and the flash kernel",
     ),
     Operator(
         "bilinear interpolation, backward",
         ("upsample_bilinear2d_backward",),
-        "Real-ESRGAN, whose critic enlarges features",
+        "the critic of Real-ESRGAN and LPSRGAN-style; the generator of LPSRGAN-style",
         "PyTorch's decomposition of it, whose backward pass is indexing with a tensor",
     ),
     Operator(
         "indexing with a tensor, backward",
         ("index_put", "index_put_", "_index_put_impl_"),
-        "SwinIR, whose pairs of pixels look up their relative position in a table",
+        "SwinIR and HAT-S, whose pairs of pixels look up their relative position in a table; ScSR assigns with it, to "
+        "places that are all different",
         "on CUDA it sorts before it adds, with or without the option; on CPUs one thread instead of several (which "
-        "are used from 32,768 numbers on; here they are 24,576)",
+        "are used from 32,768 numbers on; here no lookup has more than 24,576)",
     ),
     Operator(
         "scatter",

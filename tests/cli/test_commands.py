@@ -154,6 +154,39 @@ def test_patches_are_scored_beside_whole_plates_without_training(
     assert "in patches" in (report / "table1_full.md").read_text(encoding="utf-8")
 
 
+def test_the_patches_shown_are_those_of_the_batch_size_in_force(
+    call: Call, make_ccpd: MakeCcpd, tmp_path: Path
+) -> None:
+    options = ["--methods", "bicubic", "--data", make_ccpd(), "--results", tmp_path / "results", "--ocr", "none",
+               *COUNTS]  # fmt: skip
+    folder = tmp_path / "results" / "quick-ccpd" / "hr" / "seed0"
+    for size, iterations in ((2, [1, 1, 2, 2, 3, 3]), (4, [1, 1, 1, 1, 2, 2])):
+        assert call("run", *options, "--batch-size", size)[0] == 0
+        assert pd.read_csv(folder / "exhibits" / "patches.csv")["iteration"].to_list() == iterations
+        assert json.loads((folder / "result.json").read_text())["config"]["train"]["batch_size"] == size
+    stamp = (folder / "result.json").stat().st_mtime_ns
+    assert call("run", *options, "--batch-size", 4, "--set", "train.learning_rate=5e-4")[0] == 0
+    assert (folder / "result.json").stat().st_mtime_ns == stamp  # nothing else of the training is shown
+
+
+def test_a_pack_in_a_cache_of_its_own_is_found_by_every_command(
+    call: Call, make_ccpd: MakeCcpd, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("HOME", str(tmp_path))  # stored as ~
+    results, run = ("--results", tmp_path / "results"), ("--run", "cached")
+    options = ["--methods", "espcn", "--data", make_ccpd(), "--ocr", "none", "--iterations", 2, *COUNTS,
+               "--set", f"data.cache={tmp_path / 'packs of all'}"]  # fmt: skip
+    assert call("run", *results, *run, *options)[0] == 0
+    info = json.loads((tmp_path / "results/cached/espcn/seed0/result.json").read_text())
+    assert info["config"]["data"]["cache"] == "~/packs of all" and not (tmp_path / "results" / "packs").exists()
+    code, out, err = call("score", *results, *run, "--test-data", make_ccpd(name="other"))
+    assert code == 0 and "is gone" not in out + err and "show a number that training has shown" in out, err
+    code, out, err = call("weights", "export", *results, *run, "--out", tmp_path / "weights")
+    assert code == 0 and "half precision" not in out and "fp16" in out, err
+    code, out, err = call("verify", tmp_path / "results" / "cached")
+    assert code == 0 and "plates: all pixels of packs of all/" in out, err
+
+
 def test_lpips_without_its_package_is_refused_before_anything_is_trained(
     call: Call, make_ccpd: MakeCcpd, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import math
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -25,7 +26,7 @@ from methods.blocks.pretrained import vgg19_pyramid
 from methods.blocks.resize import upsample_bicubic, upsample_bilinear, upsample_lanczos
 from methods.blocks.sharpen import sharpen
 from methods.contract import PracticeSession, make_batch
-from methods.hat import hat_network
+from methods.hat import OverlappingAttention, hat_network
 from methods.rcan import rcan_network
 from methods.srgan import SRGAN
 
@@ -193,6 +194,29 @@ def test_hat_equals_spandrels() -> None:
     assert deviation(ours.body.groups[1].blocks[1].swin.mlp.fc1) == pytest.approx(0.02, rel=0.05)
     squeeze = ours.body.groups[1].blocks[1].channels[3].squeeze
     assert deviation(squeeze) == pytest.approx(1 / math.sqrt(3 * 96), rel=0.15)  # not drawn as linear layers are
+
+
+@pytest.fixture
+def eight_threads() -> Iterator[None]:
+    threads = torch.get_num_threads()
+    torch.set_num_threads(8)
+    yield
+    torch.set_num_threads(threads)
+
+
+@pytest.mark.usefixtures("eight_threads")
+def test_hat_has_the_same_gradients_every_time_on_several_threads() -> None:
+    torch.manual_seed(0)
+    attention, x = OverlappingAttention(36), torch.rand(2, 1, 8, 8, 36)
+
+    def gradient() -> torch.Tensor:
+        attention.zero_grad()
+        (attention(x[0]) * x[1]).sum().backward()
+        assert attention.bias.grad is not None
+        return attention.bias.grad.clone()
+
+    first = gradient()
+    assert first.any() and all(torch.equal(gradient(), first) for _ in range(12))
 
 
 # -- SRGAN and Real-ESRGAN -------------------------------------------------------------------------

@@ -146,12 +146,11 @@ def test_flipped_bytes_never_do_harm(place: Path) -> None:
 
 def test_changed_pixels_are_found_on_request(place: Path, tmp_path: Path) -> None:
     plates = open_pack(place)
-    assert plates.verify_fingerprint() and plates.split("test").verify_fingerprint() and not verify_pack(place)
+    assert not verify_pack(place)
     content = bytearray((place / "plates.u8").read_bytes())
     row = plates.table.iloc[2]
     content[int(row["offset"]) + 77] ^= 1
     (place / "plates.u8").write_bytes(content)
-    assert not plates.verify_fingerprint() and not plates.split("test").verify_fingerprint()
     problems = verify_pack(place)
     assert len(problems) == 1 and ("the pixels are not" in problems[0] or row["name"] in problems[0])
 
@@ -226,7 +225,7 @@ def test_a_damaged_journal_costs_no_more_than_the_work_behind_it(
     else:
         (place / "journal.jsonl").write_bytes(lines[0] + damage(lines[1]) + lines[2])
     resumed, said = prepare(folder, tmp_path / "packs")
-    assert resumed.fingerprint == whole.fingerprint and resumed.verify_fingerprint()
+    assert resumed.fingerprint == whole.fingerprint and not verify_pack(resumed.folder)
     assert said == ["going on with a pack begun earlier: 5 of 24 pictures are done"]
     assert not (place / "journal.jsonl").exists()
 

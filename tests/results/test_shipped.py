@@ -86,7 +86,7 @@ def test_only_the_methods_that_are_named_are_exported(trained: Path, call: Call)
 def test_without_the_plates_weights_are_exported_as_they_are(trained: Path, call: Call) -> None:
     (trained / "packs").rename(trained / "elsewhere")
     folder, said = exported(call)
-    assert "is not beside it: no weights can be tested in half precision" in said
+    assert "is neither beside it nor in its data.cache: no weights can be tested in half precision" in said
     assert {value.dtype for value in load_file(folder / "espcn.safetensors").values()} == {torch.float32}
 
 

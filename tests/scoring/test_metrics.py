@@ -14,8 +14,9 @@ from skimage.metrics import peak_signal_noise_ratio, structural_similarity
 from torchmetrics.functional.image import peak_signal_noise_ratio as torch_psnr
 from torchmetrics.functional.image import structural_similarity_index_measure as torch_ssim
 
-from benchmark.scoring.metrics import METRICS, STUDIO_GAIN, psnr, psnr_y, psnr_y_studio, ssim
+from benchmark.scoring.metrics import METRICS, psnr, psnr_y, psnr_y_studio, ssim
 
+STUDIO_GAIN = 20 * math.log10(255 / 219)
 SIZES = [(64, 160), (72, 200), (11, 11), (11, 40), (65, 12)]
 
 

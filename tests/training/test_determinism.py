@@ -72,7 +72,7 @@ def switches() -> Iterator[None]:
 # -- training: twice, against stored curves, with the option ---------------------------------------
 
 COMPUTED: dict[str, tuple[loss_curves.Curve, str]] = {}
-CALLS: set[str] = set()
+CALLS: dict[str, set[str]] = {}
 
 
 def computed(name: str, folder: Path) -> tuple[loss_curves.Curve, str]:
@@ -80,7 +80,7 @@ def computed(name: str, folder: Path) -> tuple[loss_curves.Curve, str]:
     if name not in COMPUTED:
         with AttentionRecorder() as attention, Recorder() as operators:
             COMPUTED[name] = loss_curves.compute(CASES[name], folder)
-        CALLS.update(attention.calls | operators.calls)
+        CALLS[name] = attention.calls | operators.calls
     return COMPUTED[name]
 
 
@@ -264,9 +264,18 @@ def test_the_documentation_is_understood() -> None:
 def test_the_table_has_every_operator_that_training_uses_and_no_other(tmp_path: Path) -> None:
     for name in CASES:
         computed(name, tmp_path / name)
-    missing = CALLS & documented() - ALL_CALLS
+    called = set().union(*CALLS.values())
+    missing = called & documented() - ALL_CALLS
     assert not missing, f"not in benchmark.training.determinism.OPERATORS: {sorted(missing)}"
-    assert not [operator.name for operator in OPERATORS if not CALLS & set(operator.calls)]
+    assert not [operator.name for operator in OPERATORS if not called & set(operator.calls)]
+
+
+def test_the_table_names_every_method_that_uses_an_operator(tmp_path: Path) -> None:
+    for name in CASES:
+        computed(name, tmp_path / name)
+    for operator in [operator for operator in OPERATORS if not operator.where.startswith("every network")]:
+        users = {methods.get(CASES[name].method).title for name in CASES if CALLS[name] & set(operator.calls)}
+        assert not {title for title in users if title not in operator.where}, operator.name
 
 
 def test_the_recorder_sees_backward_passes() -> None:

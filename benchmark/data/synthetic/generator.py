@@ -15,7 +15,6 @@ import io
 import json
 import math
 import multiprocessing
-import os
 import signal
 from concurrent.futures import ProcessPoolExecutor
 from functools import partial
@@ -25,6 +24,7 @@ import numpy as np
 
 from benchmark.data.ccpd import ALPHANUMERICS, LETTERS, PROVINCES, PlateName, Point, format_name, parse_name
 from benchmark.data.folders import MANIFEST
+from benchmark.data.pictures import cores
 from benchmark.data.synthetic.camera import View
 from benchmark.data.synthetic.scene import draw_photo
 from benchmark.util.errors import UserError
@@ -61,7 +61,7 @@ def synthesize(out: Path, plates: int, seed: int, workers: int | None = None) ->
         _claim(out, plates, seed)
         present = {_index(file) for file in out.glob("ccpd_*/*.jpg")}
         missing = [i for i in range(plates) if i not in present]
-        _draw_all(out, seed, missing, min(workers or _cores(), len(missing) // 32 + 1))
+        _draw_all(out, seed, missing, min(workers or cores(), len(missing) // 32 + 1))
     except OSError as error:
         raise UserError(f"cannot write synthetic plates to {out}: {error.strerror or error}") from error
     return out
@@ -221,7 +221,3 @@ def _index(file: Path) -> int:
         return int(parse_name(file.name).area[-7:])
     except ValueError as error:
         raise UserError(f"{file} is not one of the synthetic plates of its folder: move it elsewhere") from error
-
-
-def _cores() -> int:
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1

@@ -21,6 +21,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from benchmark.data.ccpd import ALPHANUMERICS, PROVINCES, PlateName
+from benchmark.data.pictures import cores
 from benchmark.data.synthetic import generator
 from benchmark.data.synthetic.camera import View
 from benchmark.data.synthetic.scene import draw_photo
@@ -72,7 +73,7 @@ def spread(
 ) -> Iterator[tuple[np.ndarray, list[str]]]:
     """``draw`` of 0 … ``count`` − 1 in order, in pieces and by several processes."""
     pieces = [range(start, min(start + _CHUNK, count)) for start in range(0, count, _CHUNK)]
-    workers = min(workers or generator._cores(), len(pieces))
+    workers = min(workers or cores(), len(pieces))
     if workers == 1:
         yield from map(draw, pieces)
         return
