@@ -13,8 +13,7 @@ from benchmark.data.folders import Reasons
 from benchmark.data.public import ccpd_green, lrlpr26, pku, rlpr, rodosol, ufpr_sr, xlpsr
 from benchmark.data.public.reader import Reader
 from benchmark.data.source import ListedPlate, Source
-from benchmark.results.store import check_writable
-from benchmark.util.errors import UserError
+from benchmark.util.errors import UserError, writing
 from benchmark.util.files import write_text
 
 _MODULES = (pku, ufpr_sr, rodosol, lrlpr26, rlpr, xlpsr, ccpd_green)
@@ -51,15 +50,18 @@ def convert(folder: Path, reader: Reader, out: Path, copy: bool = False) -> tupl
         raise UserError(f"no plate in {folder}, read as {reader.NAME}{':' if listed else ''}{listed}")
     plates = [_moved(source, folder, out, copy) for source in found.plates]
     text, place = manifest.to_csv(plates), out / manifest.NAME
-    check_writable(out)
     if place.exists() and place.read_bytes() != text.encode():
         raise UserError(f"{place} is there already: move it away, or choose another --out")
-    out.mkdir(parents=True, exist_ok=True)
+    try:
+        out.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise UserError(f"cannot make {out}: {error.strerror}: choose another --out") from None
     if copy:
         for before, after in zip(found.plates, plates):
             for old, new in zip(_files(before), _files(after)):
                 (out / new).parent.mkdir(parents=True, exist_ok=True)
-                shutil.copyfile(folder / old, out / new)
+                with writing(out / new):
+                    shutil.copyfile(folder / old, out / new)
     write_text(place, text)
     return plates, found.odd
 
