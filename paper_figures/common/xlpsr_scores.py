@@ -36,10 +36,15 @@ def points(results: Results, row: Row, engine: Engine) -> np.ndarray:
 
 
 def thresholds(results: Results, row: Row, engine: Engine) -> dict[int, float]:
-    """By seed, the threshold that validation plates have chosen (1/3 where there were none)."""
+    """By seed, the threshold that validation plates have chosen (1/3 where none could be read) for the weights of the
+    row; none where that of the last weights was not stored."""
     name: Literal["judge", "second_judge"] = "second_judge" if engine.suffix else "judge"
-    mine = [record for record in results.records if record.method == row.name]
-    return {record.seed: record.abstention[name].threshold for record in mine if name in record.abstention}
+    end, chosen = results.is_end(row.name), dict[int, float]()
+    for record in results.records:
+        if record.method == (row.of or row.name):  # of a seed that was best at its end both are the same
+            stored = record.abstention_last if end and record.selected_as else record.abstention
+            chosen |= {record.seed: stored[name].threshold} if name in stored else {}
+    return chosen
 
 
 def score(results: Results, row: Row, engine: Engine) -> Interval:

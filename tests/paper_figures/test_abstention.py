@@ -5,12 +5,14 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from fake_results import METHODS, make_run, with_characters
+from fake_results import METHODS, make_run, with_characters, with_end
 
+from benchmark.results.store import write_result
 from paper_figures import abstention
 from paper_figures.common.confidence import engines
 from paper_figures.common.drawing import NothingToDraw
 from paper_figures.common.loading import load
+from paper_figures.common.xlpsr_scores import thresholds
 
 FEW = tuple(fake for fake in METHODS if fake.name in ("hr", "bicubic", "msrn"))
 
@@ -32,3 +34,25 @@ def test_points_by_threshold(tmp_path: Path) -> None:
 def test_without_confidences_of_characters_there_is_no_figure(tmp_path: Path) -> None:
     with pytest.raises(NothingToDraw, match="confidences of characters"):
         abstention.draw(load(make_run(tmp_path / "run", FEW)))
+
+
+def test_selected_and_last_weights_have_the_threshold_that_was_chosen_for_them(tmp_path: Path) -> None:
+    fakes = tuple(fake for fake in METHODS if fake.name in ("bicubic", "esrgan"))
+    run = with_end(with_characters(make_run(tmp_path / "run", fakes, seeds=2)))
+    (tmp_path / "run/esrgan/seed1/plates_last.csv").unlink()  # of this seed the last weights were the best
+    for seed, own in ((0, {}), (1, {"selected_as": "", "best_iteration": 1000})):
+        result = run.result("esrgan", seed)
+        assert result is not None
+        write_result(result.folder, {**result.record.as_dict(), **own})
+
+    def by_row() -> list[dict[int, float]]:
+        results = load(run)
+        rows = [results.row(name) for name in ("esrgan-selected", "esrgan")]
+        return [thresholds(results, row, engines(results)[0]) for row in rows if row is not None]
+
+    assert by_row() == [{0: 0.33, 1: 0.33}, {1: 0.33}]  # an earlier version: not stored of the last weights
+    result = run.result("esrgan", 0)
+    assert result is not None
+    last = {"judge": {"threshold": 0.7, "plates": 8}}
+    write_result(result.folder, {**result.record.as_dict(), "abstention_last": last})
+    assert by_row() == [{0: 0.33, 1: 0.33}, {0: 0.7, 1: 0.33}]

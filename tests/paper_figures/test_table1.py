@@ -11,10 +11,10 @@ from types import SimpleNamespace
 import pandas as pd
 import pytest
 from fake_plates import Lab
-from fake_results import ABLATION, METHODS, PATTERN, PLATES, Fake, make_run, pecl_options
+from fake_results import ABLATION, METHODS, PATTERN, PLATES, Fake, make_run, pecl_options, with_end
 
 import methods
-from benchmark.results.store import Run, write_result
+from benchmark.results.store import Run
 from paper_figures import convergence, table1, table1_full, weight_sweep
 from paper_figures.common import loss_terms, statistics
 from paper_figures.common.commands import run_command
@@ -190,16 +190,6 @@ def test_without_two_weights_there_is_no_sweep_and_without_an_engine_no_panel_of
 
 
 # -- a method whose last weights are the method as published ---------------------------------------
-
-
-def with_end(run: Run, selected_as: str = "pixel phase", loss: float = 1.0) -> Run:
-    """The run with ESRGAN's end scored, too: ``loss`` dB below what was selected."""
-    for result in run.results():
-        if result.method == "esrgan":
-            frame = pd.read_csv(result.folder / "plates.csv")
-            frame.assign(psnr=frame["psnr"] - loss).to_csv(result.folder / "plates_last.csv", index=False)
-            write_result(result.folder, {**result.record.as_dict(), "selected_as": selected_as})
-    return run
 
 
 def test_esrgan_is_shown_as_selected_and_at_its_end_which_stands_beside_the_papers(tmp_path: Path) -> None:
