@@ -278,6 +278,18 @@ def test_srcnn_is_excepted_from_the_relation_of_figure_6() -> None:
     assert verdict(lab.results(), 10).outcome == HOLDS
 
 
+def test_claims_on_convergence_pair_iterations_and_psnr_of_the_same_weights() -> None:
+    whole = correlated(+1).results()
+    end = next(row for row in whole.rows if row.name == "esrgan")
+    selected = replace(end, name="esrgan-selected", title="ESRGAN (pixel phase)", of="esrgan")
+    end = replace(end, best_iterations=(), scores={**end.scores, "psnr": replace(end.scores["psnr"], median=9.0)})
+    rows = [each for row in whole.rows for each in ([selected, end] if row.name == "esrgan" else [row])]
+    results = replace(whole, rows=rows)
+    found = verdict(results, 10).finding
+    assert found.outcome == HOLDS and found.evidence == verdict(whole, 10).finding.evidence
+    assert "ESRGAN (pixel phase)" in verdict(results, 11).finding.evidence
+
+
 # -- what uncertainty does to a verdict ------------------------------------------------------------
 
 

@@ -15,8 +15,8 @@ from fake_results import ABLATION, METHODS, PATTERN, PLATES, Fake, make_run, pec
 
 import methods
 from benchmark.results.store import Run
-from paper_figures import convergence, table1, table1_full, weight_sweep
-from paper_figures.common import loss_terms, statistics
+from paper_figures import convergence, paper_comparison, table1, table1_full, weight_sweep
+from paper_figures.common import conventions, loss_terms, statistics, text
 from paper_figures.common.commands import run_command
 from paper_figures.common.drawing import NothingToDraw
 from paper_figures.common.loading import load
@@ -206,6 +206,21 @@ def test_esrgan_is_shown_as_selected_and_at_its_end_which_stands_beside_the_pape
     drawing = convergence.draw(results)
     tested = drawing.data[drawing.data["panel"] == "test"]
     assert "esrgan-selected" in set(tested["method"]) and "esrgan" not in set(tested["method"])
+    assert "Not so ESRGAN: its last weights" in drawing.words
+    curves = drawing.data[drawing.data["panel"] == "validation"]
+    assert len(curves[curves["method"] == "esrgan"]) == len(curves[curves["method"] == "msrn"]) > 0
+
+
+def test_iterations_to_the_best_are_those_of_the_selected_weights_alone(tmp_path: Path) -> None:
+    results = load(with_end(make_run(tmp_path, seeds=2)))
+    best = table1.frame(results).set_index("method")["best_iteration"]
+    assert best["esrgan-selected"] == 555 and pd.isna(best["esrgan"])
+    for shown in (table1_full.draw(results).tables[-1], table1.short(results, wide=False)):
+        column = next(column for column in shown.columns if column.header.startswith("best at"))
+        by_title = dict(zip((cell.text for cell in shown.columns[0].cells), column.cells, strict=True))
+        assert by_title["ESRGAN"].text == text.DASH != by_title["ESRGAN (pixel phase)"].text
+    pair = paper_comparison.make_pair(results, results.row("esrgan"), "best_iteration")  # type: ignore[arg-type]
+    assert math.isnan(pair.ours) and math.isnan(pair.low)
 
 
 def test_weights_selected_in_the_second_phase_say_so(tmp_path: Path) -> None:
@@ -223,6 +238,7 @@ def test_a_result_whose_end_was_not_scored_is_one_row_with_a_note(tmp_path: Path
     run = make_run(tmp_path, (BY_NAME["bicubic"], esrgan), seeds=2)
     results = load(run)
     assert [found.name for found in results.rows] == ["bicubic", "esrgan"]
+    assert "Not so" not in conventions.selection(results)
     assert any("not scored plate by plate: run it again" in note for note in table1_full.draw(results).footnotes)
     with_end(run)
     (tmp_path / "esrgan/seed1/plates_last.csv").unlink()  # one seed has it, the other not
