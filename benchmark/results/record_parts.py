@@ -81,7 +81,7 @@ class Scores(Part):
     """Scores on the test plates."""
 
     best: ScoreSet
-    """Of the weights best on validation plates, which tables show."""
+    """Of the weights best on validation plates. Tables show these, and the last ones beside them under selected_as."""
     last: ScoreSet = Field(default_factory=dict)
     """Of the weights at the end of training; hr has none."""
     best_unseen: ScoreSet = Field(default_factory=dict)

@@ -104,11 +104,16 @@ def seeds(results: Results) -> str:
 def selection(results: Results) -> str:
     """Which of a training's weights are scored."""
     if results.data.protocol == "paper":
-        return (
+        chosen = (
             "Each method shows its weights with the best PSNR on the test plates, which is optimistic; on which plates "
             "the paper chose its weights is not stated."
         )
-    return "Each method shows its weights with the best PSNR on the validation plates, which are not test plates."
+    else:
+        chosen = "Each method shows its weights with the best PSNR on the validation plates, which are not test plates."
+    ends = [row.title for row in results.main_rows if results.is_end(row.name)]
+    if not ends:
+        return chosen
+    return f"{chosen} Not so {', '.join(ends)}: its last weights, those so chosen having a row of their own."
 
 
 def budget(results: Results) -> str:
