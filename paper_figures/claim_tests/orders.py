@@ -108,13 +108,14 @@ def _order(results: Results, rows: dict[str, Row], pairs: Sequence[Above], suffi
     ties = [(c, why) for c, outcome, why in verdicts if outcome not in (BETTER, WORSE)]
     new = [metric for _, metric in named if metric.endswith(suffix)]  # of a second engine not the rest again
     evidence = [_values(rows, pairs, metric) for metric in dict.fromkeys(new)]
-    evidence += _listed("As stated", [c for c, outcome, _ in verdicts if outcome == BETTER], new, len(pairs))
-    evidence += _listed("The other way round", reversed_, new, len(pairs))
+    orders = sum(c.metric in new for c in compared)
+    evidence += _listed("As stated", [c for c, outcome, _ in verdicts if outcome == BETTER], new, orders)
+    evidence += _listed("The other way round", reversed_, new, orders)
     evidence += _listed(
         "Clear on these plates, but not beyond what training anew may change",
-        [c for c, _ in ties if c.decided], new, len(pairs),
+        [c for c, _ in ties if c.decided], new, orders,
     )  # fmt: skip
-    evidence += _listed("Not told apart", [c for c, _ in ties if not c.decided], new, len(pairs))
+    evidence += _listed("Not told apart", [c for c, _ in ties if not c.decided], new, orders)
     observed = tuple(_observed(c, outcome) for c, outcome, _ in verdicts if c.metric in new)
     if reversed_:
         return Finding(FAILS, " ".join(evidence), observed=observed)

@@ -378,6 +378,11 @@ def test_the_observed_order_is_by_the_median() -> None:
     assert re.search(r"The other way round, 1 of 7: PECL − MSRN −0\.[45]\d dB \[−0\.\d\d, −0\.\d\d\]\.", found.evidence)
 
 
+def test_orders_of_the_second_ocr_engine_are_counted_on_their_own() -> None:
+    found = verdict(as_in_the_table(confidence=0.95).results(), 5).finding
+    assert "As stated, 21 of 21: " in found.evidence and "As stated, 7 of 7: " in found.evidence
+
+
 # -- reading ---------------------------------------------------------------------------------------
 
 

@@ -61,7 +61,8 @@ def test_a_row_has_our_scores_and_the_papers_beneath(tmp_path: Path) -> None:
 
 def test_only_the_papers_methods_and_the_users_own_are_in_it(tmp_path: Path) -> None:
     mine = Fake("my_method", "Mine", 10, 25.0, best=1000, groups=())
-    results = load(make_run(tmp_path, (*METHODS, *ABLATION, mine)))
+    large = Fake("edsr-large", "EDSR (large)", 10, 25.0, best=1000, groups=("related-large",))
+    results = load(make_run(tmp_path, (*METHODS, *ABLATION, large, mine)))
     names = [found.name for found in table1.rows_of(results)]
     assert names == ["bicubic", "srcnn", "msrn", "espcn", "esrgan", "tbsrn", "swinir", "pecl", "my_method"]
     assert [cell.beneath for cell in row(results, "Mine")] == [""] * 5
