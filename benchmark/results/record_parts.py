@@ -96,7 +96,8 @@ class Abstention(Part):
     threshold: Annotated[float, Field(ge=0, le=1)]
     """Confidence of a character, 0 to 1."""
     plates: Count
-    """Validation plates that chose it; 0: none (under the paper's protocol they are the test plates), it is 1/3."""
+    """Validation plates that chose it; 0: none could be read (under the paper's protocol they are the test plates),
+    it is 1/3."""
 
 
 class Cost(Part):

@@ -190,7 +190,7 @@ def _thresholds(context: RunContext, method: Method) -> dict[str, Any]:
 
 def _abstention(context: RunContext, images: list[np.ndarray]) -> dict[str, Any]:
     """The threshold of the XLPSR score for each OCR engine that gives confidences of characters, chosen on upscaled
-    validation plates and never on test plates."""
+    validation plates and never on test plates; 1/3 where there are none that it can read."""
     if context.ocr_engine is None and context.second_engine is None:
         return {}
     plates, thresholds = context.abstention_plates, {}
@@ -200,7 +200,7 @@ def _abstention(context: RunContext, images: list[np.ndarray]) -> dict[str, Any]
             legible = [i for i, plate in enumerate(plates) if can_write(engine, plate.text)]
             readings = engine.read([rectified[i] for i in legible]) if legible else []
             threshold = xlpsr.best_threshold(readings, [plates[i].text for i in legible])
-            if threshold is not None or not plates:
+            if threshold is not None or not legible:
                 threshold = xlpsr.BREAK_EVEN if threshold is None else threshold
                 thresholds[name] = {"threshold": threshold, "plates": len(legible)}
     return thresholds

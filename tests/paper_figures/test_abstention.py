@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import math
 from pathlib import Path
 
+import pandas as pd
 import pytest
 from fake_results import METHODS, make_run, with_characters, with_end
 
@@ -56,3 +58,19 @@ def test_selected_and_last_weights_have_the_threshold_that_was_chosen_for_them(t
     last = {"judge": {"threshold": 0.7, "plates": 8}}
     write_result(result.folder, {**result.record.as_dict(), "abstention_last": last})
     assert by_row() == [{0: 0.33, 1: 0.33}, {0: 0.7, 1: 0.33}]
+
+
+def test_a_method_of_which_nothing_is_read_has_no_points_and_an_engine_without_confidences_none_at_all(
+    tmp_path: Path,
+) -> None:
+    run = with_characters(make_run(tmp_path / "run", FEW))
+    file = tmp_path / "run/bicubic/seed0/plates.csv"
+    pd.read_csv(file).assign(read="", characters="").to_csv(file, index=False)
+    results = load(run)
+    first, _ = engines(results)
+    values = [abstention.score(results, row, first).value for row in results.rows]
+    assert values == pytest.approx([0.0, 5.6, 14.0])
+    for file in (tmp_path / "run").glob("*/*/plates.csv"):
+        pd.read_csv(file).assign(characters="").to_csv(file, index=False)
+    results = load(run)
+    assert all(math.isnan(abstention.score(results, row, first).value) for row in results.rows)
