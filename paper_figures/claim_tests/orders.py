@@ -17,6 +17,7 @@ from paper_figures.common.evidence import (
     Reading,
     Undecidable,
     mse_alone,
+    not_read,
     require_rows,
     title,
     verdict,
@@ -46,8 +47,7 @@ def ordered(pairs: Sequence[Above]) -> Test:
             raise Undecidable(f"no comparable result of {names}", run_command(results, dict.fromkeys(lacking)))
         findings = [_order(results, rows, present, suffix) for suffix in _engines(rows.values(), present)]
         if not findings:
-            again = run_command(results, [row.name for row in rows.values()], {"--ocr": "rapid"})
-            raise Undecidable("no plate was read (no OCR engine)", again)
+            raise not_read(results, rows.values())
         finding = agreed(findings)
         if lacking and finding.outcome != FAILS:
             why = f"no comparable result of {', '.join(dict.fromkeys(lacking))}"
