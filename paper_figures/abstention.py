@@ -18,6 +18,11 @@ NAME = "abstention"
 TITLE = "XLPSR score against the abstention threshold"
 NEEDS = "table1"
 
+_NONE = (
+    "It is 1/3 where no validation plate could be read: under the paper's protocol there are none apart from test "
+    "plates, and texts may be unknown or of another alphabet."
+)
+
 
 def draw(results: Results) -> Drawing:
     """One panel an OCR engine, one line a method; the threshold chosen on validation plates is marked."""
@@ -94,8 +99,7 @@ def caption(results: Results, ocr_engines: list[Engine]) -> list[str]:
         "characters. The engine leaves open what it is less sure of than the threshold. Characters beyond the plate's "
         "end are cut off and lacking ones left open: the challenge does not say what happens there.",
         "Marks: the threshold with the most points on validation plates, chosen for each method, seed and engine and "
-        "never on test plates."
-        + (" Under the paper's protocol there are none apart from test plates: it is 1/3." if unseen else ""),
+        "never on test plates." + (f" {_NONE}" if unseen else ""),
         "Dashed: 1/3, where guessing neither gains nor loses if confidence is accuracy.",
         *([f"{text.one_line(', '.join(lacking))}: no confidences of characters are known."] if lacking else []),
         *conventions.marks(results),

@@ -28,7 +28,7 @@ def draw(results: Results) -> Drawing:
     ocr_engines = engines(results)
     rows = [row for row in results.main_rows if any(len(engine.readings(results, row)) for engine in ocr_engines)]
     if not rows:
-        raise NothingToDraw("no plate was read (no OCR engine)")
+        raise NothingToDraw(conventions.not_read(results))
     data = frame(results, rows, ocr_engines)
     with style.style():
         figure = _figure(rows, ocr_engines, data)

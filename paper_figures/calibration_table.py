@@ -22,7 +22,7 @@ def draw(results: Results) -> Drawing:
     ocr_engines = engines(results)
     data = frame(results, ocr_engines)
     if data.empty:
-        raise NothingToDraw("no plate was read (no OCR engine)")
+        raise NothingToDraw(conventions.not_read(results))
     tables = [_table(results, data[data["judge"] == number], engine) for number, engine in enumerate(ocr_engines, 1)]
     conditions = [conventions.data(results), conventions.ocr(results)]
     return Drawing(data=data, caption=caption(results), conditions=conditions, tables=tables)

@@ -168,7 +168,7 @@ def _paper_labels() -> list[Label]:
 def frame(results: Results, rows: list[Row]) -> pd.DataFrame:
     """All panels' numbers in one long table: ``panel`` is ``validation``, ``test`` or ``paper``."""
     columns = ["method", "seed", "iteration", "val_psnr"]
-    curves = results.history[results.history["method"].isin([row.name for row in rows])][columns]
+    curves = results.history[results.history["method"].isin([row.of or row.name for row in rows])][columns]
     curves = curves.rename(columns={"val_psnr": "psnr"}).assign(panel="validation")
     baseline = results.row(BASELINE)
     points = pd.DataFrame(

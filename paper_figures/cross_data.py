@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import pandas as pd
 
 from benchmark.scoring.metrics import METRICS
-from paper_figures.common import columns, conventions, test_sets, text
+from paper_figures.common import columns, test_sets, text
 from paper_figures.common.drawing import Drawing
 from paper_figures.common.results import Results, Row
 from paper_figures.common.tables import Cell, Column, Table
@@ -17,7 +17,6 @@ TITLE = "The same weights on other plates"
 NEEDS = "table1"
 
 _SHOWN = ("psnr", "plate_correct")
-_LEFT_OUT = "* Plates whose text is not known, or not of the OCR engine's alphabet, are left out."
 
 
 def draw(results: Results) -> Drawing:
@@ -29,7 +28,7 @@ def draw(results: Results) -> Drawing:
     return Drawing(
         data=frame(rows, parts),
         caption=caption(results, sets, titles),
-        conditions=[conventions.ocr(results)],
+        conditions=[test_sets.ocr(results, sets)],
         tables=[Table("", [columns.method_column(rows), *(c for part in parts for c in _columns(rows, *part))],
                       columns.rules(rows))],
     )  # fmt: skip
@@ -71,12 +70,11 @@ def frame(rows: Sequence[Row], parts: Sequence[tuple[str, Results]]) -> pd.DataF
 
 def caption(results: Results, sets: Sequence[Results], titles: Sequence[str]) -> list[str]:
     """What was scored, and on how many plates."""
-    lacking = any(columns.mark(row, "plate_correct") for part in (results, *sets) for row in part.rows)
     return [
         "Weights trained on the run's own plates and scored on plates of other data sets, on which no method was "
         "trained or chosen. PSNR: median ± standard deviation.",
         f"Own plates: {results.data.test:,}.",
         *(line for scores, title in zip(sets, titles, strict=True) for line in
           test_sets.remarks(results, scores, text.one_line(title))),
-        *([_LEFT_OUT] if lacking else []),
+        *test_sets.left_out((results, *sets), ["plate_correct"]),
     ]  # fmt: skip

@@ -21,6 +21,11 @@ NAME = "inference"
 TITLE = "Whole plates or patches"
 NEEDS = "table1"
 
+_ROUNDING = (
+    "No difference but thousandths of a dB: {}, whose own way with whole plates this is. It clamps values after "
+    "blending the windows, and not before."
+)
+
 
 def draw(results: Results) -> Drawing:
     """One table: every score both ways, and the paired difference."""
@@ -112,10 +117,10 @@ def caption(results: Results, rows: list[Row], data: pd.DataFrame) -> list[str]:
     return [
         "Scores of the same weights on whole plates and in patches: windows of 8×8 LR pixels (64×64 HR) that overlap "
         "by half and are blended with a raised cosine. The paper upscales overlapping patches and aggregates them; it "
-        "states neither overlap nor aggregation, so both are ours. The weights are those best on whole validation "
-        "plates. Difference: mean of patches minus whole plates, plate by plate, with its interval; bold where that "
-        "leaves out 0.",
-        *([f"No difference: {alone}, whose own way with whole plates this is."] if alone else []),
+        "states neither overlap nor aggregation, so both are ours. The weights are those best on whole "
+        f"{results.selected_on} plates. Difference: mean of patches minus whole plates, plate by plate, with its "
+        "interval; bold where that leaves out 0.",
+        *([_ROUNDING.format(alone)] if alone else []),
         statistics.resampled(difference(results, most, "psnr")),
         *left_out,
         *conventions.marks(results),

@@ -27,7 +27,7 @@ _PANELS = {
     "pixel": ("Pixel term", "mean squared error"),
     "contrastive": ("Contrastive term", "unweighted"),
     "contrastive_share": ("Contrastive term's share of the loss", ""),
-    "val_psnr": ("Validation plates", "mean PSNR (dB)"),
+    "val_psnr": ("{} plates", "mean PSNR (dB)"),
 }
 DECADES = 6
 """The terms' log axes show at most so many decades; what is lower, zero too, lies on the lower edge."""
@@ -51,6 +51,7 @@ def draw(results: Results) -> Drawing:
         for block, panels in zip(named.values(), grids_of_axes, strict=True):
             for axes, column in zip([axes for line in panels for axes in line], _PANELS, strict=True):
                 _panel(axes, block, shown, column)
+                axes.set_title(_PANELS[column][0].format(results.selected_on.capitalize()))
             for axes in panels[-1]:
                 axes.set_xlabel("iteration")
     return Drawing(
@@ -97,8 +98,7 @@ def _cell(row: Row, distance: str, dimension: int) -> Curve:
 
 
 def _panel(axes: Axes, curves: list[Curve], history: pd.DataFrame, column: str) -> None:
-    title, unit = _PANELS[column]
-    axes.set(title=title, ylabel=unit)
+    axes.set_ylabel(_PANELS[column][1])
     history = history[history["method"].isin([curve.row.name for curve in curves])]
     style.iteration_axis(axes, float(history["iteration"].min()), float(history["iteration"].max()) * 1.03)
     floor = _scale(axes, history[column], column)

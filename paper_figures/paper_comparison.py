@@ -82,7 +82,7 @@ def make_pair(results: Results, row: Row, metric: str) -> Pair:
         return Pair(row, metric, float(row.parameters or math.nan), low, high, printed)
     if metric == BEST:
         best = math.nan if row.best_iteration is None else row.best_iteration
-        if len(row.seeds) > 1 and row.trained:
+        if len(row.best_iterations) > 1 and row.trained:
             low, high = min(row.best_iterations), max(row.best_iterations)
         return Pair(row, metric, best, low, high, printed)
     if metric not in row.scores:

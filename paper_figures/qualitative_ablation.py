@@ -40,8 +40,9 @@ def draw(results: Results) -> Drawing:
     start = (
         "Test plates: HR, LR (its pixels enlarged), and the outputs of PECL's network trained with the pixel loss "
         "alone (MSE) and with the contrastive term on Manhattan (Man) and Euclidean (Euc) distances, each with the "
-        "dimension of the embedding (beside the name) that was best on the validation plates; the paper does not state "
-        f"the dimension in its figure. Its text gives PSNR / PSNR_Y of Man on three plates of its own: {_printed()} dB."
+        f"dimension of the embedding (beside the name) that was best on the {results.selected_on} plates; the paper "
+        "does not state the dimension in its figure. Its text gives PSNR / PSNR_Y of Man on three plates of its own: "
+        f"{_printed()} dB."
     )
     if lacking:
         start += f" No result yet of: {', '.join(lacking)}."

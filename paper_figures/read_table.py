@@ -7,12 +7,13 @@ from collections.abc import Sequence
 
 import pandas as pd
 
+from benchmark.scoring.metrics import SECOND
 from paper_figures.common import columns, conventions, test_sets, text
 from paper_figures.common.confidence import Engine, engines
 from paper_figures.common.drawing import Drawing
 from paper_figures.common.results import Results, Row
 from paper_figures.common.tables import Cell, Column, Table, ranks
-from paper_figures.common.xlpsr_scores import score
+from paper_figures.common.xlpsr_scores import how_chosen, score
 
 NAME = "read_table"
 TITLE = "Real low resolution, scored by reading alone"
@@ -23,15 +24,15 @@ _DECIMALS = 2
 
 
 def draw(results: Results) -> Drawing:
-    """One table a set of LR pictures."""
+    """One table a set of LR pictures; a set of which nothing was read has a sentence."""
     sets = test_sets.test_sets(results, "read")
     titles = test_sets.titles(sets)
     lines = [frame(title, scores) for title, scores in zip(titles, sets, strict=True)]
     return Drawing(
         data=pd.concat(lines, ignore_index=True).convert_dtypes(),
         caption=caption(results, sets, titles),
-        conditions=[conventions.ocr(results)],
-        tables=[table(title, scores) for title, scores in zip(titles, sets, strict=True)],
+        conditions=[test_sets.ocr(results, sets)],
+        tables=[table(title, scores) for title, scores in zip(titles, sets, strict=True) if engines(scores)],
     )
 
 
@@ -78,7 +79,10 @@ def caption(results: Results, sets: Sequence[Results], titles: Sequence[str]) ->
         "LR pictures as a camera took them. There are no originals, so there is no PSNR: a method is scored by what "
         "the OCR engines read of its output. Exact match of the whole text, 1 − normalised edit distance of its "
         "characters, and the points of the XLPSR challenge (+2 a right character, −1 a wrong one, 0 left open) at the "
-        "threshold that the run's own validation plates have chosen.",
+        f"threshold {how_chosen(results)}.",
+        *(f"{text.one_line(title)}: {conventions.not_read(scores)}."
+          for scores, title in zip(sets, titles, strict=True) if not engines(scores)),
         *(line for scores, title in zip(sets, titles, strict=True) for line in
           test_sets.remarks(results, scores, text.one_line(title))),
+        *test_sets.left_out(sets, [metric + suffix for metric in _SHOWN for suffix in ("", SECOND)]),
     ]  # fmt: skip

@@ -24,7 +24,7 @@ NEEDS = "table1"
 
 BESIDE_PAPER = ("psnr", "psnr_y", "confidence")
 """Metrics of the paper's Table 1."""
-_ELSEWHERE = ("readings", "sweep", "related", "ablation", "ablation-printed", "bound")
+_ELSEWHERE = ("readings", "sweep", "related", "related-large", "ablation", "ablation-printed", "bound")
 """Groups whose methods stand in other tables, and in table1_full."""
 _SHORT = {
     "psnr": "PSNR",

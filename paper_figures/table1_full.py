@@ -21,7 +21,7 @@ from paper_figures.common.confidence import engines
 from paper_figures.common.drawing import Drawing
 from paper_figures.common.results import SECOND_READING, Results, Row
 from paper_figures.common.tables import Cell, Column, Table, ranks
-from paper_figures.common.xlpsr_scores import score
+from paper_figures.common.xlpsr_scores import how_chosen, score
 from paper_figures.table1 import frame
 
 NAME = "table1_full"
@@ -137,7 +137,7 @@ def caption(results: Results, rows: Sequence[Row]) -> list[str]:
     if any(_xlpsr(results, rows, engine.suffix) for engine in engines(results)):
         sentences.append(
             "XLPSR score: points a plate, of at most 14 on seven characters (+2 for a right one, −1 for a wrong one, 0 "
-            "for one left open), at the abstention threshold that validation plates have chosen."
+            "for one left open), at the abstention threshold " + how_chosen(results) + "."
         )
     return [*sentences, *conventions.marks(results), *conventions.left_out(rows)]
 

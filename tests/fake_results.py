@@ -148,6 +148,16 @@ def with_patches(run: Run, *names: str) -> Run:
     return run
 
 
+def with_end(run: Run, selected_as: str = "pixel phase", loss: float = 1.0) -> Run:
+    """The run with ESRGAN's end scored, too: ``loss`` dB below what was selected."""
+    for result in run.results():
+        if result.method == "esrgan":
+            frame = pd.read_csv(result.folder / "plates.csv")
+            frame.assign(psnr=frame["psnr"] - loss).to_csv(result.folder / "plates_last.csv", index=False)
+            write_result(result.folder, {**result.record.as_dict(), "selected_as": selected_as})
+    return run
+
+
 def with_test_sets(run: Run, *names: str) -> Run:
     """The run with scores of its weights on two sets of other plates, which are its own over again: HR plates ``far``,
     and LR pictures ``night``, which have no PSNR. Of these methods only, where some are named."""

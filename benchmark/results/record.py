@@ -178,7 +178,10 @@ class Record(Part):
     scores: Scores = Scores(best={})
     """Scores on the test plates."""
     abstention: dict[Literal["judge", "second_judge"], Abstention] = Field(default_factory=dict)
-    """Thresholds of the XLPSR score by OCR engine, where its characters' confidences are known."""
+    """Thresholds of the XLPSR score by OCR engine, where its characters' confidences are known; of the weights that
+    scores.best is of."""
+    abstention_last: dict[Literal["judge", "second_judge"], Abstention] = Field(default_factory=dict)
+    """The same of the last weights, where selected_as is there; earlier versions did not store it."""
     cost: Cost = Cost()
     """What upscaling costs."""
     clocks: Clocks = Field(default_factory=dict)

@@ -81,7 +81,7 @@ class Scores(Part):
     """Scores on the test plates."""
 
     best: ScoreSet
-    """Of the weights best on validation plates, which tables show."""
+    """Of the weights best on validation plates. Tables show these, and the last ones beside them under selected_as."""
     last: ScoreSet = Field(default_factory=dict)
     """Of the weights at the end of training; hr has none."""
     best_unseen: ScoreSet = Field(default_factory=dict)
@@ -96,7 +96,8 @@ class Abstention(Part):
     threshold: Annotated[float, Field(ge=0, le=1)]
     """Confidence of a character, 0 to 1."""
     plates: Count
-    """Validation plates that chose it; 0: none (under the paper's protocol they are the test plates), it is 1/3."""
+    """Validation plates that chose it; 0: none could be read (under the paper's protocol they are the test plates),
+    it is 1/3."""
 
 
 class Cost(Part):

@@ -121,10 +121,15 @@ def store_scores(
     spent (a killed one up to its checkpoint), and those since ``begun``.
     """
     start = time.perf_counter()
+    for earlier_scoring in ("selected_as", "abstention_last"):
+        info.pop(earlier_scoring, None)
     last = None
     if (folder / trainer.LAST).is_file():
         trainer.load_weights(method, folder / trainer.LAST)
         last = score(context, method)
+        if selected_as := method.selected_as(method.options, info["best_iteration"], info["iterations"]):
+            info["selected_as"] = selected_as
+            info["abstention_last"] = _thresholds(context, method)
     trainer.load_weights(method, folder / trainer.BEST)
     best = score(context, method)
     if context.config.scoring.inference == "both":
@@ -132,17 +137,14 @@ def store_scores(
     info = info | {
         "scoring_identity": context.scoring_identity,
         "scores": summaries(best.frame, best.frame if last is None else last.frame),
-        "abstention": _abstention(context, upscaling.upscale_plates(method.upscale, context.abstention_batches)),
+        "abstention": _thresholds(context, method),
         "cost": {"macs": macs(create(context, entry)), "milliseconds": best.milliseconds,
                  "device": context.device.type},
     }  # fmt: skip
     save_samples(folder / "samples", best.images, context.test, context.config.scoring.samples)
     write_text(folder / "plates.csv", best.frame.to_csv(index=False))
-    info.pop("selected_as", None)  # of an earlier scoring
     (folder / "plates_last.csv").unlink(missing_ok=True)
-    selected_as = method.selected_as(method.options, info["best_iteration"], info["iterations"])
-    if last is not None and selected_as:
-        info["selected_as"] = selected_as
+    if last is not None and "selected_as" in info:
         save_samples(folder / "samples_last", last.images, context.test, context.config.scoring.samples)
         write_text(folder / "plates_last.csv", last.frame.to_csv(index=False))
     now = time.perf_counter()
@@ -181,9 +183,14 @@ def _score_in_patches(context: RunContext, method: Method) -> pd.DataFrame:
         return plate_scores.score_plates(images, context.test, context.ocr_engine)
 
 
+def _thresholds(context: RunContext, method: Method) -> dict[str, Any]:
+    """Abstention thresholds of the weights that a method has now: each set of weights is as sure as it is."""
+    return _abstention(context, upscaling.upscale_plates(method.upscale, context.abstention_batches))
+
+
 def _abstention(context: RunContext, images: list[np.ndarray]) -> dict[str, Any]:
     """The threshold of the XLPSR score for each OCR engine that gives confidences of characters, chosen on upscaled
-    validation plates and never on test plates."""
+    validation plates and never on test plates; 1/3 where there are none that it can read."""
     if context.ocr_engine is None and context.second_engine is None:
         return {}
     plates, thresholds = context.abstention_plates, {}
@@ -193,7 +200,7 @@ def _abstention(context: RunContext, images: list[np.ndarray]) -> dict[str, Any]
             legible = [i for i, plate in enumerate(plates) if can_write(engine, plate.text)]
             readings = engine.read([rectified[i] for i in legible]) if legible else []
             threshold = xlpsr.best_threshold(readings, [plates[i].text for i in legible])
-            if threshold is not None or not plates:
+            if threshold is not None or not legible:
                 threshold = xlpsr.BREAK_EVEN if threshold is None else threshold
                 thresholds[name] = {"threshold": threshold, "plates": len(legible)}
     return thresholds

@@ -296,7 +296,9 @@ def _score(
     stored = filled_config(result.record)
     versions = stored_versions(result.record) or current_versions(result.method)
     assert versions is not None
-    left_out = ("selected_as", "files")
+    left_out = ("selected_as", "files", "abstention", "abstention_last")
+    record = result.record
+    chosen = record.abstention_last if record.selected_as else record.abstention  # of the weights that were scored
     info = {name: value for name, value in result.record.as_dict().items() if name not in left_out} | {
         "schema": SCHEMA,
         "config": {**stored, "scoring": config.scoring.model_dump(mode="json")},
@@ -305,6 +307,7 @@ def _score(
         "scoring_identity": identity,
         "versions": {**versions.model_dump(exclude_none=True), "scoring": SCORING_VERSION},
         "source": result.record.trained_source | {"scoring": scoring_source()},
+        "abstention": {engine: each.model_dump() for engine, each in chosen.items()},
         "test_data": test_set.facts | {"seen_unknown": seen is None},
         "judge": engines[0],
         "second_judge": engines[1],

@@ -53,14 +53,15 @@ def points(read: object, characters: object, truth: object) -> np.ndarray | None
 
 
 def best_threshold(readings: Sequence[Reading], truths: Sequence[str]) -> float | None:
-    """The threshold with the most points on these plates, of equal ones the nearest to :data:`BREAK_EVEN`; None where
-    no confidences of characters are known."""
+    """The threshold with the most points on these plates, of equal ones the nearest to :data:`BREAK_EVEN`; None without
+    plates, and where something was read but no confidences of characters are known."""
     rows = [
         points(normalise(reading.text), to_text(confidences(reading)), truth)
         for reading, truth in zip(readings, truths, strict=True)
     ]
     scored = [row for row in rows if row is not None]
-    if not scored or not any(reading.characters for reading in readings):
+    silent = any(normalise(reading.text) for reading in readings) and not any(r.characters for r in readings)
+    if not scored or silent:
         return None
     total = np.sum(scored, axis=0)
     best = THRESHOLDS[np.isclose(total, total.max())]

@@ -19,6 +19,7 @@ from paper_figures.common.evidence import (
     Reading,
     Undecidable,
     noise_threshold,
+    not_read,
     whole_grid,
     why_undecided,
 )
@@ -57,8 +58,7 @@ def rises(metric: str) -> Test:
         suffixes = ("", SECOND) if METRICS[metric].engine else ("",)
         names = [m for s in suffixes if all((m := metric + s) in row.scores for row in cells.values())]
         if not names:
-            again = run_command(results, [row.name for row in cells.values()], {"--ocr": "rapid"})
-            raise Undecidable("no plate was read (no OCR engine)", again)
+            raise not_read(results, cells.values())
         return agreed([_trend(results, cells, name) for name in names])
 
     return test

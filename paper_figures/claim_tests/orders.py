@@ -17,6 +17,7 @@ from paper_figures.common.evidence import (
     Reading,
     Undecidable,
     mse_alone,
+    not_read,
     require_rows,
     title,
     verdict,
@@ -46,8 +47,7 @@ def ordered(pairs: Sequence[Above]) -> Test:
             raise Undecidable(f"no comparable result of {names}", run_command(results, dict.fromkeys(lacking)))
         findings = [_order(results, rows, present, suffix) for suffix in _engines(rows.values(), present)]
         if not findings:
-            again = run_command(results, [row.name for row in rows.values()], {"--ocr": "rapid"})
-            raise Undecidable("no plate was read (no OCR engine)", again)
+            raise not_read(results, rows.values())
         finding = agreed(findings)
         if lacking and finding.outcome != FAILS:
             why = f"no comparable result of {', '.join(dict.fromkeys(lacking))}"
@@ -108,13 +108,14 @@ def _order(results: Results, rows: dict[str, Row], pairs: Sequence[Above], suffi
     ties = [(c, why) for c, outcome, why in verdicts if outcome not in (BETTER, WORSE)]
     new = [metric for _, metric in named if metric.endswith(suffix)]  # of a second engine not the rest again
     evidence = [_values(rows, pairs, metric) for metric in dict.fromkeys(new)]
-    evidence += _listed("As stated", [c for c, outcome, _ in verdicts if outcome == BETTER], new, len(pairs))
-    evidence += _listed("The other way round", reversed_, new, len(pairs))
+    orders = sum(c.metric in new for c in compared)
+    evidence += _listed("As stated", [c for c, outcome, _ in verdicts if outcome == BETTER], new, orders)
+    evidence += _listed("The other way round", reversed_, new, orders)
     evidence += _listed(
         "Clear on these plates, but not beyond what training anew may change",
-        [c for c, _ in ties if c.decided], new, len(pairs),
+        [c for c, _ in ties if c.decided], new, orders,
     )  # fmt: skip
-    evidence += _listed("Not told apart", [c for c, _ in ties if not c.decided], new, len(pairs))
+    evidence += _listed("Not told apart", [c for c, _ in ties if not c.decided], new, orders)
     observed = tuple(_observed(c, outcome) for c, outcome, _ in verdicts if c.metric in new)
     if reversed_:
         return Finding(FAILS, " ".join(evidence), observed=observed)

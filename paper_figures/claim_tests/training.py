@@ -77,8 +77,13 @@ SMOOTH_RULE = (
 # -- iterations to the best ------------------------------------------------------------------------
 
 
+def _selected(results: Results, name: str) -> Row | None:
+    """The weights that a method was best with: where its own row has the last ones, they have another."""
+    return next((row for row in results.rows if row.of == name), results.row(name))
+
+
 def _trained(results: Results, names: Iterable[str]) -> list[Row]:
-    rows = [row for name in names if (row := results.row(name)) is not None]
+    rows = [row for name in names if (row := _selected(results, name)) is not None]
     return [row for row in rows if row.trained and not row.differs and math.isfinite(row.scores["psnr"].median)]
 
 
@@ -124,7 +129,8 @@ def _best_at(rows: Iterable[Row]) -> tuple[Observed, ...]:
 
 
 def _iterations(results: Results, reading: Reading) -> Finding:
-    early, late = require_rows(results, *EARLY_GROUP), require_rows(results, *LATE_GROUP[:-1], reading.name)
+    names = require_rows(results, *EARLY_GROUP), require_rows(results, *LATE_GROUP[:-1], reading.name)
+    early, late = ([_selected(results, row.name) or row for row in rows] for rows in names)
     most_late, evidence = _late([*early, *late])
     first, last = ([row.best_iteration or 0.0 for row in rows] for rows in (early, late))
     listed = ", ".join(f"{row.title} {text.iterations(row.best_iteration)}" for row in (*early, *late))

@@ -104,11 +104,16 @@ def seeds(results: Results) -> str:
 def selection(results: Results) -> str:
     """Which of a training's weights are scored."""
     if results.data.protocol == "paper":
-        return (
+        chosen = (
             "Each method shows its weights with the best PSNR on the test plates, which is optimistic; on which plates "
             "the paper chose its weights is not stated."
         )
-    return "Each method shows its weights with the best PSNR on the validation plates, which are not test plates."
+    else:
+        chosen = "Each method shows its weights with the best PSNR on the validation plates, which are not test plates."
+    ends = [row.title for row in results.main_rows if results.is_end(row.name)]
+    if not ends:
+        return chosen
+    return f"{chosen} Not so {', '.join(ends)}: its last weights, those so chosen having a row of their own."
 
 
 def budget(results: Results) -> str:
@@ -136,7 +141,7 @@ def ocr(results: Results) -> str:
     """Who read the plates, how well they read the original ones, and what the reading columns mean."""
     engine, second = results.reference.judge, results.reference.second_judge
     if engine is None or not results.has_readings:
-        return "No plate was read (no OCR engine), so the reading columns are left out."
+        return f"{text.begun(not_read(results))}, so the reading columns are left out."
     sentences = [f"OCR engine: {_reader(engine)}{_bound(results, 'plate_correct')}."]
     if second and results.has_second_readings:
         sentences.append(f"Second OCR engine: {_reader(second)}{_bound(results, 'plate_correct_second')}.")
@@ -147,6 +152,15 @@ def ocr(results: Results) -> str:
         "accuracy: 1 − normalised edit distance; without province: all characters but the first right."
     )
     return " ".join(sentences)
+
+
+def not_read(results: Results) -> str:
+    """Why no score of reading is there, as part of a sentence: no engine read, or none has what is on the plates."""
+    engines = [engine.name for engine in (results.reference.judge, results.reference.second_judge) if engine]
+    if not engines:
+        return "no plate was read (no OCR engine)"
+    who = text.one_line(" or ".join(name or "unnamed" for name in engines))
+    return f"no test plate was read: their texts are unknown, or of an alphabet that {who} does not have"
 
 
 def _reader(engine: OcrEngineFacts) -> str:

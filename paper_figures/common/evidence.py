@@ -10,6 +10,7 @@ only beyond that range (:func:`seed_noise`).
 from __future__ import annotations
 
 import math
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 import numpy as np
@@ -17,7 +18,7 @@ import pandas as pd
 
 import methods
 from benchmark.scoring.metrics import METRICS
-from paper_figures.common import grid, pairing, text
+from paper_figures.common import conventions, grid, pairing, text
 from paper_figures.common.commands import run_command
 from paper_figures.common.grid import Grid
 from paper_figures.common.observed import Observed
@@ -60,6 +61,13 @@ class Finding:
 
 class Undecidable(Exception):
     """Results are missing for a test. Arguments: the reason, and the command that supplies them."""
+
+
+def not_read(results: Results, rows: Iterable[Row]) -> Undecidable:
+    """What to say where rows have no scores of reading: another OCR engine helps only where none has read."""
+    why = "not all of these methods were read" if results.has_readings else conventions.not_read(results)
+    helps = results.has_readings or not (results.reference.judge or results.reference.second_judge)
+    return Undecidable(why, run_command(results, [row.name for row in rows], {"--ocr": "rapid"}) if helps else "")
 
 
 # -- the rows a claim needs ------------------------------------------------------------------------

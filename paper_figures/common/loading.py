@@ -82,6 +82,8 @@ class _Entry:
     last: pd.DataFrame
     """Plates of the last weights, where these are the method as published; else empty."""
     of: str = ""
+    is_end: bool = False
+    """Whether ``plates`` are those of the last weights, and the selected ones have a row of their own."""
 
     @classmethod
     def read(cls, result: Result) -> _Entry:
@@ -213,7 +215,7 @@ def _split(entries: list[_Entry]) -> list[list[_Entry]]:
         return [entries]
     own = f"{entries[0].name}-selected"
     selected = [replace(e, name=own, of=e.name) for e in entries]
-    return [selected, [e if e.last.empty else replace(e, plates=e.last) for e in entries]]
+    return [selected, [replace(e, plates=e.plates if e.last.empty else e.last, is_end=True) for e in entries]]
 
 
 def _title(entries: list[_Entry]) -> str:
@@ -254,7 +256,7 @@ def _row(entries: list[_Entry], plates: pd.DataFrame) -> Row:
         paper_parameters=record.paper_parameters,
         seeds=tuple(entry.seed for entry in entries),
         iterations=record.iterations,
-        best_iterations=tuple(entry.record.best_iteration for entry in entries),
+        best_iterations=tuple(entry.record.best_iteration for entry in entries if not entry.is_end),
         scores={metric: summarise(plates[metric]) for metric in scored},
         notes=_notes(entries),
         family=record.family or entries[0].name,

@@ -78,7 +78,9 @@ def conditions(results: Results) -> list[Condition]:
         Condition(
             "degradation",
             "×8; the interpolation is not stated",
-            "×8, antialiased bicubic (a = −0.5), 8 bits",
+            "LR given as pictures of their own: nothing was degraded"
+            if data.lr == "given"
+            else "×8, antialiased bicubic (a = −0.5), 8 bits",
             "without antialiasing, bicubic interpolation alone scores 1–2 dB differently",
         ),
         Condition(

@@ -59,6 +59,7 @@ class Row:
     seeds: tuple[int, ...]
     iterations: int
     best_iterations: tuple[int, ...]
+    """By seed; none where these are the last weights and the selected ones have a row of their own."""
     scores: dict[str, Summary]
     """By name of the metric: always ``psnr``, the others where the plates have them."""
     notes: tuple[str, ...]
@@ -93,8 +94,8 @@ class Row:
 
     @property
     def best_iteration(self) -> float | None:
-        """Median over seeds; None for what is not trained."""
-        return float(np.median(self.best_iterations)) if self.trained else None
+        """Median over seeds; None for what is not trained, and for last weights beside selected ones."""
+        return float(np.median(self.best_iterations)) if self.trained and self.best_iterations else None
 
 
 @dataclass(frozen=True)

@@ -189,7 +189,7 @@ def _ocr_engines(results: Results) -> list[str]:
         if read
     ]
     if not names:
-        return ["No plate was read (no OCR engine)."]
+        return [f"{text.begun(conventions.not_read(results))}."]
     if len(names) == 1:
         who = f"the OCR engine ({names[0]})"
     else:

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from benchmark.results.identity import stored_training_identity
 from benchmark.results.record_config import TestData
 from benchmark.results.store import Run
 from benchmark.util.errors import UserError
+from paper_figures.common import columns, conventions
 from paper_figures.common.drawing import NotAskedFor
 from paper_figures.common.loading import load
 from paper_figures.common.results import Results
@@ -51,10 +54,21 @@ def remarks(results: Results, scores: Results, title: str) -> list[str]:
     seen = int(scores.plates.drop_duplicates("index")["seen"].sum()) if "seen" in scores.plates else 0
     told = f", {seen} of them with a number that training has shown" if seen else ""
     told = ", whether training has shown any of them is not known" if data.seen_unknown else told
-    lines = [f"{title}: {data.test:,} plates{told}."]
+    lines = [f"{title}: {data.test:,} plates{told}." + f" {conventions.GIVEN}" * (data.lr == "given")]
     if old := outdated(results, scores):
         lines.append(f"{title}: {', '.join(old)} scored with earlier weights: run `score` again.")
     return lines
+
+
+def ocr(results: Results, sets: Sequence[Results]) -> str:
+    """Who read the plates: a run of which nothing was read says nothing of the engines of its sets."""
+    return conventions.ocr(next((scores for scores in (results, *sets) if scores.has_readings), results))
+
+
+def left_out(parts: Sequence[Results], metrics: Sequence[str]) -> list[str]:
+    """Meaning of the mark * of a score of reading; empty if it does not occur."""
+    marked = any(columns.mark(row, metric) for part in parts for row in part.rows for metric in metrics)
+    return ["* Plates whose text is not known, or not of the OCR engine's alphabet, are left out."] if marked else []
 
 
 def outdated(results: Results, scores: Results) -> list[str]:

@@ -56,6 +56,11 @@ def plural(n: int, noun: str) -> str:
 _UNSEEN = "\\x7f-\\x9f\\u061c\\u200e\\u200f\\u2028-\\u202e\\u2066-\\u2069\\ud800-\\udfff"
 
 
+def begun(words: str) -> str:
+    """``words`` as a sentence begins: with a capital."""
+    return words[:1].upper() + words[1:]
+
+
 def one_line(text: object) -> str:
     """``text`` without line breaks or characters that are obeyed instead of shown."""
     return re.sub(rf"[\s\x00-\x1f{_UNSEEN}]+", " ", str(text)).strip()

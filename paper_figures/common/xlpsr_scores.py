@@ -6,6 +6,7 @@ import math
 from typing import Literal
 
 import numpy as np
+import pandas as pd
 
 from benchmark.scoring import xlpsr
 from benchmark.scoring.plate_scores import CHARACTERS
@@ -25,7 +26,7 @@ def points(results: Results, row: Row, engine: Engine) -> np.ndarray:
     where the engine's confidences of characters are lacking."""
     plates, nothing = results.plates_of(row), np.full(len(xlpsr.THRESHOLDS), math.nan)
     columns = ["read" + engine.suffix, CHARACTERS + engine.suffix]
-    if not set(columns) <= set(plates) or plates[columns[1]].isna().all():
+    if not set(columns) <= set(plates) or _silent(plates, *columns) or _silent(results.plates, *columns):
         return np.tile(nothing, (len(plates), 1))
     read = plates["plate_correct" + engine.suffix].notna()  # not: no text, or none that the engine could write
     rows = [
@@ -35,11 +36,29 @@ def points(results: Results, row: Row, engine: Engine) -> np.ndarray:
     return np.array([nothing if row is None else row for row in rows])
 
 
+def _silent(plates: pd.DataFrame, read: str, characters: str) -> bool:
+    """Whether something was read, and nothing said of single characters: where all that was read is empty, a method
+    has no points, but an engine that is never sure of characters may have read it."""
+    return bool(plates[characters].isna().all() and (plates[read].fillna("") != "").any())
+
+
 def thresholds(results: Results, row: Row, engine: Engine) -> dict[int, float]:
-    """By seed, the threshold that validation plates have chosen (1/3 where there were none)."""
+    """By seed, the threshold that validation plates have chosen (1/3 where none could be read) for the weights of the
+    row; none where that of the last weights was not stored."""
     name: Literal["judge", "second_judge"] = "second_judge" if engine.suffix else "judge"
-    mine = [record for record in results.records if record.method == row.name]
-    return {record.seed: record.abstention[name].threshold for record in mine if name in record.abstention}
+    end, chosen = results.is_end(row.name), dict[int, float]()
+    for record in results.records:
+        if record.method == (row.of or row.name):  # of a seed that was best at its end both are the same
+            stored = record.abstention_last if end and record.selected_as else record.abstention
+            chosen |= {record.seed: stored[name].threshold} if name in stored else {}
+    return chosen
+
+
+def how_chosen(results: Results) -> str:
+    """Where the thresholds are from, to follow "the threshold"."""
+    if results.data.protocol == "paper":
+        return "1/3 (the paper's protocol has no validation plates)"
+    return "that the run's own validation plates have chosen"
 
 
 def score(results: Results, row: Row, engine: Engine) -> Interval:

@@ -107,7 +107,6 @@ def build(
         results=results,
         artefacts=[],
         missing=missing,
-        stale=[row.title for row in results.rows if row.stale],
         problems=problems,
         command=report_command(run.folder, out, allow_mixed),
         broken=broken,

@@ -32,13 +32,12 @@ class Artefact(NamedTuple):
 
 @dataclass(frozen=True)
 class Report:
-    """What was written. ``stale`` holds titles of methods whose source has changed since."""
+    """What was written."""
 
     folder: Path
     results: Results = field(repr=False)
     artefacts: list[Artefact]
     missing: list[Missing]
-    stale: list[str]
     problems: list[str]
     command: str = "python -m benchmark report"
     """What makes this report again, from the folder it was made in."""

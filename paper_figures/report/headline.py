@@ -31,7 +31,7 @@ def sentence(results: Results, claims: Drawing | None = None) -> str:
     """Who is first in PSNR and in reading, where PECL comes, and how many of the paper's claims hold."""
     parts = [_first(results, "psnr"), _first(results, "plate_correct")]
     parts = [part for part in parts if part]
-    summary = f"Of {text.plural(len(results.competitors), 'method')}, {' and '.join(parts)}." if parts else ""
+    summary = f"Of {text.plural(_methods(results), 'method')}, {' and '.join(parts)}." if parts else ""
     places = [place for place in (_place(results, "psnr"), _place(results, "plate_correct")) if place]
     row = results.row(OURS)
     if row is not None and places:
@@ -39,6 +39,11 @@ def sentence(results: Results, claims: Drawing | None = None) -> str:
     elif not parts:
         summary = " ".join(_alone(row) for row in results.competitors) or "No method was scored."
     return " ".join(filter(None, [_warning(results), summary.strip(), _verdicts(claims)]))
+
+
+def _methods(results: Results) -> int:
+    """Methods that compete; one whose selected and last weights are both shown is one."""
+    return sum(not row.of for row in results.competitors)
 
 
 def _warning(results: Results) -> str:
@@ -143,7 +148,7 @@ def facts(results: Results, missing: int, problems: int) -> list[Fact]:
         Fact("Data", f"{data.name or 'unnamed'}, {data.protocol or 'unknown'} split",
              f"{plates} training / validation / test plates"),
         Fact("Budget of every method", budget, batch),
-        Fact("Methods", str(len(results.competitors)), f"{'seeds' if len(results.seeds) > 1 else 'seed'} {seeds}"),
+        Fact("Methods", str(_methods(results)), f"{'seeds' if len(results.seeds) > 1 else 'seed'} {seeds}"),
         Fact(f"OCR engine{'s' * (len(engines) > 1)}", _and(engines) or "none",
              "what reads the upscaled plates"),
         Fact("Made", " to ".join(dict.fromkeys([dates[0], dates[-1]])) if dates else "unknown",

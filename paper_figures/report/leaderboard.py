@@ -159,7 +159,8 @@ def sentences(board: Board) -> list[str]:
     """How ranks came about, and what the marks mean."""
     plates = text.plural(board.manifest.protocol.test_plates, "test plate")
     lines = [
-        f"PSNR, PSNR_Y and SSIM: median ± standard deviation over {plates} and all seeds; the others: mean.",
+        f"PSNR, PSNR_Y, SSIM and OCR confidence: median ± standard deviation over {plates} and all seeds; the others: "
+        "mean.",
         "Ranks stand before the score they are of. Every two methods are compared plate by plate (paired difference "
         "with its 95 % interval, Wilcoxon's test, Holm's correction over all pairs); a rank is 1 + the number of "
         "methods that are clearly better, and methods that these plates cannot tell apart share one (=).",

@@ -278,6 +278,18 @@ def test_srcnn_is_excepted_from_the_relation_of_figure_6() -> None:
     assert verdict(lab.results(), 10).outcome == HOLDS
 
 
+def test_claims_on_convergence_pair_iterations_and_psnr_of_the_same_weights() -> None:
+    whole = correlated(+1).results()
+    end = next(row for row in whole.rows if row.name == "esrgan")
+    selected = replace(end, name="esrgan-selected", title="ESRGAN (pixel phase)", of="esrgan")
+    end = replace(end, best_iterations=(), scores={**end.scores, "psnr": replace(end.scores["psnr"], median=9.0)})
+    rows = [each for row in whole.rows for each in ([selected, end] if row.name == "esrgan" else [row])]
+    results = replace(whole, rows=rows)
+    found = verdict(results, 10).finding
+    assert found.outcome == HOLDS and found.evidence == verdict(whole, 10).finding.evidence
+    assert "ESRGAN (pixel phase)" in verdict(results, 11).finding.evidence
+
+
 # -- what uncertainty does to a verdict ------------------------------------------------------------
 
 
@@ -366,6 +378,11 @@ def test_the_observed_order_is_by_the_median() -> None:
     assert re.search(r"The other way round, 1 of 7: PECL − MSRN −0\.[45]\d dB \[−0\.\d\d, −0\.\d\d\]\.", found.evidence)
 
 
+def test_orders_of_the_second_ocr_engine_are_counted_on_their_own() -> None:
+    found = verdict(as_in_the_table(confidence=0.95).results(), 5).finding
+    assert "As stated, 21 of 21: " in found.evidence and "As stated, 7 of 7: " in found.evidence
+
+
 # -- reading ---------------------------------------------------------------------------------------
 
 
@@ -397,12 +414,17 @@ def test_no_verdict_hangs_on_one_ocr_engine() -> None:
 
 
 def test_without_readings_the_claims_on_reading_ask_for_an_ocr_engine() -> None:
-    lab = Lab().table1(judged=False)
-    for number in (4, 5, 6):
-        found = verdict(lab.results(), number).finding
+    some = Lab().table1(judged=False).results()  # PECL alone was not read
+    assert verdict(some, 5).finding.reason == "not all of these methods were read"
+    for number, lab in ((4, Lab().table1()), (5, Lab().table1()), (6, Lab().table1()), (21, Lab().ablation())):
+        for about in lab.methods.values():
+            about["judged"] = False
+        results = lab.results()
+        records = [record.model_copy(update={"judge": None}) for record in results.records]
+        found = verdict(replace(results, records=records), number).finding
         assert found.reason == "no plate was read (no OCR engine)" and "--ocr rapid" in found.command
-    found = verdict(Lab().ablation(judged=False).results(), 21).finding
-    assert found.reason == "no plate was read (no OCR engine)"
+        found = verdict(results, number).finding  # an engine ran
+        assert found.reason.endswith("of an alphabet that rapid does not have") and not found.command
 
 
 # -- the ablation ----------------------------------------------------------------------------------

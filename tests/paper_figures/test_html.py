@@ -20,7 +20,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pytest
-from fake_results import METHODS, make_run
+from fake_results import METHODS, make_run, with_end
 from PIL import Image
 from test_figures_pictures import FEW, with_samples
 from typer.testing import CliRunner
@@ -180,6 +180,10 @@ def test_ties_and_single_methods_are_told_as_that(tmp_path: Path) -> None:
         "Of 4 methods, MSRN, TBSRN and PECL share the highest median PSNR (20.00 dB). "
         "PECL comes first with others in PSNR (20.00 dB)."
     )
+    both = load(with_end(make_run(tmp_path / "both")))
+    count = len(both.competitors) - 1  # ESRGAN has two rows
+    assert headline.sentence(both).startswith(f"Of {count} methods, ")
+    assert next(fact.value for fact in headline.facts(both, 0, 0) if fact.name == "Methods") == str(count)
     alone = headline.sentence(load(make_run(tmp_path / "alone", (BY_NAME["pecl"],))))
     assert alone == "PECL: median PSNR 20.12 dB, exact-match accuracy 50.0 %."
 

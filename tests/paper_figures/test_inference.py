@@ -33,6 +33,12 @@ def test_the_difference_is_of_pairs(tmp_path: Path) -> None:
     assert "half" in drawing.words and "neither overlap nor aggregation" in drawing.words
 
 
+def test_what_goes_in_patches_anyway_is_said_to_differ_by_clamping(tmp_path: Path) -> None:
+    tbsrn = next(fake for fake in METHODS if fake.name == "tbsrn")
+    words = inference.draw(load(with_patches(make_run(tmp_path, (*FEW, tbsrn))))).words
+    assert "No difference but thousandths of a dB: TBSRN" in words and "clamps values after blending" in words
+
+
 def test_methods_that_were_not_scored_both_ways_are_left_out(tmp_path: Path) -> None:
     run = make_run(tmp_path / "run", FEW)
     assert list(inference.draw(load(with_patches(run, "espcn"))).data["method"].unique()) == ["espcn"]

@@ -17,6 +17,7 @@ from typer.testing import CliRunner
 from benchmark.cli import main
 from benchmark.results.bundle_writing import write_bundle
 from benchmark.results.store import Run, write_result
+from benchmark.scoring.metrics import METRICS
 from benchmark.util.errors import UserError
 from paper_figures.report import leaderboard
 
@@ -58,6 +59,12 @@ def test_protocols_stand_apart_and_the_same_result_stands_once(files: list[Path]
     assert [(entry.method, entry.bundle) for entry in second.entries] == [("msrn", "other.bundle.zip")]
     assert [entry.method for entry in first.entries] == ["bicubic", "msrn", "pecl", "mine", "msrn-again"]
     assert first.again == ["Bicubic of two.bundle.zip has the scores of one.bundle.zip and is shown once."]
+
+
+def test_sentences_say_which_scores_are_medians(files: list[Path]) -> None:
+    (first, *_) = leaderboard.boards(files)
+    medians = [METRICS[metric].label for metric in leaderboard.SHOWN if METRICS[metric].statistic == "median"]
+    assert leaderboard.sentences(first)[0].startswith(f"{', '.join(medians[:-1])} and {medians[-1]}: median ±")
 
 
 def test_methods_that_the_plates_cannot_tell_apart_share_a_rank(files: list[Path]) -> None:

@@ -114,7 +114,7 @@ def few(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_nothing_is_broken_and_nothing_is_missing(whole: builder.Report) -> None:
     for error in whole.broken.values():
         raise error
-    assert (whole.missing, whole.stale, whole.problems, whole.left_out) == ([], [], [], [])
+    assert (whole.missing, whole.problems, whole.left_out) == ([], [], [])
     not_asked_for = {"shipped_weights"}  # of a run that ships some: see tests/results/test_shipped.py
     assert [artefact.name for artefact in whole.artefacts] == [n for n in builder.names() if n not in not_asked_for]
     assert builder.names()[:4] == ["table1", "convergence", "claims", "table1_full"]
@@ -506,9 +506,9 @@ def test_a_broken_method_file_is_named(tmp_path: Path, monkeypatch: pytest.Monke
 def test_stale_rows_get_a_dagger(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     run = make_run(tmp_path)
     monkeypatch.setattr("paper_figures.common.loading.is_stale", lambda record: record.method == "esrgan")
-    built = build(run)
+    build(run)
     markdown = (tmp_path / "report" / "table1_full.md").read_text(encoding="utf-8")
-    assert built.stale == ["ESRGAN"] and cells(markdown, "ESRGAN")[0] == "ESRGAN<sup>1,†</sup>"
+    assert cells(markdown, "ESRGAN")[0] == "ESRGAN<sup>1,†</sup>"
     assert "† Made by another version of method, training or scoring" in markdown
 
 

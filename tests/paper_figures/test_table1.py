@@ -11,12 +11,12 @@ from types import SimpleNamespace
 import pandas as pd
 import pytest
 from fake_plates import Lab
-from fake_results import ABLATION, METHODS, PATTERN, PLATES, Fake, make_run, pecl_options
+from fake_results import ABLATION, METHODS, PATTERN, PLATES, Fake, make_run, pecl_options, with_end
 
 import methods
-from benchmark.results.store import Run, write_result
-from paper_figures import convergence, table1, table1_full, weight_sweep
-from paper_figures.common import loss_terms, statistics
+from benchmark.results.store import Run
+from paper_figures import convergence, paper_comparison, table1, table1_full, weight_sweep
+from paper_figures.common import conventions, loss_terms, statistics, text
 from paper_figures.common.commands import run_command
 from paper_figures.common.drawing import NothingToDraw
 from paper_figures.common.loading import load
@@ -61,7 +61,8 @@ def test_a_row_has_our_scores_and_the_papers_beneath(tmp_path: Path) -> None:
 
 def test_only_the_papers_methods_and_the_users_own_are_in_it(tmp_path: Path) -> None:
     mine = Fake("my_method", "Mine", 10, 25.0, best=1000, groups=())
-    results = load(make_run(tmp_path, (*METHODS, *ABLATION, mine)))
+    large = Fake("edsr-large", "EDSR (large)", 10, 25.0, best=1000, groups=("related-large",))
+    results = load(make_run(tmp_path, (*METHODS, *ABLATION, large, mine)))
     names = [found.name for found in table1.rows_of(results)]
     assert names == ["bicubic", "srcnn", "msrn", "espcn", "esrgan", "tbsrn", "swinir", "pecl", "my_method"]
     assert [cell.beneath for cell in row(results, "Mine")] == [""] * 5
@@ -192,16 +193,6 @@ def test_without_two_weights_there_is_no_sweep_and_without_an_engine_no_panel_of
 # -- a method whose last weights are the method as published ---------------------------------------
 
 
-def with_end(run: Run, selected_as: str = "pixel phase", loss: float = 1.0) -> Run:
-    """The run with ESRGAN's end scored, too: ``loss`` dB below what was selected."""
-    for result in run.results():
-        if result.method == "esrgan":
-            frame = pd.read_csv(result.folder / "plates.csv")
-            frame.assign(psnr=frame["psnr"] - loss).to_csv(result.folder / "plates_last.csv", index=False)
-            write_result(result.folder, {**result.record.as_dict(), "selected_as": selected_as})
-    return run
-
-
 def test_esrgan_is_shown_as_selected_and_at_its_end_which_stands_beside_the_papers(tmp_path: Path) -> None:
     results = load(with_end(make_run(tmp_path, seeds=2)))
     titles = [found.title for found in results.rows]
@@ -216,6 +207,21 @@ def test_esrgan_is_shown_as_selected_and_at_its_end_which_stands_beside_the_pape
     drawing = convergence.draw(results)
     tested = drawing.data[drawing.data["panel"] == "test"]
     assert "esrgan-selected" in set(tested["method"]) and "esrgan" not in set(tested["method"])
+    assert "Not so ESRGAN: its last weights" in drawing.words
+    curves = drawing.data[drawing.data["panel"] == "validation"]
+    assert len(curves[curves["method"] == "esrgan"]) == len(curves[curves["method"] == "msrn"]) > 0
+
+
+def test_iterations_to_the_best_are_those_of_the_selected_weights_alone(tmp_path: Path) -> None:
+    results = load(with_end(make_run(tmp_path, seeds=2)))
+    best = table1.frame(results).set_index("method")["best_iteration"]
+    assert best["esrgan-selected"] == 555 and pd.isna(best["esrgan"])
+    for shown in (table1_full.draw(results).tables[-1], table1.short(results, wide=False)):
+        column = next(column for column in shown.columns if column.header.startswith("best at"))
+        by_title = dict(zip((cell.text for cell in shown.columns[0].cells), column.cells, strict=True))
+        assert by_title["ESRGAN"].text == text.DASH != by_title["ESRGAN (pixel phase)"].text
+    pair = paper_comparison.make_pair(results, results.row("esrgan"), "best_iteration")  # type: ignore[arg-type]
+    assert math.isnan(pair.ours) and math.isnan(pair.low)
 
 
 def test_weights_selected_in_the_second_phase_say_so(tmp_path: Path) -> None:
@@ -233,6 +239,7 @@ def test_a_result_whose_end_was_not_scored_is_one_row_with_a_note(tmp_path: Path
     run = make_run(tmp_path, (BY_NAME["bicubic"], esrgan), seeds=2)
     results = load(run)
     assert [found.name for found in results.rows] == ["bicubic", "esrgan"]
+    assert "Not so" not in conventions.selection(results)
     assert any("not scored plate by plate: run it again" in note for note in table1_full.draw(results).footnotes)
     with_end(run)
     (tmp_path / "esrgan/seed1/plates_last.csv").unlink()  # one seed has it, the other not

@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+from types import SimpleNamespace
+from typing import Any
+
+import numpy as np
 import pytest
 
 from benchmark.ocr.reading import Reading
+from benchmark.runner import job
 from benchmark.scoring import xlpsr
 
 
@@ -45,3 +50,25 @@ def test_the_threshold_leaves_open_what_is_wrong() -> None:
     assert xlpsr.best_threshold([Reading("AB", 1.0, (1.0, 1.0))], ["AB"]) == pytest.approx(0.33)  # nearest to 1/3
     assert xlpsr.best_threshold([], []) is None
     assert xlpsr.best_threshold([Reading("AB", 0.5)], ["AB"]) is None
+    assert xlpsr.best_threshold([Reading("", 0.0)] * 2, ["AB", "AB"]) == pytest.approx(0.33)  # no points at any
+    assert xlpsr.best_threshold([Reading("", 0.0), Reading("AB", 0.5)], ["AB", "AB"]) is None
+
+
+@pytest.mark.parametrize(
+    ("texts", "read", "expected"),
+    [
+        (["", "ЖЦ"], "", {"threshold": xlpsr.BREAK_EVEN, "plates": 0}),
+        ([], "", {"threshold": xlpsr.BREAK_EVEN, "plates": 0}),
+        (["AB", "ЖЦ"], "", {"threshold": pytest.approx(0.33), "plates": 1}),
+        (["AB", "ЖЦ"], "AB", None),  # read, and nothing known of single characters
+    ],
+)
+def test_where_no_validation_plate_can_be_read_the_threshold_is_a_third(
+    texts: list[str], read: str, expected: dict[str, Any] | None
+) -> None:
+    corners = np.array([(64, 32), (0, 32), (0, 0), (64, 0)], np.float32)
+    plates = [SimpleNamespace(text=text, vertices=corners) for text in texts]
+    engine = SimpleNamespace(alphabet=frozenset("AB"), read=lambda pictures: [Reading(read, 0.5)] * len(pictures))
+    context: Any = SimpleNamespace(abstention_plates=plates, ocr_engine=engine, second_engine=None)
+    found = job._abstention(context, [np.zeros((32, 64, 3), np.uint8)] * len(texts))
+    assert found == ({} if expected is None else {"judge": expected})
