@@ -125,12 +125,13 @@ def _limits(index: Index, engines: list[str]) -> str:
 def _training(index: Index) -> str:
     first = index.methods[0]
     data, train = first.data, first.train
+    chosen_on = "test" if data.protocol == "paper" else "validation"
     split = "no plate number is in two parts" if data.protocol == "disjoint" else f"protocol {data.protocol}"
     budget = (
         f"{first.iterations:,} iterations of {train.batch_size} patches of 64×64 px (8×8 before), "
         + (f"Adam {train.learning_rate:g} along a cosine" if train.recipe == "common" else "each method's own recipe")
         + (f" after a warm-up of {train.warmup}" if train.recipe == "common" and train.warmup else "")
-        + f", {train.precision}. Of each training the weights best on validation plates are kept."
+        + f", {train.precision}. Of each training the weights best on {chosen_on} plates are kept."
     )
     odd = [entry.title for entry in index.methods if entry.patches != first.patches]
     others = f" Another budget: {', '.join(odd)} (see `{INDEX}`)." if odd else ""
