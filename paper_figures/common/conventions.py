@@ -113,7 +113,7 @@ def selection(results: Results) -> str:
     ends = [row.title for row in results.main_rows if results.is_end(row.name)]
     if not ends:
         return chosen
-    return f"{chosen} Not so {', '.join(ends)}: its last weights, those so chosen having a row of their own."
+    return f"{chosen} Under {', '.join(ends)} stand the last weights; those chosen this way have a row of their own."
 
 
 def budget(results: Results) -> str:

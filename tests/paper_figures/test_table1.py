@@ -207,7 +207,7 @@ def test_esrgan_is_shown_as_selected_and_at_its_end_which_stands_beside_the_pape
     drawing = convergence.draw(results)
     tested = drawing.data[drawing.data["panel"] == "test"]
     assert "esrgan-selected" in set(tested["method"]) and "esrgan" not in set(tested["method"])
-    assert "Not so ESRGAN: its last weights" in drawing.words
+    assert "Under ESRGAN stand the last weights" in drawing.words
     curves = drawing.data[drawing.data["panel"] == "validation"]
     assert len(curves[curves["method"] == "esrgan"]) == len(curves[curves["method"] == "msrn"]) > 0
 
@@ -239,7 +239,7 @@ def test_a_result_whose_end_was_not_scored_is_one_row_with_a_note(tmp_path: Path
     run = make_run(tmp_path, (BY_NAME["bicubic"], esrgan), seeds=2)
     results = load(run)
     assert [found.name for found in results.rows] == ["bicubic", "esrgan"]
-    assert "Not so" not in conventions.selection(results)
+    assert "last weights" not in conventions.selection(results)
     assert any("not scored plate by plate: run it again" in note for note in table1_full.draw(results).footnotes)
     with_end(run)
     (tmp_path / "esrgan/seed1/plates_last.csv").unlink()  # one seed has it, the other not
