@@ -138,8 +138,7 @@ def test_without_a_shared_folder_a_job_goes_on_from_storage_when_its_node_dies(b
     (bench.folder / "first").write_text(SLOWLY + RECORD_STEPS)
     storage = bench.folder / "storage"
     process = bench.start("cluster", "--executor", "ray", "--set", f"ray.storage=file://{storage}")
-    kept = storage / "r" / "first-seed0"
-    wait_for(lambda: any(kept.glob("*.pt")), 600)
+    wait_for(lambda: any(storage.glob("r-*/first-seed0/*.pt")), 600)
     rows = json.loads(
         bench.call("status", "--results", str(bench.folder / "cluster"), "--json").communicate(timeout=600)[0]
     )
@@ -154,7 +153,7 @@ def test_without_a_shared_folder_a_job_goes_on_from_storage_when_its_node_dies(b
     pids = list(dict.fromkeys(pid for pid, _ in steps))
     assert len(pids) == 2
     assert next(int(iteration) for pid, iteration in steps if pid == pids[1]) >= 2, "the first checkpoint is after two"
-    assert not kept.exists() and not any(storage.glob("command-*"))
+    assert not any(storage.glob("r-*/*")) and not any(storage.glob("command-*"))
     bench.environment.clear()
     (bench.folder / "first").unlink()
     code, output = bench.run("single", "--workers", "1")
@@ -252,6 +251,16 @@ def test_storage_keeps_the_last_two_checkpoints_and_gives_them_to_another_machin
     assert not any((tmp_path / "storage" / "run").iterdir())
 
 
+def test_runs_of_one_name_that_train_otherwise_have_places_of_their_own_in_storage(tmp_path: Path) -> None:
+    given, storage = order(tmp_path / "run"), Storage(str(tmp_path / "storage"))
+    other = replace(given, versions={"bicubic": "2"})
+    remotes = [Remote(storage.uri, settings, plates, None) for settings in "ab" for plates in "cd"]
+    places = [remote.job(storage, each, ("bicubic", 0)).folder for remote in remotes for each in (given, other)]
+    assert len(set(places)) == 8 and all(f"{storage.root}/run-" in place for place in places)
+    longer = replace(given, versions={**given.versions, "srcnn": "1"})  # other methods of the command do not matter
+    assert remotes[0].job(storage, longer, ("bicubic", 0)).folder == places[0]
+
+
 def test_storage_that_fails_is_told_of_once_and_stops_nothing(tmp_path: Path) -> None:
     job = Storage(str(tmp_path / "storage")).job("run", ("first", 0))
     (tmp_path / "storage").write_text("a file where a folder should be")
@@ -267,7 +276,7 @@ def test_what_another_machine_cannot_compute_alike_is_refused(tmp_path: Path, mo
     config = load("quick", ["data.train_plates=4", "data.val_plates=2", "data.test_plates=2"])
     given = WorkOrder.make(config, [], [], tmp_path / "results" / "run", named=True)
     storage = Storage(str(tmp_path / "storage"))
-    remote = Remote(storage.uri, "0" * 64, None)
+    remote = Remote(storage.uri, "", "0" * 64, None)
     with pytest.raises(UserError, match="choose a place that all machines reach"):
         remote.carry_out(given, ("bicubic", 0), {}, LiveLine())
     storage.place_marker(given.marker.name)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -102,7 +103,8 @@ class Apart:
 
         here = NodeAffinitySchedulingStrategy(self.ray.get_runtime_context().get_node_id(), soft=True)
         self._board = self.ray.remote(Board).options(num_cpus=0, scheduling_strategy=here, max_restarts=-1).remote()
-        self._remote = Remote(self.storage.uri, fingerprint, self._board)
+        settings = json.dumps(shared_settings(self.order.config)[0], sort_keys=True, default=str)
+        self._remote = Remote(self.storage.uri, settings, fingerprint, self._board)
 
     def start(self, key: Key, resources: dict[str, Any]) -> Any:
         """Submit a task, and what there is of its job already. Returns Ray's reference."""
@@ -121,7 +123,7 @@ class Apart:
         if parcel is not None:
             receive(self.order.run, key, parcel)
             if not said[1]:
-                self.storage.job(self.order.folder.name, key).forget()
+                self._remote.job(self.storage, self.order, key).forget()
         return said
 
     def at_work(self) -> dict[Key, JobStatus]:

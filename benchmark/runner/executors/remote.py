@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 import os
 import shutil
 import socket
@@ -15,7 +17,7 @@ from benchmark.runner.activity import jobs_at_work
 from benchmark.runner.context import prepare_plates
 from benchmark.runner.executors import attempts
 from benchmark.runner.executors.order import WorkOrder
-from benchmark.runner.executors.storage import Storage, mirrored
+from benchmark.runner.executors.storage import JobStorage, Storage, mirrored
 from benchmark.training import checkpoint
 from benchmark.util.errors import CannotWrite, UserError, writing
 from benchmark.util.live_line import LiveLine
@@ -35,10 +37,21 @@ class Remote:
 
     storage: str
     """URI of the checkpoints."""
+    settings: str
+    """That the processes of the run share, by the command: on this machine a path may lead elsewhere."""
     fingerprint: str
     """Of the command's plates."""
     board: Any
     """Ray's handle of the :class:`~benchmark.runner.executors.board.Board`."""
+
+    def job(self, storage: Storage, order: WorkOrder, key: Key) -> JobStorage:
+        """Where the checkpoints of a job are stored.
+
+        The default name of a run is the same for everybody. So a hash of what makes a training the same stands behind
+        it, and two runs that share their storage remove nothing of each other.
+        """
+        same = json.dumps([self.settings, self.fingerprint, str(order.versions.get(key[0]))])
+        return storage.job(f"{order.folder.name[:80]}-{hashlib.sha256(same.encode()).hexdigest()[:12]}", key)
 
     def carry_out(self, order: WorkOrder, key: Key, parcel: Parcel, line: LiveLine) -> tuple[list[str], Parcel]:
         """Compute a job of which the command has ``parcel``. Returns its label if it failed, and its files.
@@ -58,7 +71,7 @@ class Remote:
                 f"{host} does not see what the command wrote to {storage.uri}: choose a place that all machines reach"
                 " with --set ray.storage=URI"
             )
-        job = storage.job(order.folder.name, key)
+        job = self.job(storage, order, key)
         order = replace(order, folder=_scratch() / order.command)
         order.place_marker()
         try:

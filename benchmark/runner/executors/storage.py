@@ -103,7 +103,7 @@ class JobStorage:
     def forget(self) -> None:
         """Remove all that is stored of the job."""
         self.files.invalidate_cache()
-        if self.files.exists(self.folder):
+        with suppress(FileNotFoundError):
             self.files.rm(self.folder, recursive=True)
 
     def _names(self) -> list[str]:
