@@ -24,6 +24,7 @@ from kill_harness import fingerprint
 from benchmark.config import load
 from benchmark.data.synthetic.generator import synthesize
 from benchmark.runner.activity import JobStatus
+from benchmark.runner.executors import ray
 from benchmark.runner.executors.order import WorkOrder
 from benchmark.runner.executors.ray import Ray
 from benchmark.runner.executors.ray_folders import Apart
@@ -123,6 +124,36 @@ def test_a_task_that_fits_no_node_and_a_cluster_that_is_not_there_are_refused(be
     code, output = bench.run("nowhere", "--executor", "ray")
     assert code == 2 and "no Ray cluster at 127.0.0.1:1" in output, output
     assert not (bench.folder / "nowhere").exists()
+
+
+@pytest.mark.slow
+@pytest.mark.ray
+@pytest.mark.parametrize("address", ["auto", "garbage"])
+def test_an_address_that_is_none_is_refused_in_a_line(address: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    pytest.importorskip("ray")
+    monkeypatch.setenv("RAY_ADDRESS", address)
+    with pytest.raises(UserError, match=f"no Ray cluster at {address} ") as refused:
+        Ray().check(load("quick"))
+    assert "\n" not in str(refused.value)
+
+
+def test_a_port_where_nobody_speaks_as_ray_does_is_refused_in_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(ray, "_PROBE", "import time; time.sleep(60)")
+    monkeypatch.setattr(ray, "_PROBE_SECONDS", 1)
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        address = f"127.0.0.1:{server.getsockname()[1]}"
+        monkeypatch.setenv("RAY_ADDRESS", address)
+        with pytest.raises(UserError, match=f"no Ray cluster at {address} .no answer in 1 s"):
+            Ray().check(load("quick"))
+
+
+def test_an_empty_address_is_none_and_one_of_ray_client_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(ray, "_no_cluster", mock.Mock(side_effect=AssertionError))
+    monkeypatch.setenv("RAY_ADDRESS", "")
+    Ray().check(load("quick"))
+    monkeypatch.setenv("RAY_ADDRESS", "ray://head:10001")
+    with pytest.raises(UserError, match="name the head itself"):
+        Ray().check(load("quick"))
 
 
 # -- machines that share no folder ---------------------------------------------------------------------
