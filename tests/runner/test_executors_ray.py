@@ -120,6 +120,7 @@ def test_ctrl_c_stops_the_tasks_with_checkpoints(bench: Bench) -> None:
 def test_a_task_that_fits_no_node_and_a_cluster_that_is_not_there_are_refused(bench: Bench) -> None:
     code, output = bench.run("big", "--executor", "ray", "--set", "ray.cpus=999")
     assert code == 2 and "lower it with --set ray.cpus=N" in output, output
+    assert not (bench.folder / "big").exists()
     bench.environment["RAY_ADDRESS"] = "127.0.0.1:1"
     code, output = bench.run("nowhere", "--executor", "ray")
     assert code == 2 and "no Ray cluster at 127.0.0.1:1" in output, output
