@@ -22,6 +22,7 @@ from benchmark.training import checkpoint
 from benchmark.util.errors import CannotWrite, UserError, writing
 from benchmark.util.live_line import LiveLine
 from benchmark.util.locks import hold
+from benchmark.util.names import fit_name
 
 Parcel = dict[str, bytes]
 """The files of a job's folder by their path in it."""
@@ -71,8 +72,19 @@ class Remote:
                 f"{host} does not see what the command wrote to {storage.uri}: choose a place that all machines reach"
                 " with --set ray.storage=URI"
             )
-        job = self.job(storage, order, key)
-        order = replace(order, folder=_scratch() / order.command)
+        job, scratch = self.job(storage, order, key), _scratch()
+        name = fit_name(f"{order.command}-{key[0]}-seed{key[1]}", scratch)  # of this task alone, which removes it
+        order = replace(order, folder=scratch / name)
+        try:
+            return self._compute(order, key, parcel, job, line)
+        finally:
+            shutil.rmtree(order.folder, ignore_errors=True)
+
+    def _compute(
+        self, order: WorkOrder, key: Key, parcel: Parcel, job: JobStorage, line: LiveLine
+    ) -> tuple[list[str], Parcel]:
+        """Compute the job in the order's folder, with a copy of each checkpoint in its storage."""
+        host = socket.gethostname()
         order.place_marker()
         try:
             plates, _ = prepare_plates(order.config, order.folder.parent, lambda text: None)
@@ -89,9 +101,7 @@ class Remote:
         job.fetch(place, starts)
         with mirrored(job, place, starts, line.note, lambda: self._report(order.run, key)):
             failed = order.carry_out(frozenset([key]), lambda: line)
-        files = pack(place)
-        shutil.rmtree(place, ignore_errors=True)
-        return failed, files
+        return failed, pack(place)
 
     def _report(self, run: Run, key: Key) -> None:
         if (status := jobs_at_work(run).get(key)) is not None:
