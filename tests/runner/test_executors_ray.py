@@ -27,10 +27,11 @@ from benchmark.runner.activity import JobStatus
 from benchmark.runner.executors import ray
 from benchmark.runner.executors.order import WorkOrder
 from benchmark.runner.executors.ray import Ray
-from benchmark.runner.executors.ray_folders import Apart
+from benchmark.runner.executors.ray_folders import Apart, refuse_second
 from benchmark.runner.executors.remote import Remote, Unfit, pack, receive
 from benchmark.runner.executors.storage import Storage, mirrored
 from benchmark.runner.status import status_rows
+from benchmark.training.session import Interrupted
 from benchmark.util.errors import CannotWrite, UserError
 from benchmark.util.live_line import LiveLine
 
@@ -102,6 +103,30 @@ def test_a_job_whose_node_dies_goes_on_elsewhere_and_gives_the_numbers_of_one_pr
     assert code == 0 and fingerprint(bench.folder / "cluster") == fingerprint(bench.folder / "single"), output
 
 
+def test_ctrl_c_while_the_plates_are_prepared_is_answered(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    folders = mock.Mock()
+    folders.prepare = lambda: os.kill(os.getpid(), signal.SIGINT)
+    with pytest.raises(Interrupted):
+        ray._work(None, order(tmp_path), folders, [], {})
+    assert capsys.readouterr().out == "stopped; the same command goes on from here\n"
+
+
+@pytest.mark.slow
+@pytest.mark.ray
+def test_ctrl_c_without_a_shared_folder_leaves_checkpoints_in_storage_alone(bench: Bench, cluster: Any) -> None:
+    (bench.folder / "disk").mkdir()
+    cluster.add_node(num_cpus=1, env_vars={"TMPDIR": str(bench.folder / "disk")})
+    (bench.folder / "first").write_text(SLOWLY)
+    storage = bench.folder / "storage"
+    process = bench.start("stop", "--executor", "ray", "--set", f"ray.storage={storage}")
+    wait_for(lambda: any(storage.glob("r-*/first-seed0/*.pt")), 600)
+    process.send_signal(signal.SIGINT)
+    output, _ = process.communicate(timeout=600)
+    assert process.returncode == 130 and output.endswith("stopped; the same command goes on from here\n"), output
+    assert any(storage.glob("r-*/first-seed0/*.pt"))
+    assert [path.name for path in (bench.folder / "disk").glob("plate-sr-*/*")] == ["packs"]
+
+
 @pytest.mark.slow
 @pytest.mark.ray
 def test_ctrl_c_stops_the_tasks_with_checkpoints(bench: Bench) -> None:
@@ -111,7 +136,7 @@ def test_ctrl_c_stops_the_tasks_with_checkpoints(bench: Bench) -> None:
     wait_for((bench.folder / "first-at-work").exists, 600)
     process.send_signal(signal.SIGINT)
     output, _ = process.communicate(timeout=600)
-    assert process.returncode == 130, output
+    assert process.returncode == 130 and "16 training, 4 validation, 4 test plates" in output, output
     assert (bench.folder / "stop" / "r" / "first" / "seed0" / "checkpoint.pt").is_file(), output
 
 
@@ -213,8 +238,14 @@ def test_a_second_command_in_a_run_is_refused(tmp_path: Path) -> None:
     given, storage = order(tmp_path / "results" / "run"), Storage(str(tmp_path / "storage"))
     with Apart(None, given, storage).opened():
         assert storage.has_marker(given.marker.name)
-        with pytest.raises(UserError, match="being written by another process"), Apart(None, given, storage).opened():
+        with pytest.raises(UserError, match="is being computed by another command"):
+            refuse_second(given)
+        with (
+            pytest.raises(UserError, match="is being computed by another command"),
+            Apart(None, given, storage).opened(),
+        ):
             pass
+    refuse_second(given)
     assert not storage.has_marker(given.marker.name)
 
 
@@ -234,6 +265,8 @@ def test_status_knows_what_tasks_elsewhere_compute(tmp_path: Path, monkeypatch: 
     ("uri", "message"),
     [
         ("nonsense://bucket/x", "Protocol not known: nonsense"),
+        ("", "ray.storage is empty"),
+        ("memory://x", "is seen by one process alone"),
         ("/proc/nowhere", "cannot write to file:///proc/nowhere"),
     ],
 )
@@ -321,7 +354,8 @@ def test_what_another_machine_cannot_compute_alike_is_refused(tmp_path: Path, mo
     monkeypatch.setattr("benchmark.runner.executors.remote.prepare_plates", mock.Mock(side_effect=full))
     with pytest.raises(CannotWrite, match=f"choose another place with TMPDIR on {HOST}"):
         remote.carry_out(given, ("bicubic", 0), {}, LiveLine())
-    assert (tmp_path / "machine" / f"plate-sr-{os.getuid()}" / "packs").is_dir()
+    scratch = tmp_path / "machine" / f"plate-sr-{os.getuid()}"
+    assert [path.name for path in scratch.iterdir()] == ["packs"]
 
 
 def test_files_that_arrive_replace_what_is_there_only_when_they_are_complete(tmp_path: Path) -> None:

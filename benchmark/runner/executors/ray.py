@@ -22,7 +22,7 @@ from benchmark.runner.context import resolve_device
 from benchmark.runner.executors.executor import Outcome
 from benchmark.runner.executors.forecast import Forecast
 from benchmark.runner.executors.order import WorkOrder
-from benchmark.runner.executors.ray_folders import Apart, Shared
+from benchmark.runner.executors.ray_folders import Apart, Shared, refuse_second
 from benchmark.runner.executors.storage import Storage
 from benchmark.runner.scheduler import warn_of_unread_plates
 from benchmark.training.session import Interrupted
@@ -75,6 +75,9 @@ class Ray:
         if not jobs:
             say("all results are there already")
             return Outcome()
+        storage = order.config.ray.storage
+        if storage is not None:
+            refuse_second(order)
         resources = _resources(order.config)
         if not order.config.train.threads:
             order = order.with_train(threads=resources["num_cpus"])
@@ -87,7 +90,6 @@ class Ray:
             raise UserError(
                 f"no Ray cluster {where} ({first_line(error)}): start one, or set or unset RAY_ADDRESS"
             ) from None
-        storage = order.config.ray.storage
         folders = Shared(ray, order) if storage is None else Apart(ray, order, Storage(storage))
         with ExitStack() as ends:
             ends.callback(ray.shutdown)
@@ -143,48 +145,61 @@ def _refuse_impossible(cluster: dict[str, float], wanted: dict[str, Any]) -> Non
 
 def _work(ray: Any, order: WorkOrder, folders: Shared | Apart, keys: list[Key], resources: dict[str, Any]) -> list[str]:
     """Run the tasks. Returns the labels of the jobs that failed."""
+    failed: list[str] = []
+    with Stop().installed() as stop:
+        try:
+            folders.prepare()
+            with stop.between_iterations():
+                failed = _serve(ray, order, folders, keys, resources, stop)
+        except KeyboardInterrupt:
+            if not stop():
+                raise
+            say("stopped; the same command goes on from here")
+            raise Interrupted(stop.signal or signal.SIGINT) from None
+    return list(dict.fromkeys([*failed, *(job.label for job in order.missing())]))
+
+
+def _serve(
+    ray: Any, order: WorkOrder, folders: Shared | Apart, keys: list[Key], resources: dict[str, Any], stop: Stop
+) -> list[str]:
+    """Submit the tasks and listen to them. Returns the labels of the jobs that the tasks have lost or seen fail."""
     labels = {job.key: job.label for job in order.jobs}
-    line, failed = LiveLine(), []
-    folders.prepare()
+    line, failed = LiveLine(), list[str]()
     cluster = Counter(ray.cluster_resources())
     say(f"plates are ready; {len(keys)} tasks on {cluster['CPU']:g} CPU and {cluster['GPU']:g} GPU")
     slots = max(1, int(min(cluster[name] / n for name, n in (("CPU", resources["num_cpus"]),
                                                                ("GPU", resources["num_gpus"])) if n)))  # fmt: skip
     forecast = Forecast(order, slots, folders.at_work)
     waiting = {folders.start(key, resources): key for key in keys}
-    with Stop().installed() as stop, stop.between_iterations():
-        cancelled = False
-        while waiting:
-            ready, _ = ray.wait(list(waiting), timeout=_POLL_SECONDS)
-            for reference in ready:
-                key = waiting.pop(reference)
-                try:
-                    notes, lost = folders.receive(key, ray.get(reference))
-                except ray.exceptions.RayError as error:
-                    cause = getattr(error, "cause", None) or error
-                    if isinstance(error, ray.exceptions.TaskCancelledError | ray.exceptions.RayTaskError):
-                        if stop():
-                            continue
-                        if not isinstance(cause, folders.lost_to):
-                            raise cause from None
-                    # Its machine has died once too often, or has no room left.
-                    notes, lost = [f"{labels[key]}: lost by the cluster ({first_line(cause)})"], [labels[key]]
-                for note in notes:
-                    line.note(note)
-                failed += lost
-                forecast.end(key, not lost)
-                if key[0] == order.jobs[0].name:
-                    warn_of_unread_plates(order.run, line.note)
-            if stop() and not cancelled:
-                cancelled = True
-                line.note("stopping: every task writes a checkpoint first")
-                for reference in waiting:
-                    ray.cancel(reference, force=False)
-            folders.publish(list(waiting.values()))
-            if line.due:
-                line.draw(forecast.text())
+    cancelled = False
+    while waiting:
+        ready, _ = ray.wait(list(waiting), timeout=_POLL_SECONDS)
+        for reference in ready:
+            key = waiting.pop(reference)
+            try:
+                notes, lost = folders.receive(key, ray.get(reference))
+            except ray.exceptions.RayError as error:
+                cause = getattr(error, "cause", None) or error
+                if isinstance(error, ray.exceptions.TaskCancelledError | ray.exceptions.RayTaskError):
+                    if stop():
+                        continue
+                    if not isinstance(cause, folders.lost_to):
+                        raise cause from None
+                # Its machine has died once too often, or has no room left.
+                notes, lost = [f"{labels[key]}: lost by the cluster ({first_line(cause)})"], [labels[key]]
+            for note in notes:
+                line.note(note)
+            failed += lost
+            forecast.end(key, not lost)
+            if key[0] == order.jobs[0].name:
+                warn_of_unread_plates(order.run, line.note)
+        if stop() and not cancelled:
+            cancelled = True
+            line.note("stopping: every task writes a checkpoint first")
+            for reference in waiting:
+                ray.cancel(reference, force=False)
+        folders.publish(list(waiting.values()))
+        if line.due:
+            line.draw(forecast.text())
     line.end()
-    if stop():
-        say("stopped; the same command goes on from here")
-        raise Interrupted(stop.signal or signal.SIGINT)
-    return list(dict.fromkeys([*failed, *(job.label for job in order.missing())]))
+    return failed
