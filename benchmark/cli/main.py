@@ -9,6 +9,7 @@ import json
 import signal
 import sys
 from collections import Counter
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Optional
 
@@ -103,6 +104,14 @@ def _too_short_for(preset: str, names: str, entries: list[Registration]) -> list
     return [words] if left_out else []
 
 
+def _remove_empty(*folders: Path) -> None:
+    """Remove folders that hold nothing, each before the one that it lies in."""
+    with suppress(OSError):  # the first that holds something ends it
+        for folder in folders:
+            if folder.exists():
+                folder.rmdir()
+
+
 @app.command()
 def run(
     names: Names = "all",
@@ -143,7 +152,7 @@ def run(
     """
     from benchmark.config import all_without
     from benchmark.results.find_runs import run_folder
-    from benchmark.results.store import check_writable
+    from benchmark.results.store import LOCKS, check_writable
     from benchmark.training.session import Interrupted
 
     options = {
@@ -172,9 +181,14 @@ def run(
         say("\n".join([engine.describe(order), *short]))
         return
     requirements.check(order, here=executor == "local")
+    new = [place for place in (folder, *folder.parents) if not place.exists()]
     check_writable(folder)
     try:
         outcome = engine.run(order)
+    except UserError:
+        if new:
+            _remove_empty(folder / LOCKS, *new)
+        raise
     except Interrupted as stopped:
         sys.exit(128 + (stopped.args[0] or signal.SIGINT))
     from benchmark.runner.outlook import outlook

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import errno
 import os
+import pickle
 import signal
 from pathlib import Path
+from unittest import mock
 
 import pytest
 from conftest import Call
@@ -13,10 +16,13 @@ from kill_harness import fingerprint
 
 import methods
 from benchmark.config import load
+from benchmark.data.pictures import cores
+from benchmark.data.synthetic import generator
 from benchmark.data.synthetic.generator import synthesize
 from benchmark.runner.activity import JobStatus
 from benchmark.runner.executors import forecast, local
 from benchmark.runner.executors.order import WorkOrder
+from benchmark.util.errors import CannotWrite, exit_code
 
 
 @pytest.fixture(scope="module")
@@ -28,6 +34,8 @@ def plates(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture
 def bench(tmp_path: Path, plates: Path) -> Bench:
+    if cores() < 2:
+        pytest.skip("two workers need two cores")
     return Bench(tmp_path, plates)
 
 
@@ -97,6 +105,7 @@ def test_workers_stop_when_their_command_is_killed(bench: Bench) -> None:
             return True
 
     wait_for(lambda: all(ended(pid) for pid in workers), 60)
+    assert process.stdout is not None and "Traceback" not in process.stdout.read()
 
 
 @pytest.mark.parametrize(
@@ -127,6 +136,52 @@ def test_a_dry_run_says_what_would_be_started_and_makes_nothing(call: Call, tmp_
     code, out, _ = call(*words, "--device", "auto")
     assert code == 0 and "auto" not in out
     assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize("way", ["option", "environment"])
+def test_there_are_no_more_workers_than_jobs_and_on_a_cpu_than_cores(
+    way: str, call: Call, tmp_path: Path, plates: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    words = ["run", "--data", plates, "--results", tmp_path / "many", "--dry-run", "--device", "cpu"]
+    monkeypatch.setattr(local, "cores", lambda: 4)
+    if way == "environment":
+        monkeypatch.setenv("PLATE_SR_WORKERS", "500")
+    else:
+        words += ["--workers", "500"]
+    code, out, _ = call(*words, "--methods", "srcnn,espcn,msrn,swinir")
+    assert code == 0 and out.startswith("500 workers on 4 CPU cores would slow each other down: 4 it is\n4 workers")
+    code, out, _ = call(*words, "--methods", "bicubic")
+    assert code == 0 and "\n2 workers on cpu with 2 threads each:\n" in out
+
+
+@pytest.mark.parametrize("value", ["abc", "0", "-1"])
+def test_a_number_of_workers_that_is_none_is_refused_before_anything_is_made(
+    value: str, call: Call, tmp_path: Path, plates: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PLATE_SR_WORKERS", value)
+    code, _, err = call("run", "--methods", "bicubic", "--data", plates, "--results", tmp_path / "none")
+    assert code == 2 and f"PLATE_SR_WORKERS is {value!r}" in err and not (tmp_path / "none").exists()
+
+
+@pytest.mark.parametrize(("threads", "workers"), [("abc", 2), ("", 2), ("2", 1), (" 2,1", 1), ("-1", 2)])
+def test_the_usual_number_of_threads_counts_where_it_is_one(
+    threads: str, workers: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("OMP_NUM_THREADS", threads)
+    monkeypatch.setattr(local, "cores", lambda: 2)
+    monkeypatch.setattr(local, "_free_memory", lambda: 1 << 60)
+    config = load("quick", ["train.device=cpu"])
+    order = WorkOrder.make(config, [methods.get("srcnn"), methods.get("espcn")], [], tmp_path, named=True)
+    assert local.default_workers(order) == workers
+
+
+def test_a_full_disk_gives_the_same_exit_code_whoever_meets_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    full = OSError(errno.ENOSPC, "No space left on device")
+    monkeypatch.setattr(generator, "write_text", mock.Mock(side_effect=full))
+    with pytest.raises(CannotWrite, match="make room, and the same command goes on") as here:
+        synthesize(tmp_path / "new", 1, seed=0)
+    from_worker = pickle.loads(pickle.dumps(here.value))  # its cause stays behind
+    assert exit_code(from_worker) == exit_code(here.value) == 1
 
 
 @pytest.mark.parametrize(("usual", "wanted"), [(None, "PASSIVE"), ("ACTIVE", "ACTIVE")])

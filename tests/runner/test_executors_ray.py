@@ -24,12 +24,14 @@ from kill_harness import fingerprint
 from benchmark.config import load
 from benchmark.data.synthetic.generator import synthesize
 from benchmark.runner.activity import JobStatus
+from benchmark.runner.executors import ray
 from benchmark.runner.executors.order import WorkOrder
 from benchmark.runner.executors.ray import Ray
-from benchmark.runner.executors.ray_folders import Apart
+from benchmark.runner.executors.ray_folders import Apart, refuse_second
 from benchmark.runner.executors.remote import Remote, Unfit, pack, receive
 from benchmark.runner.executors.storage import Storage, mirrored
 from benchmark.runner.status import status_rows
+from benchmark.training.session import Interrupted
 from benchmark.util.errors import CannotWrite, UserError
 from benchmark.util.live_line import LiveLine
 
@@ -101,6 +103,30 @@ def test_a_job_whose_node_dies_goes_on_elsewhere_and_gives_the_numbers_of_one_pr
     assert code == 0 and fingerprint(bench.folder / "cluster") == fingerprint(bench.folder / "single"), output
 
 
+def test_ctrl_c_while_the_plates_are_prepared_is_answered(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    folders = mock.Mock()
+    folders.prepare = lambda: os.kill(os.getpid(), signal.SIGINT)
+    with pytest.raises(Interrupted):
+        ray._work(None, order(tmp_path), folders, [], {})
+    assert capsys.readouterr().out == "stopped; the same command goes on from here\n"
+
+
+@pytest.mark.slow
+@pytest.mark.ray
+def test_ctrl_c_without_a_shared_folder_leaves_checkpoints_in_storage_alone(bench: Bench, cluster: Any) -> None:
+    (bench.folder / "disk").mkdir()
+    cluster.add_node(num_cpus=1, env_vars={"TMPDIR": str(bench.folder / "disk")})
+    (bench.folder / "first").write_text(SLOWLY)
+    storage = bench.folder / "storage"
+    process = bench.start("stop", "--executor", "ray", "--set", f"ray.storage={storage}")
+    wait_for(lambda: any(storage.glob("r-*/first-seed0/*.pt")), 600)
+    process.send_signal(signal.SIGINT)
+    output, _ = process.communicate(timeout=600)
+    assert process.returncode == 130 and output.endswith("stopped; the same command goes on from here\n"), output
+    assert any(storage.glob("r-*/first-seed0/*.pt"))
+    assert [path.name for path in (bench.folder / "disk").glob("plate-sr-*/*")] == ["packs"]
+
+
 @pytest.mark.slow
 @pytest.mark.ray
 def test_ctrl_c_stops_the_tasks_with_checkpoints(bench: Bench) -> None:
@@ -110,7 +136,7 @@ def test_ctrl_c_stops_the_tasks_with_checkpoints(bench: Bench) -> None:
     wait_for((bench.folder / "first-at-work").exists, 600)
     process.send_signal(signal.SIGINT)
     output, _ = process.communicate(timeout=600)
-    assert process.returncode == 130, output
+    assert process.returncode == 130 and "16 training, 4 validation, 4 test plates" in output, output
     assert (bench.folder / "stop" / "r" / "first" / "seed0" / "checkpoint.pt").is_file(), output
 
 
@@ -119,10 +145,41 @@ def test_ctrl_c_stops_the_tasks_with_checkpoints(bench: Bench) -> None:
 def test_a_task_that_fits_no_node_and_a_cluster_that_is_not_there_are_refused(bench: Bench) -> None:
     code, output = bench.run("big", "--executor", "ray", "--set", "ray.cpus=999")
     assert code == 2 and "lower it with --set ray.cpus=N" in output, output
+    assert not (bench.folder / "big").exists()
     bench.environment["RAY_ADDRESS"] = "127.0.0.1:1"
     code, output = bench.run("nowhere", "--executor", "ray")
     assert code == 2 and "no Ray cluster at 127.0.0.1:1" in output, output
     assert not (bench.folder / "nowhere").exists()
+
+
+@pytest.mark.slow
+@pytest.mark.ray
+@pytest.mark.parametrize("address", ["auto", "garbage"])
+def test_an_address_that_is_none_is_refused_in_a_line(address: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    pytest.importorskip("ray")
+    monkeypatch.setenv("RAY_ADDRESS", address)
+    with pytest.raises(UserError, match=f"no Ray cluster at {address} ") as refused:
+        Ray().check(load("quick"))
+    assert "\n" not in str(refused.value)
+
+
+def test_a_port_where_nobody_speaks_as_ray_does_is_refused_in_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(ray, "_PROBE", "import time; time.sleep(60)")
+    monkeypatch.setattr(ray, "_PROBE_SECONDS", 1)
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        address = f"127.0.0.1:{server.getsockname()[1]}"
+        monkeypatch.setenv("RAY_ADDRESS", address)
+        with pytest.raises(UserError, match=f"no Ray cluster at {address} .no answer in 1 s"):
+            Ray().check(load("quick"))
+
+
+def test_an_empty_address_is_none_and_one_of_ray_client_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(ray, "_no_cluster", mock.Mock(side_effect=AssertionError))
+    monkeypatch.setenv("RAY_ADDRESS", "")
+    Ray().check(load("quick"))
+    monkeypatch.setenv("RAY_ADDRESS", "ray://head:10001")
+    with pytest.raises(UserError, match="name the head itself"):
+        Ray().check(load("quick"))
 
 
 # -- machines that share no folder ---------------------------------------------------------------------
@@ -138,8 +195,7 @@ def test_without_a_shared_folder_a_job_goes_on_from_storage_when_its_node_dies(b
     (bench.folder / "first").write_text(SLOWLY + RECORD_STEPS)
     storage = bench.folder / "storage"
     process = bench.start("cluster", "--executor", "ray", "--set", f"ray.storage=file://{storage}")
-    kept = storage / "r" / "first-seed0"
-    wait_for(lambda: any(kept.glob("*.pt")), 600)
+    wait_for(lambda: any(storage.glob("r-*/first-seed0/*.pt")), 600)
     rows = json.loads(
         bench.call("status", "--results", str(bench.folder / "cluster"), "--json").communicate(timeout=600)[0]
     )
@@ -154,7 +210,7 @@ def test_without_a_shared_folder_a_job_goes_on_from_storage_when_its_node_dies(b
     pids = list(dict.fromkeys(pid for pid, _ in steps))
     assert len(pids) == 2
     assert next(int(iteration) for pid, iteration in steps if pid == pids[1]) >= 2, "the first checkpoint is after two"
-    assert not kept.exists() and not any(storage.glob("command-*"))
+    assert not any(storage.glob("r-*/*")) and not any(storage.glob("command-*"))
     bench.environment.clear()
     (bench.folder / "first").unlink()
     code, output = bench.run("single", "--workers", "1")
@@ -182,8 +238,14 @@ def test_a_second_command_in_a_run_is_refused(tmp_path: Path) -> None:
     given, storage = order(tmp_path / "results" / "run"), Storage(str(tmp_path / "storage"))
     with Apart(None, given, storage).opened():
         assert storage.has_marker(given.marker.name)
-        with pytest.raises(UserError, match="being written by another process"), Apart(None, given, storage).opened():
+        with pytest.raises(UserError, match="is being computed by another command"):
+            refuse_second(given)
+        with (
+            pytest.raises(UserError, match="is being computed by another command"),
+            Apart(None, given, storage).opened(),
+        ):
             pass
+    refuse_second(given)
     assert not storage.has_marker(given.marker.name)
 
 
@@ -203,6 +265,8 @@ def test_status_knows_what_tasks_elsewhere_compute(tmp_path: Path, monkeypatch: 
     ("uri", "message"),
     [
         ("nonsense://bucket/x", "Protocol not known: nonsense"),
+        ("", "ray.storage is empty"),
+        ("memory://x", "is seen by one process alone"),
         ("/proc/nowhere", "cannot write to file:///proc/nowhere"),
     ],
 )
@@ -252,6 +316,16 @@ def test_storage_keeps_the_last_two_checkpoints_and_gives_them_to_another_machin
     assert not any((tmp_path / "storage" / "run").iterdir())
 
 
+def test_runs_of_one_name_that_train_otherwise_have_places_of_their_own_in_storage(tmp_path: Path) -> None:
+    given, storage = order(tmp_path / "run"), Storage(str(tmp_path / "storage"))
+    other = replace(given, versions={"bicubic": "2"})
+    remotes = [Remote(storage.uri, settings, plates, None) for settings in "ab" for plates in "cd"]
+    places = [remote.job(storage, each, ("bicubic", 0)).folder for remote in remotes for each in (given, other)]
+    assert len(set(places)) == 8 and all(f"{storage.root}/run-" in place for place in places)
+    longer = replace(given, versions={**given.versions, "srcnn": "1"})  # other methods of the command do not matter
+    assert remotes[0].job(storage, longer, ("bicubic", 0)).folder == places[0]
+
+
 def test_storage_that_fails_is_told_of_once_and_stops_nothing(tmp_path: Path) -> None:
     job = Storage(str(tmp_path / "storage")).job("run", ("first", 0))
     (tmp_path / "storage").write_text("a file where a folder should be")
@@ -267,7 +341,7 @@ def test_what_another_machine_cannot_compute_alike_is_refused(tmp_path: Path, mo
     config = load("quick", ["data.train_plates=4", "data.val_plates=2", "data.test_plates=2"])
     given = WorkOrder.make(config, [], [], tmp_path / "results" / "run", named=True)
     storage = Storage(str(tmp_path / "storage"))
-    remote = Remote(storage.uri, "0" * 64, None)
+    remote = Remote(storage.uri, "", "0" * 64, None)
     with pytest.raises(UserError, match="choose a place that all machines reach"):
         remote.carry_out(given, ("bicubic", 0), {}, LiveLine())
     storage.place_marker(given.marker.name)
@@ -280,7 +354,8 @@ def test_what_another_machine_cannot_compute_alike_is_refused(tmp_path: Path, mo
     monkeypatch.setattr("benchmark.runner.executors.remote.prepare_plates", mock.Mock(side_effect=full))
     with pytest.raises(CannotWrite, match=f"choose another place with TMPDIR on {HOST}"):
         remote.carry_out(given, ("bicubic", 0), {}, LiveLine())
-    assert (tmp_path / "machine" / f"plate-sr-{os.getuid()}" / "packs").is_dir()
+    scratch = tmp_path / "machine" / f"plate-sr-{os.getuid()}"
+    assert [path.name for path in scratch.iterdir()] == ["packs"]
 
 
 def test_files_that_arrive_replace_what_is_there_only_when_they_are_complete(tmp_path: Path) -> None:

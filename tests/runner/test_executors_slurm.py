@@ -5,25 +5,43 @@ from __future__ import annotations
 import json
 import os
 import re
-import shutil
 import subprocess
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 import slurm_cluster
+from conftest import Call
 from executor_bench import RECORD_STEPS, SLOWLY, Bench, wait_for
 from kill_harness import fingerprint
 
 from benchmark.config import load
 from benchmark.data.synthetic.generator import synthesize
 from benchmark.results.store import Run
-from benchmark.runner.executors import engines, slurm_queue
+from benchmark.runner.executors import engines, slurm, slurm_queue
 from benchmark.runner.executors.slurm import Slurm, directives
 from benchmark.runner.status import status_rows
 from benchmark.util.errors import UserError
 
 SMALL = ["--set", "slurm.gpus=0", "--set", "slurm.cpus=1", "--set", "slurm.memory_gb=1"]
+
+
+Answering = Callable[[str, str], None]
+
+
+@pytest.fixture
+def answering(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Answering:
+    """Put a program of Slurm in place, as a line of shell. There is an sbatch, which refuses."""
+    programs = tmp_path / "programs"
+    programs.mkdir()
+    monkeypatch.setenv("PATH", str(programs), prepend=os.pathsep)
+
+    def place(name: str, line: str) -> None:
+        (programs / name).write_text(f"#!/bin/sh\n{line}\n")
+        (programs / name).chmod(0o755)
+
+    place("sbatch", "echo 'sbatch: error: invalid partition specified: x' >&2; exit 1")
+    return place
 
 
 @pytest.fixture
@@ -78,8 +96,8 @@ def test_extra_directives_are_pairs() -> None:
         directives(load("quick", ["slurm.directives=exclusive"]).slurm)
 
 
-def test_a_time_limit_that_leaves_no_time_to_train_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(shutil, "which", lambda name: "/usr/bin/sbatch")
+def test_a_time_limit_that_leaves_no_time_to_train_is_refused(answering: Answering) -> None:
+    answering("sinfo", "echo idle")
     with pytest.raises(UserError, match="leaves no time to train"):
         Slurm(False).check(load("quick", ["slurm.minutes=3"]))
     Slurm(False).check(load("quick", ["slurm.minutes=4"]))
@@ -100,6 +118,40 @@ def test_a_machine_without_sbatch_is_refused(monkeypatch: pytest.MonkeyPatch) ->
     monkeypatch.setenv("PATH", "")
     with pytest.raises(UserError, match="login node"):
         engines.make("slurm", None, False).check(load("quick"))
+
+
+@pytest.mark.parametrize(
+    ("line", "why"),
+    [
+        ("echo 'slurm_load_partitions: Unable to contact slurm controller' >&2; exit 1", "Unable to contact"),
+        ("exit 3", "code 3"),
+        ("exec sleep 60", "no answer in 1 s"),
+    ],
+)
+def test_a_slurm_that_does_not_answer_is_refused_before_anything_is_made(
+    answering: Answering, line: str, why: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(slurm, "_ANSWER_SECONDS", 1)
+    answering("sinfo", line)
+    with pytest.raises(UserError, match=f"Slurm does not answer .*{why}"):
+        Slurm(False).check(load("quick"))
+
+
+def test_what_slurm_refuses_leaves_nothing(answering: Answering, call: Call, tmp_path: Path) -> None:
+    pytest.importorskip("submitit")
+    answering("sinfo", "echo idle")
+    words = ["run", "--methods", "bicubic", "--ocr", "none", "--executor", "slurm", "--results", tmp_path / "results"]
+    code, _, err = call(*words)
+    assert code == 2 and "Slurm refused the jobs: sbatch: error: invalid partition" in err
+    assert not (tmp_path / "results").exists()
+
+
+def test_a_setting_that_is_empty_is_not_set_and_one_that_would_do_nothing_is_refused() -> None:
+    config = load("quick", ["slurm.partition=", "slurm.account=", "slurm.cluster=local"])
+    assert not {"slurm_partition", "slurm_account"} & slurm._parameters(config.slurm, prepare=True).keys()
+    Slurm(False).check(config)
+    with pytest.raises(UserError, match=r"slurm\.python is for a cluster"):
+        Slurm(False).check(load("quick", ["slurm.cluster=local", "slurm.python=python3"]))
 
 
 # -- a real cluster ------------------------------------------------------------------------------------

@@ -27,7 +27,7 @@ from benchmark.data.folders import MANIFEST
 from benchmark.data.pictures import cores
 from benchmark.data.synthetic.camera import View
 from benchmark.data.synthetic.scene import draw_photo
-from benchmark.util.errors import UserError
+from benchmark.util.errors import CannotWrite, UserError, writing
 from benchmark.util.files import write_bytes, write_text
 
 GENERATOR_VERSION = 1
@@ -52,16 +52,19 @@ def synthesize(out: Path, plates: int, seed: int, workers: int | None = None) ->
     a folder grows when more are asked for. ``workers`` processes draw (default: one per core); a
     script that calls this needs the usual ``if __name__ == "__main__"``, or ``workers=1``.
 
-    Raises UserError for a count below 1 or a seed below 0, and where ``out`` cannot be written or holds
-    anything else: other files, or plates of another seed, generator or larger number.
+    Raises UserError for a count below 1 or a seed below 0, and where ``out`` holds anything else: other files,
+    or plates of another seed, generator or larger number; CannotWrite where there is no room or permission.
     """
     if plates < 1 or seed < 0:
         raise UserError(f"cannot draw {plates} plates with seed {seed}: at least 1 plate, and a seed of 0 or more")
     try:
-        _claim(out, plates, seed)
-        present = {_index(file) for file in out.glob("ccpd_*/*.jpg")}
-        missing = [i for i in range(plates) if i not in present]
-        _draw_all(out, seed, missing, min(workers or cores(), len(missing) // 32 + 1))
+        with writing(out):
+            _claim(out, plates, seed)
+            present = {_index(file) for file in out.glob("ccpd_*/*.jpg")}
+            missing = [i for i in range(plates) if i not in present]
+            _draw_all(out, seed, missing, min(workers or cores(), len(missing) // 32 + 1))
+    except CannotWrite:
+        raise
     except OSError as error:
         raise UserError(f"cannot write synthetic plates to {out}: {error.strerror or error}") from error
     return out

@@ -19,8 +19,8 @@ def make(name: str, workers: int | None, wait: bool) -> Executor:
             f"no executor {name!r}{f'; did you mean {near[0]}?' if near else ''} (known: {', '.join(NAMES)})"
         )
     if name != "local" and workers is not None:
-        way = "--set slurm.parallel=N" if name == "slurm" else "--set ray.cpus=N"
-        raise UserError(f"--workers is for --executor local: use {way}")
+        way = "use --set slurm.parallel=N" if name == "slurm" else "as many tasks run at a time as fit the cluster"
+        raise UserError(f"--workers is for --executor local: {way}")
     if name != "slurm" and wait:
         raise UserError(f"--wait is for --executor slurm: {name} always waits")
     package = {"slurm": "submitit", "ray": "ray"}.get(name)

@@ -11,6 +11,7 @@ from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
+from functools import partial
 from multiprocessing import connection, get_context
 from multiprocessing.connection import Connection
 from multiprocessing.process import BaseProcess
@@ -45,10 +46,15 @@ class Local:
         self.workers = workers
 
     def check(self, config: Config) -> None:
-        resolve_device(config.train.device)
+        on_cpu = resolve_device(config.train.device).type == "cpu"
+        if self.workers is None:
+            self.workers = _usual_workers()
+        if on_cpu and self.workers is not None and self.workers > cores():
+            say(f"{self.workers} workers on {cores()} CPU cores would slow each other down: {cores()} it is")
+            self.workers = cores()
 
     def describe(self, order: WorkOrder) -> str:
-        count, jobs = self.workers or default_workers(order), order.missing()
+        count, jobs = self._count(order), order.missing()
         places = Counter((resolve_device(device), threads) for device, threads in _places(order, count))
         workers = [
             f"{number} worker{'s' * (number > 1)} on {device} with {threads or 'all'} thread{'s' * (threads != 1)} each"
@@ -57,24 +63,33 @@ class Local:
         return "\n".join([f"{', '.join(workers)}:", *(f"  {job.label}" for job in jobs)])
 
     def run(self, order: WorkOrder) -> Outcome:
-        count = self.workers or default_workers(order)
+        count = self._count(order)
         if count == 1:
             return Outcome(run_jobs(order.config, order.entries, order.run, named=order.named))
         return Outcome(_Crew(order, count).work())
 
+    def _count(self, order: WorkOrder) -> int:
+        """How many workers have something to do."""
+        return min(self.workers or default_workers(order), max(1, len(order.missing())))
+
+
+def _usual_workers() -> int | None:
+    """How many the user wants where a command does not say. Raises UserError where that is no number of workers."""
+    usual = os.environ.get("PLATE_SR_WORKERS", "")
+    if usual and (not usual.isdecimal() or int(usual) < 1):
+        raise UserError(f"PLATE_SR_WORKERS is {usual!r}: a number of workers is needed, from 1 up")
+    return int(usual) if usual else None
+
 
 def default_workers(order: WorkOrder) -> int:
     """How many workers finish the order soonest. Several of one thread beat one of several: small networks leave most
-    cores idle. One job alone gets all cores. Raises UserError where PLATE_SR_WORKERS is no number of them."""
-    if usual := os.environ.get("PLATE_SR_WORKERS"):
-        if not usual.isdecimal() or int(usual) < 1:
-            raise UserError(f"PLATE_SR_WORKERS is {usual!r}: a number of workers is needed, from 1 up")
-        return int(usual)
+    cores idle. One job alone gets all cores."""
     device = order.config.train.device
     if resolve_device(device).type == "cuda":
         return torch.cuda.device_count() if device == "auto" else 1
     todo = sum(job.entry is not None and not job.entry.method.deterministic for job in order.missing())
-    threads = order.config.train.threads or int(os.environ.get("OMP_NUM_THREADS", "").partition(",")[0] or 1)
+    usual = os.environ.get("OMP_NUM_THREADS", "").partition(",")[0].strip()  # a number for each level of nesting
+    threads = order.config.train.threads or (int(usual) if usual.isdecimal() else 1)
     return max(1, min(cores() // max(1, threads), todo, _free_memory() // _BYTES))
 
 
@@ -250,24 +265,31 @@ class _Line(LiveLine):
         self.pipe, self.live = pipe, False
 
     def draw(self, text: str) -> None:
-        self.pipe.send(("draw", text))
+        _tell(self.pipe, "draw", text)
 
     def note(self, text: str) -> None:
-        self.pipe.send(("note", text))
+        _tell(self.pipe, "note", text)
+
+
+def _tell(pipe: Connection, *what: Any) -> None:
+    """Tell the command. Where it has been killed, this process is about to be stopped, and nobody listens."""
+    with suppress(OSError):
+        pipe.send(what)
 
 
 def _main(order: WorkOrder, pipe: Connection) -> None:
     """A worker process."""
     os.setsid()  # Ctrl-C in the terminal reaches the command alone, which passes it on once
     threading.Thread(target=_stop_with_command, args=(pipe,), daemon=True).start()
-    tell: Any = lambda kind: lambda *what: pipe.send((kind, *what))  # noqa: E731
     try:
-        failed = order.carry_out(None, lambda: _Line(pipe), tell("began"), tell("ended"))
-        pipe.send(("failed", failed))
+        failed = order.carry_out(
+            None, lambda: _Line(pipe), partial(_tell, pipe, "began"), partial(_tell, pipe, "ended")
+        )
+        _tell(pipe, "failed", failed)
     except Interrupted:
         sys.exit(128 + signal.SIGTERM)
     except Exception as error:
-        pipe.send(("error", error))
+        _tell(pipe, "error", error)
 
 
 def _stop_with_command(pipe: Connection) -> None:

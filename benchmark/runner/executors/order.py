@@ -100,7 +100,7 @@ class WorkOrder:
     def remove_marker(self) -> None:
         self.marker.unlink(missing_ok=True)
 
-    def prepare(self, where: str) -> str:
+    def prepare(self, where: str, say: Callable[[str], None] = say) -> str:
         """Prepare the plates once, before there are workers that would wait for them. Returns their fingerprint."""
         return prepare(self.config, self.entries, self.run, say, self.named, where)[0].fingerprint
 

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import json
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from functools import cached_property
+from pathlib import Path
 from typing import Any
 
 from benchmark.results.store import LOCKS, Key
@@ -16,9 +18,10 @@ from benchmark.runner.executors.remote import Parcel, Remote, Unfit, pack, recei
 from benchmark.runner.executors.storage import Storage
 from benchmark.runner.scheduler import shared_settings
 from benchmark.training.session import Interrupted
-from benchmark.util.errors import CannotWrite
+from benchmark.util.errors import CannotWrite, UserError
 from benchmark.util.live_line import LiveLine
-from benchmark.util.locks import hold
+from benchmark.util.locks import LockHeld, held_by, hold
+from benchmark.util.terminal import say
 
 _WHERE = "one Ray task per method and seed"
 _PUBLISH_SECONDS = 2.0
@@ -48,9 +51,11 @@ class Shared:
     def prepare(self) -> None:
         """Have a first task prepare the plates."""
         try:
-            self.ray.get(self.ray.remote(_prepare).options(num_cpus=1).remote(self.order))
+            lines = self.ray.get(self.ray.remote(_prepare).options(num_cpus=1).remote(self.order))
         except self.ray.exceptions.RayTaskError as error:
             raise error.cause from None
+        for line in lines:
+            say(line)
 
     def start(self, key: Key, resources: dict[str, Any]) -> Any:
         """Submit a task. Returns Ray's reference."""
@@ -87,7 +92,12 @@ class Apart:
     def opened(self) -> Iterator[None]:
         """Around all that follows. Raises UserError where another such command or another configuration is at work."""
         run, marker = self.order.run, self.order.marker.name
-        with hold(run.folder / LOCKS / "ray"), working(run, *shared_settings(self.order.config)) as (_, self._tell):
+        with ExitStack() as held:
+            try:
+                held.enter_context(hold(_lock(self.order)))
+            except LockHeld as other:
+                raise _second(self.order, other.holder) from None
+            _, self._tell = held.enter_context(working(run, *shared_settings(self.order.config)))
             self.storage.place_marker(marker)
             try:
                 yield
@@ -102,7 +112,8 @@ class Apart:
 
         here = NodeAffinitySchedulingStrategy(self.ray.get_runtime_context().get_node_id(), soft=True)
         self._board = self.ray.remote(Board).options(num_cpus=0, scheduling_strategy=here, max_restarts=-1).remote()
-        self._remote = Remote(self.storage.uri, fingerprint, self._board)
+        settings = json.dumps(shared_settings(self.order.config)[0], sort_keys=True, default=str)
+        self._remote = Remote(self.storage.uri, settings, fingerprint, self._board)
 
     def start(self, key: Key, resources: dict[str, Any]) -> Any:
         """Submit a task, and what there is of its job already. Returns Ray's reference."""
@@ -121,7 +132,7 @@ class Apart:
         if parcel is not None:
             receive(self.order.run, key, parcel)
             if not said[1]:
-                self.storage.job(self.order.folder.name, key).forget()
+                self._remote.job(self.storage, self.order, key).forget()
         return said
 
     def at_work(self) -> dict[Key, JobStatus]:
@@ -140,6 +151,23 @@ class Apart:
         self._tell({"tasks": tasks, "queue": [key for key in waiting if key not in told]})
 
 
+def refuse_second(order: WorkOrder) -> None:
+    """Raise UserError where another command is at work, before a cluster is started for this one."""
+    if (holder := held_by(_lock(order))) is not None:
+        raise _second(order, holder.partition("\n")[0])
+
+
+def _second(order: WorkOrder, holder: str) -> UserError:
+    return UserError(
+        f"{order.folder} is being computed by another command ({holder}), and with ray.storage one alone can:"
+        " wait for it, or name another run with --run"
+    )
+
+
+def _lock(order: WorkOrder) -> Path:
+    return order.folder / LOCKS / "ray"
+
+
 class _Notes(LiveLine):
     """A line that keeps what is to stay, for the command."""
 
@@ -154,10 +182,12 @@ class _Notes(LiveLine):
         self.notes.append(text)
 
 
-def _prepare(order: WorkOrder) -> None:
-    """The first task: it prepares the plates."""
+def _prepare(order: WorkOrder) -> list[str]:
+    """The first task: it prepares the plates. Returns what there is to say of them."""
+    lines: list[str] = []
     order.take()
-    order.prepare(_WHERE)
+    order.prepare(_WHERE, lines.append)
+    return lines
 
 
 def _task(order: WorkOrder, key: Key) -> Said:

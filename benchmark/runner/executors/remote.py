@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 import os
 import shutil
 import socket
@@ -15,11 +17,12 @@ from benchmark.runner.activity import jobs_at_work
 from benchmark.runner.context import prepare_plates
 from benchmark.runner.executors import attempts
 from benchmark.runner.executors.order import WorkOrder
-from benchmark.runner.executors.storage import Storage, mirrored
+from benchmark.runner.executors.storage import JobStorage, Storage, mirrored
 from benchmark.training import checkpoint
 from benchmark.util.errors import CannotWrite, UserError, writing
 from benchmark.util.live_line import LiveLine
 from benchmark.util.locks import hold
+from benchmark.util.names import fit_name
 
 Parcel = dict[str, bytes]
 """The files of a job's folder by their path in it."""
@@ -35,10 +38,21 @@ class Remote:
 
     storage: str
     """URI of the checkpoints."""
+    settings: str
+    """That the processes of the run share, by the command: on this machine a path may lead elsewhere."""
     fingerprint: str
     """Of the command's plates."""
     board: Any
     """Ray's handle of the :class:`~benchmark.runner.executors.board.Board`."""
+
+    def job(self, storage: Storage, order: WorkOrder, key: Key) -> JobStorage:
+        """Where the checkpoints of a job are stored.
+
+        The default name of a run is the same for everybody. So a hash of what makes a training the same stands behind
+        it, and two runs that share their storage remove nothing of each other.
+        """
+        same = json.dumps([self.settings, self.fingerprint, str(order.versions.get(key[0]))])
+        return storage.job(f"{order.folder.name[:80]}-{hashlib.sha256(same.encode()).hexdigest()[:12]}", key)
 
     def carry_out(self, order: WorkOrder, key: Key, parcel: Parcel, line: LiveLine) -> tuple[list[str], Parcel]:
         """Compute a job of which the command has ``parcel``. Returns its label if it failed, and its files.
@@ -58,8 +72,19 @@ class Remote:
                 f"{host} does not see what the command wrote to {storage.uri}: choose a place that all machines reach"
                 " with --set ray.storage=URI"
             )
-        job = storage.job(order.folder.name, key)
-        order = replace(order, folder=_scratch() / order.command)
+        job, scratch = self.job(storage, order, key), _scratch()
+        name = fit_name(f"{order.command}-{key[0]}-seed{key[1]}", scratch)  # of this task alone, which removes it
+        order = replace(order, folder=scratch / name)
+        try:
+            return self._compute(order, key, parcel, job, line)
+        finally:
+            shutil.rmtree(order.folder, ignore_errors=True)
+
+    def _compute(
+        self, order: WorkOrder, key: Key, parcel: Parcel, job: JobStorage, line: LiveLine
+    ) -> tuple[list[str], Parcel]:
+        """Compute the job in the order's folder, with a copy of each checkpoint in its storage."""
+        host = socket.gethostname()
         order.place_marker()
         try:
             plates, _ = prepare_plates(order.config, order.folder.parent, lambda text: None)
@@ -76,9 +101,7 @@ class Remote:
         job.fetch(place, starts)
         with mirrored(job, place, starts, line.note, lambda: self._report(order.run, key)):
             failed = order.carry_out(frozenset([key]), lambda: line)
-        files = pack(place)
-        shutil.rmtree(place, ignore_errors=True)
-        return failed, files
+        return failed, pack(place)
 
     def _report(self, run: Run, key: Key) -> None:
         if (status := jobs_at_work(run).get(key)) is not None:

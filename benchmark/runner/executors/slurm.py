@@ -10,6 +10,7 @@ import json
 import os
 import shutil
 import signal
+import subprocess
 import sys
 import time
 from dataclasses import dataclass
@@ -28,6 +29,7 @@ from benchmark.util.live_line import LiveLine
 from benchmark.util.terminal import say
 
 _POLL_SECONDS = 15.0
+_ANSWER_SECONDS = 30
 # In its grace time a preempted job gets SIGTERM. One that then ends in good order is not put back by Slurm itself.
 _REQUEUE_IF_PREEMPTED = (
     """trap 'test $? = 143 && scontrol show job "$SLURM_JOB_ID" | grep -q "PreemptTime=[0-9]" """
@@ -42,8 +44,10 @@ class Slurm:
         self.wait = wait
 
     def check(self, config: Config) -> None:
-        if config.slurm.cluster == "slurm" and shutil.which("sbatch") is None:
-            raise UserError("no sbatch on this machine: give the command on a login node of the cluster")
+        if config.slurm.cluster == "slurm":
+            _check_cluster()
+        elif config.slurm.python:
+            raise UserError("slurm.python is for a cluster: with slurm.cluster=local leave it out")
         directives(config.slurm)
         if 60 * config.slurm.minutes < config.slurm.signal_seconds + 120:
             raise UserError(
@@ -70,13 +74,32 @@ class Slurm:
         if not order.config.train.threads:
             order = order.with_train(threads=order.config.slurm.cpus)
         order.place_marker()
-        submitted = _submit(order, [job.key for job in jobs])
+        try:
+            submitted = _submit(order, [job.key for job in jobs])
+        except UserError:
+            order.remove_marker()
+            raise
         if not self.wait:
             say(f"see `status --run {order.folder.name}`; `cancel --run {order.folder.name}` ends the jobs")
             return Outcome(complete=False)
         _wait(order, submitted)
         order.remove_marker()
         return Outcome([job.label for job in order.missing()])
+
+
+def _check_cluster() -> None:
+    """Raise UserError where no Slurm would take jobs."""
+    if shutil.which("sbatch") is None:
+        raise UserError("no sbatch on this machine: give the command on a login node of the cluster")
+    try:
+        done = subprocess.run(["sinfo", "-h"], capture_output=True, text=True, timeout=_ANSWER_SECONDS, check=False)
+        why = (done.stderr.strip() or f"sinfo ends with code {done.returncode}") if done.returncode else ""
+    except subprocess.TimeoutExpired:
+        why = f"no answer in {_ANSWER_SECONDS} s"
+    except OSError as error:
+        why = str(error)
+    if why:
+        raise UserError(f"Slurm does not answer ({why.splitlines()[-1]}): try again when `sinfo` does")
 
 
 def directives(settings: Settings) -> dict[str, str]:
@@ -94,8 +117,8 @@ def _parameters(settings: Settings, prepare: bool) -> dict[str, Any]:
         "timeout_min": settings.minutes,
         "mem_gb": settings.memory_gb,
         "cpus_per_task": settings.cpus,
-        "slurm_partition": settings.partition,
-        "slurm_account": settings.account,
+        "slurm_partition": settings.partition or None,
+        "slurm_account": settings.account or None,
         "slurm_setup": [settings.setup] if settings.setup else None,
         "slurm_additional_parameters": directives(settings) or None,
     }
@@ -117,6 +140,7 @@ def _submit(order: WorkOrder, keys: list[Key]) -> list[Any]:
     import submitit
 
     settings, folder = order.config.slurm, slurm_folder(order.run)
+    new, first = not folder.exists(), None
     with writing(folder):
         folder.mkdir(parents=True, exist_ok=True)
     # How often a job may come back is counted by the job itself, which knows whether it got on meanwhile.
@@ -135,6 +159,8 @@ def _submit(order: WorkOrder, keys: list[Key]) -> list[Any]:
         with executor.batch():
             jobs = [executor.submit(Task(order, key)) for key in keys]
     except submitit.core.utils.FailedJobError as error:
+        if new and first is None:  # nothing in it is of a job
+            shutil.rmtree(folder, ignore_errors=True)
         raise UserError(f"Slurm refused the jobs: {str(error).splitlines()[-1]} (settings: --set slurm.*)") from None
     numbers = {f"{method}/seed{seed}": job.job_id for (method, seed), job in zip(keys, jobs)}
     write_text(folder / "jobs.json", json.dumps({"prepare": first.job_id, "jobs": numbers}, indent=1))

@@ -26,12 +26,17 @@ class Storage:
         try:
             from fsspec.core import url_to_fs
             from fsspec.implementations.local import LocalFileSystem
+            from fsspec.implementations.memory import MemoryFileSystem
         except ImportError:
             raise UserError("ray.storage needs fsspec: pip install 'plate-sr-benchmark[ray]'") from None
+        if not uri.strip():
+            raise UserError("ray.storage is empty: name a place that all machines reach, or leave it out")
         try:
             self.files, root = url_to_fs(uri)
         except Exception as error:  # an unknown protocol, a package that is missing, settings it does not take
             raise UserError(f"ray.storage {uri!r} cannot be opened: {first_line(error)}") from None
+        if isinstance(self.files, MemoryFileSystem):
+            raise UserError(f"ray.storage {uri!r} is seen by one process alone: name a place that all machines reach")
         self.local = isinstance(self.files, LocalFileSystem)
         if self.local:
             self.files.auto_mkdir = True  # a bucket is never made
@@ -103,7 +108,7 @@ class JobStorage:
     def forget(self) -> None:
         """Remove all that is stored of the job."""
         self.files.invalidate_cache()
-        if self.files.exists(self.folder):
+        with suppress(FileNotFoundError):
             self.files.rm(self.folder, recursive=True)
 
     def _names(self) -> list[str]:
