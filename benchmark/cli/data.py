@@ -23,7 +23,7 @@ from benchmark.cli.options import (
     make_config,
     path_option,
 )
-from benchmark.util.errors import UserError, amount
+from benchmark.util.errors import CannotWrite, UserError, amount
 from benchmark.util.terminal import cell, say
 
 if TYPE_CHECKING:
@@ -196,7 +196,11 @@ def data_synthesize(
     from benchmark.results.store import check_writable
 
     check_writable(out)
-    say(synthesize(out, plates, seed))
+    try:
+        say(synthesize(out, plates, seed))
+    except CannotWrite as error:
+        error.option = "the argument OUT"
+        raise
 
 
 @data_app.command("embedder")
