@@ -29,7 +29,7 @@ _LEGEND_COLUMNS = 4
 
 @dataclass(frozen=True)
 class Cost:
-    """One way to count what a method costs; None, or no number of 0 or more, is left out."""
+    """One way to count what a method costs; what is unknown, below 0 or no number is left out."""
 
     name: str
     label: str

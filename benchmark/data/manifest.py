@@ -33,8 +33,6 @@ STRAY = f"{NOTE}it has no columns file and text and lists no plates: pictures go
 _LARGEST = 1 << 30  # bytes
 _SHOWN = 40
 _LONGEST_TEXT = 64
-_FAULT = "\0"
-"""Under this name a row has what is wrong with it as a line."""
 _SPLITS: dict[str, Split | None] = {
     "": None, "train": "train", "training": "train", "val": "val", "validation": "val", "valid": "val",
     "test": "test", "testing": "test",
@@ -42,12 +40,12 @@ _SPLITS: dict[str, Split | None] = {
 
 FileFault = Callable[[str], "str | None"]
 """Why the file at a path below the folder cannot be used; None where it can."""
-Rows = list[tuple[int, dict[str, str]]]
-"""Lines of a list with their numbers, by column."""
+Rows = list[tuple[int, int, list[str]]]
+"""Rows of a list: the lines that they begin and end on, and their cells."""
 
 
 def read_rows(folder: Path) -> tuple[Rows, list[str]] | None:
-    """The lines of the folder's list and its columns; None where it has none that lists plates.
+    """The rows of the folder's list and its columns; None where it has none that lists plates.
 
     Raises UserError where there is one that cannot be read.
     """
@@ -64,8 +62,8 @@ def read_rows(folder: Path) -> tuple[Rows, list[str]] | None:
         last = lines.line_num
         for line in lines:
             first, last = last + 1, lines.line_num
-            if any(cell.strip() for cell in line):
-                rows.append((first, _row_of(header, line, last)))
+            if any(cells := [cell.strip() for cell in line]):
+                rows.append((first, last, cells))
         return rows, header
     except UnicodeDecodeError:
         raise UserError(f"{path} is not UTF-8: save it as that") from None
@@ -94,8 +92,9 @@ def read_manifest(folder: Path, file_fault: FileFault) -> tuple[list[Source], Re
     numbers: dict[str, int] = {}
     labels: set[str] = set()
     faults: dict[str, str | None] = {}
-    for line, row in rows:
+    for line, last, cells in rows:
         try:
+            row = _by_column(header, cells, last)
             plate, path = parse_row(row), _path(row["file"])
             for file in filter(None, (path, plate.lr)):
                 if file not in faults:
@@ -138,20 +137,17 @@ def _notes(rows: Rows, header: list[str], sources: list[Source], odd: Reasons) -
     return [(NAME, note) for note in notes]
 
 
-def _row_of(header: list[str], line: list[str], last: int) -> dict[str, str]:
-    """A line's cells by column, empty where they lack; and what is wrong with the line."""
-    cells = [cell.strip() for cell in line]
-    beyond = ",".join(filter(None, cells[len(header) :]))
-    fault = f"more cells than columns ({_shown(beyond)}): a comma in a cell needs quotes" if beyond else ""
+def _by_column(header: list[str], cells: list[str], last: int) -> dict[str, str]:
+    """The cells of a row, empty where they lack. Raises ValueError where it is no row of this list."""
     if any("\n" in cell or "\r" in cell for cell in cells):
-        fault = f"a cell goes on to line {last}: is its quotation mark closed?"
-    return dict.fromkeys(header, "") | dict(zip(header, cells)) | {_FAULT: fault}
+        raise ValueError(f"a cell goes on to line {last}: is its quotation mark closed?")
+    if beyond := ",".join(filter(None, cells[len(header) :])):
+        raise ValueError(f"more cells than columns ({_shown(beyond)}): a comma in a cell needs quotes")
+    return dict.fromkeys(header, "") | dict(zip(header, cells))
 
 
 def parse_row(row: dict[str, str]) -> ListedPlate:
     """What a line says. Raises ValueError that says what does not fit."""
-    if row.get(_FAULT):
-        raise ValueError(row[_FAULT])
     raw, split = row["text"], row.get("split", "").lower()
     text = normalise(raw)
     if raw and not text:

@@ -27,13 +27,11 @@ def read(folder: Path) -> Found:
     """Every frame's box as an LR picture; without a text where none is given (validation sequences)."""
     found = Found()
     texts = _texts(folder, found)
-    sequences = {path.name: path for path in below(folder, "**/seq_*") if path.is_dir()}
-    found.odd += [(name, "ground_truth.csv names it, and it is not there") for name in texts if name not in sequences]
-    found.odd += [
-        (relative(path, folder), f"it has no {_DETECTIONS}")
-        for path in sequences.values()
-        if not (path / _DETECTIONS).is_file()
-    ]
+    sequences = [path for path in below(folder, "**/seq_*") if path.is_dir()]
+    gone = sorted(texts.keys() - {path.name for path in sequences})
+    found.odd += [(name, "ground_truth.csv names it, and it is not there") for name in gone]
+    without = [path for path in sequences if not (path / _DETECTIONS).is_file()]
+    found.odd += [(relative(path, folder), f"it has no {_DETECTIONS}") for path in without]
     for file in below(folder, f"**/seq_*/{_DETECTIONS}"):
         sequence, name = file.parent, relative(file.parent, folder)
         try:
